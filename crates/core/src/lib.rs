@@ -1,0 +1,11 @@
+//! What is true in matinee: state machines, plans, layouts, manifests and their arithmetic.
+//!
+//! Nothing here is async, reads a clock, does input or output, or draws a random number. The same
+//! arguments always give the same answer.
+
+pub mod hash;
+pub mod id;
+pub mod image;
+pub mod limits;
+pub mod range;
+pub mod time;

@@ -1,0 +1,175 @@
+//! Every named limit with its reason. A limit that is not here does not exist.
+
+/// Target length of a segment in milliseconds: short enough to start and switch quickly, long enough to compress.
+pub const SEGMENT_MS: u32 = 4_000;
+
+/// How much earlier than [`SEGMENT_MS`] a key frame of a source may begin a segment, in milliseconds: times are rounded.
+pub const CUT_EARLY_MS: u32 = 10;
+
+/// The largest distance of key frames of a source that is played as it is, in milliseconds: each segment needs one, and
+/// players wait for whole segments.
+pub const KEY_FRAME_GAP_MS: u32 = 10_500;
+
+/// What an edit list may hide at the end of a source that is played as it is, in milliseconds: the padding of a few
+/// frames of sound, not a cut made by a person.
+pub const SOURCE_TRIM_MS: u32 = 100;
+
+/// How late a track of a source that is played as it is may begin, in milliseconds: players wait where one track has a gap.
+pub const SOURCE_LATE_MS: u32 = 500;
+
+/// Most bytes of `moov`, and of all `moof` boxes of a file together: 12 hours of two tracks are below 100 MB.
+pub const INDEX_BYTES_MAX: u64 = 256 << 20;
+
+/// Most tracks of one file; ffprobe stops at 1,000 streams as well, and no honest file comes near.
+pub const INDEX_TRACKS_MAX: u64 = 1_000;
+
+/// Bytes read at every box before the index, so that a small index costs no round trip of its own.
+pub const INDEX_READ_AHEAD_BYTES: u64 = 64 << 10;
+
+/// Least bytes read at every box behind the index, so that short boxes share a round trip.
+pub const INDEX_READ_MIN_BYTES: u64 = 4 << 10;
+
+/// Largest picture width of a source; 16384x8192 took 1.1 GB to encode from a file of 395 kB.
+pub const SOURCE_WIDTH_MAX: u32 = 8_192;
+
+/// Largest picture height of a source, for the same reason as the width; a portrait source swaps the two.
+pub const SOURCE_HEIGHT_MAX: u32 = 4_320;
+
+/// Most pixels per picture of a source: 40 binary megapixels, what `-max_pixels` tells ffmpeg, too.
+pub const SOURCE_PIXELS_MAX: u64 = 41_943_040;
+
+/// Most streams of a source; what `-max_streams` tells ffmpeg, too.
+pub const SOURCE_STREAMS_MAX: u32 = 64;
+
+/// Most bytes of ffprobe's JSON that are parsed: 64 streams with long metadata fit many times.
+pub const PROBE_JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most lines of ffprobe's packet list: 12 h of 60 pictures and four audio tracks of 47 packets a second fit.
+pub const PACKET_LINES_MAX: u64 = 16_000_000;
+
+/// Longest line of ffprobe's packet list in bytes: five short numbers.
+pub const PACKET_LINE_BYTES_MAX: usize = 512;
+
+/// Most frames that one source may give: 12 h at 60 frames a second.
+pub const PLAN_FRAMES_MAX: u64 = 2_592_000;
+
+/// Held pictures that are always allowed, in seconds: a slide show of an hour is no attack.
+pub const PLAN_HELD_S_MAX: u64 = 3_600;
+
+/// Frames that a source may give per packet above `PLAN_HELD_S_MAX`; a time stamp gap of 10 h gives thousands.
+pub const PLAN_FRAMES_PER_PACKET_MAX: u64 = 20;
+
+/// A longer silence between two packets, in microseconds, is reported as a gap.
+pub const PLAN_GAP_US_MAX: i64 = 10_000_000;
+
+/// Address space of an ffmpeg process in bytes; the sandbox trial ran with it.
+pub const FFMPEG_ADDRESS_SPACE_BYTES: u64 = 6 * 1024 * 1024 * 1024;
+
+/// Wall and CPU limits are this many times the estimate: machines differ, and a limit only stops the endless.
+pub const PLAN_TIME_FACTOR: u64 = 20;
+
+/// Smallest CPU or wall limit of a job in seconds, so that a loaded machine does not kill short jobs.
+pub const PLAN_TIME_S_MIN: u64 = 300;
+
+/// The first wait in milliseconds after a failed delete: a passing fault is over by then.
+pub const LEDGER_BACKOFF_FIRST_MS: i64 = 2_000;
+
+/// The longest wait in milliseconds between two tries to delete: an operator who repaired a store sees it used soon.
+pub const LEDGER_BACKOFF_MAX_MS: i64 = 3_600_000;
+
+/// How long replaced objects stay in milliseconds, for players that have just loaded a playlist which names them.
+pub const REPLACED_GRACE_MS: i64 = 60_000;
+
+/// How long a holder owns a job without a word: a killed node costs at most this, and a pause of some seconds nothing.
+pub const LEASE_MS: i64 = 30_000;
+
+/// How often a holder renews: two may fail before the lease ends.
+pub const LEASE_RENEW_MS: i64 = 10_000;
+
+/// How often ended leases are looked for: a lost job starts again within the lease and this.
+pub const REAP_MS: i64 = 5_000;
+
+/// The shortest wait before another attempt: what is broken needs a moment.
+pub const RETRY_WAIT_MIN_MS: i64 = 10_000;
+
+/// The longest wait before another attempt: nobody likes to wait longer for a disk that was emptied.
+pub const RETRY_WAIT_MAX_MS: i64 = 3_600_000;
+
+/// Crashes after which a job is repeated as it was.
+pub const CRASHES_PLAIN_MAX: u32 = 1;
+
+/// Crashes after which a job is repeated at all.
+pub const CRASHES_MAX: u32 = 2;
+
+/// Lost leases in a row from which on each counts as a crash: the job kills its worker.
+pub const LOST_IN_A_ROW_MAX: u32 = 5;
+/// How exactly the last use of a token is known: a write for each request would be one too many.
+pub const TOKEN_TOUCH_MS: i64 = 60_000;
+
+/// A new upload is refused when less than this would be left on the disk, in bytes: databases and logs need room.
+pub const FREE_BYTES_MIN: u64 = 256 << 20;
+
+/// A body without a byte for so long is ended, in milliseconds; what arrived is kept.
+pub const BODY_IDLE_MS: u64 = 60_000;
+
+/// A request that a newer one takes over is done when nothing came for so long, in milliseconds: what the kernel holds
+/// comes at once.
+pub const PARTING_IDLE_MS: u64 = 10;
+
+/// It is ended after this in any case, in milliseconds: the newer request shall have its answer within 200.
+pub const PARTING_MS: u64 = 120;
+
+/// Bytes of a body between two durable commits.
+pub const COMMIT_BYTES: u64 = 64 << 20;
+
+/// Milliseconds of a body between two durable commits.
+pub const COMMIT_MS: u64 = 2_000;
+
+/// The window in which a body must have brought [`PACE_BYTES_MIN`], in milliseconds.
+pub const PACE_WINDOW_MS: u64 = 120_000;
+
+/// 1 KiB/s over [`PACE_WINDOW_MS`]: slower is an attack, or a connection that is dead already.
+pub const PACE_BYTES_MIN: u64 = 120 << 10;
+
+/// Characters of a title.
+pub const TITLE_CHARS_MAX: usize = 200;
+
+/// How often the progress of a job is saved when it changed, in milliseconds.
+pub const PROGRESS_MS: u64 = 1_000;
+
+/// Microseconds of sound in the first part: as soon as the first picture can be there.
+pub const AUDIO_FIRST_PART_US: i64 = 12_000_000;
+
+/// Microseconds of sound in each further part.
+pub const AUDIO_PART_US: i64 = 60_000_000;
+
+/// How long segment tables of a finished video are used without a look at the database, in milliseconds; a video
+/// that another node deleted is gone here after this.
+pub const SHELF_ENDED_MS: i64 = 5_000;
+
+/// The same for a growing video: a new chunk is seen within this.
+pub const SHELF_GROWING_MS: i64 = 500;
+
+/// How often the segments of a video are looked at again when they were moved while they were read.
+pub const SHELF_READS: u32 = 16;
+
+/// The least bound of a segment's length in seconds: two groups of pictures of 2 s, and sound a quarter longer.
+pub const TARGET_DURATION_S: u32 = 6;
+
+/// Shortest life of a token in a media path, in milliseconds.
+pub const PATH_TOKEN_MS: i64 = 6 * 3_600_000;
+
+/// Life of a browser's session, in milliseconds.
+pub const SESSION_MS: i64 = 30 * 86_400_000;
+
+/// The sweeper prunes once in so many rounds of the reaper.
+pub const PRUNE_ROUNDS: u64 = 12;
+
+/// An object that is still only intended after this, with no attempt that writes it, goes, in milliseconds.
+pub const INTENDED_GRACE_MS: i64 = 60_000;
+
+/// A finished upload answers for so long, in milliseconds.
+pub const FINISHED_UPLOAD_MS: i64 = 3_600_000;
+
+/// Done jobs are kept for so long, in milliseconds.
+pub const DONE_JOB_MS: i64 = 7 * 86_400_000;
