@@ -3,6 +3,8 @@
 //! Nothing here is async, reads a clock, does input or output, or draws a random number. The same
 //! arguments always give the same answer.
 
+pub mod access;
+pub mod event;
 pub mod hash;
 pub mod id;
 pub mod image;

@@ -1,0 +1,94 @@
+//! What happened: the facts that pages, webhooks and brokers hear of.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{AppId, EventId};
+use crate::time::Millis;
+
+macro_rules! topics {
+    ($($topic:ident $name:literal $summary:literal;)*) => {
+        /// What an event is about; the word before the dot names its subject (`product.md` section 7).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Topic {
+            $(#[doc = $summary] #[serde(rename = $name)] $topic,)*
+        }
+
+        impl Topic {
+            /// All topics of this release.
+            pub const ALL: &[Self] = &[$(Self::$topic),*];
+
+            /// The word for this topic in the database and the API.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$topic => $name,)* }
+            }
+        }
+    };
+}
+
+topics! {
+    UploadCreated "upload.created" "An upload was opened.";
+    UploadProgress "upload.progress" "Bytes of an upload are durable.";
+    UploadCompleted "upload.completed" "An upload is complete.";
+    UploadExpired "upload.expired" "An upload was not finished in time.";
+    UploadCancelled "upload.cancelled" "An upload was given up by its owner.";
+    UploadFailed "upload.failed" "An upload cannot become a video.";
+    VideoCreated "video.created" "A video exists, and its bytes are complete.";
+    VideoProbed "video.probed" "The source was examined and planned.";
+    VideoPlayable "video.playable" "Players can play the video.";
+    VideoReady "video.ready" "All that the pipeline requires is done.";
+    VideoFailed "video.failed" "The video cannot become ready.";
+    VideoCancelled "video.cancelled" "The work for a video was stopped.";
+    VideoDeleted "video.deleted" "The video was deleted.";
+    RenditionReady "rendition.ready" "One rendition has its final file.";
+    RenditionFailed "rendition.failed" "One rendition cannot be made.";
+    JobDead "job.dead" "A job was given up.";
+    LedgerProvenGone "ledger.proven_gone" "Something outside is proven deleted.";
+}
+
+/// An event to write in the transaction that makes it true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its name; readers drop duplicates by it.
+    pub id: EventId,
+    /// The app it belongs to.
+    pub app: AppId,
+    /// What it is about.
+    pub topic: Topic,
+    /// The text of the id of the thing it happened to.
+    pub subject: String,
+    /// The facts, thin, under 20 KB.
+    pub payload: Value,
+}
+
+/// An event as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// The cursor: grows in the order of commits, with gaps.
+    pub seq: i64,
+    /// Its name.
+    pub id: EventId,
+    /// The app it belongs to.
+    pub app: AppId,
+    /// What it is about.
+    pub topic: Topic,
+    /// The text of the id of the thing it happened to.
+    pub subject: String,
+    /// The facts.
+    pub payload: Value,
+    /// When it was written.
+    pub created: Millis,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_names_its_subject_and_is_the_same_word_everywhere() {
+        for topic in Topic::ALL {
+            assert_eq!(serde_json::to_value(topic).unwrap(), topic.name());
+            assert_eq!(topic.name().split('.').count(), 2, "{topic:?}");
+        }
+    }
+}
