@@ -11,6 +11,7 @@ pub mod image;
 pub mod job;
 pub mod ledger;
 pub mod limits;
+pub mod media;
 pub mod range;
 pub mod time;
 pub mod upload;
