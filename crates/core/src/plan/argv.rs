@@ -1,0 +1,192 @@
+//! ffmpeg's and ffprobe's argument lists; every value is one element, and none comes from the source's texts.
+
+mod graph;
+
+use super::probe::CONTAINERS;
+use super::{Chunk, Color, Container, Plan, Poster, Rendition, Seek, Track, Video};
+use crate::limits;
+
+/// Begins every ffmpeg command; the progress goes to standard output.
+const BEGIN: [&str; 9] =
+    ["-hide_banner", "-nostdin", "-v", "level+warning", "-y", "-progress", "pipe:1", "-stats_period", "1"];
+/// Nothing of the source's own texts may reach an output.
+const BARE: [&str; 4] = ["-map_metadata", "-1", "-map_chapters", "-1"];
+/// x264 clamps `keyint_min` to half of `keyint`, so this one is safe for GOPs of up to 126 frames.
+const KEYINT: u32 = 250;
+
+/// ffprobe's arguments for `Probe::parse`.
+pub fn probe(input: &str) -> Vec<String> {
+    let families = CONTAINERS.map(Container::format_whitelist).join(",");
+    let mut argv = list(&["-hide_banner", "-v", "level+warning"]);
+    argv.extend(source(input, &families));
+    argv.extend(list(&["-show_streams", "-show_format", "-show_chapters", "-of", "json"]));
+    argv
+}
+
+/// ffprobe's arguments for `timeline::PacketList`: every packet of every stream, nothing decoded.
+pub fn packets(input: &str, container: Container) -> Vec<String> {
+    let mut argv = list(&["-hide_banner", "-v", "level+warning"]);
+    argv.extend(source(input, container.format_whitelist()));
+    argv.extend(list(&["-show_entries", "packet=stream_index,pts_time,duration_time,flags", "-of", "csv"]));
+    argv
+}
+
+/// Names of the output files of a chunk, one per rendition in the plan's order.
+pub fn chunk_outputs(video: &Video) -> Vec<String> {
+    (0..video.renditions.len()).map(|n| format!("out_{n}.mp4")).collect()
+}
+
+/// One ffmpeg for all renditions of a chunk; `outputs` are names in the plan's order.
+pub fn chunk(plan: &Plan, video: &Video, chunk: &Chunk, input: &str, outputs: &[String]) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    match chunk.seek {
+        Seek::Start => argv.extend(list(&["-copyts"])),
+        Seek::Key { ss_us } => argv.extend(["-copyts".into(), "-ss".into(), seconds(ss_us)]),
+        Seek::Rewritten => {}
+    }
+    argv.extend(source(input, plan.container.format_whitelist()));
+    argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
+    argv.push(graph::cascade(plan, video, chunk));
+    for (n, (rendition, output)) in video.renditions.iter().zip(outputs).enumerate() {
+        argv.extend(["-map".into(), format!("[v{n}]")]);
+        argv.extend(h264(video, rendition, chunk.frames, output));
+    }
+    argv
+}
+
+/// The safe profile: one decoder thread, no seek, only the rendition `at`; the same pictures as `chunk` gives.
+pub fn chunk_safe(plan: &Plan, chunk: &Chunk, at: usize, input: &str, output: &str) -> Option<Vec<String>> {
+    let video = plan.video.as_ref()?;
+    let rendition = video.renditions.get(at)?;
+    let unseeked = match chunk.seek {
+        Seek::Start | Seek::Key { .. } => Chunk { seek: Seek::Start, ..*chunk },
+        Seek::Rewritten => *chunk,
+    };
+    let mut argv = list(&BEGIN);
+    if unseeked.seek == Seek::Start {
+        argv.push("-copyts".into());
+    }
+    argv.extend(list(&["-threads", "1"]));
+    argv.extend(source(input, plan.container.format_whitelist()));
+    argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
+    argv.push(graph::single(plan, video, &unseeked, at));
+    argv.extend(list(&["-map", "[v0]"]));
+    argv.extend(h264(video, rendition, chunk.frames, output));
+    Some(argv)
+}
+
+/// One audio track as a whole.
+pub fn audio(plan: &Plan, track: &Track, input: &str, output: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.push("-copyts".into());
+    argv.extend(source(input, plan.container.format_whitelist()));
+    argv.extend(["-map".into(), format!("0:a:{}", track.stream)]);
+    argv.extend(list(&["-vn", "-sn", "-dn", "-af"]));
+    let origin = graph::subtrahend(plan.origin_us);
+    let silence = track.until_us.map(|until| format!(",apad=whole_dur={}", seconds(until)));
+    argv.push(format!(
+        "asetpts=PTS-{origin}/TB,aresample=async=1:first_pts=0{}",
+        silence.unwrap_or_default()
+    ));
+    argv.extend(list(&["-c:a", "aac", "-b:a"]));
+    argv.push(format!("{}k", track.kbps));
+    argv.extend(["-ac".into(), track.channels.to_string(), "-ar".into(), track.rate_hz.to_string()]);
+    argv.extend(list(&BARE));
+    argv.extend(list(&["-f", "mp4", "-movflags", "+cmaf+empty_moov+default_base_moof"]));
+    argv.extend(["-frag_duration".into(), "2000000".into(), output.into()]);
+    argv
+}
+
+/// A stream copy into Matroska, so that chunks can seek; `video_stream` as in ffmpeg's `0:v:0`.
+pub fn remux(container: Container, video_stream: Option<u32>, input: &str, output: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    if container == Container::Mpeg {
+        // Program streams leave out times that follow from others; without them Matroska's muxer stops.
+        argv.extend(list(&["-fflags", "+genpts"]));
+    }
+    argv.extend(source(input, container.format_whitelist()));
+    if let Some(stream) = video_stream {
+        argv.extend(["-map".into(), format!("0:v:{stream}")]);
+    }
+    argv.extend(list(&["-map", "0:a?", "-c", "copy", "-map_metadata", "-1", "-f", "matroska"]));
+    argv.push(output.into());
+    argv
+}
+
+/// The poster: the most typical of 24 pictures from its time on.
+pub fn poster(container: Container, poster: Poster, input: &str, output: &str) -> Vec<String> {
+    let filter = format!("scale=w='min({},iw)':h=-2,thumbnail=24", poster.width_max);
+    let mut argv = list(&BEGIN);
+    argv.extend(["-ss".into(), seconds(poster.at_us)]);
+    argv.extend(still(container, input, output, filter));
+    argv
+}
+
+/// The first picture of the source, for when `poster` wrote no file.
+pub fn poster_first(container: Container, poster: Poster, input: &str, output: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.extend(still(container, input, output, format!("scale=w='min({},iw)':h=-2", poster.width_max)));
+    argv
+}
+
+fn still(container: Container, input: &str, output: &str, filter: String) -> Vec<String> {
+    let mut argv = source(input, container.format_whitelist());
+    argv.extend(list(&["-an", "-sn", "-dn", "-vf"]));
+    argv.push(filter);
+    argv.extend(list(&["-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1"]));
+    argv.push(output.into());
+    argv
+}
+
+/// The limits that stand before every `-i`, and the input.
+fn source(input: &str, families: &str) -> Vec<String> {
+    let mut argv = vec!["-max_pixels".into(), limits::SOURCE_PIXELS_MAX.to_string()];
+    argv.extend(["-max_streams".into(), limits::SOURCE_STREAMS_MAX.to_string()]);
+    argv.extend(list(&["-protocol_whitelist", "file", "-format_whitelist", families, "-i"]));
+    argv.push(input.into());
+    argv
+}
+
+/// Everything between `-map` and the output's name of one H.264 rendition.
+fn h264(video: &Video, rendition: &Rendition, frames: u64, output: &str) -> Vec<String> {
+    let every = rendition.every.max(1);
+    let gop = video.gop / every;
+    // Beyond 126 the clamp would let a scene cut become a key frame off the grid.
+    let keyint = if gop > 126 { 2 * gop } else { KEYINT }.to_string();
+    let mut argv = vec!["-frames:v".into(), frames.div_ceil(u64::from(every)).to_string()];
+    argv.extend(list(&["-c:v", "libx264", "-preset", rendition.preset.name(), "-crf"]));
+    argv.extend([rendition.crf.to_string(), "-maxrate".into(), format!("{}k", rendition.max_kbps)]);
+    argv.extend(["-bufsize".into(), format!("{}k", 2 * rendition.max_kbps)]);
+    argv.extend(list(&["-profile:v", "high", "-g", &keyint, "-keyint_min", &keyint, "-force_key_frames"]));
+    argv.push(format!("expr:not(mod(n,{gop}))"));
+    argv.extend(list(&["-forced-idr", "1", "-flags", "+cgop", "-threads"]));
+    argv.push(rendition.threads.to_string());
+    argv.extend(color(&video.picture.color));
+    argv.extend(["-video_track_timescale".into(), video.rate.timescale().to_string()]);
+    argv.extend(list(&BARE));
+    argv.extend(list(&["-f", "mp4", "-movflags", "+cmaf+frag_keyframe+empty_moov+default_base_moof"]));
+    argv.push(output.into());
+    argv
+}
+
+fn color(color: &Color) -> Vec<String> {
+    [("-color_primaries", &color.primaries), ("-color_trc", &color.transfer), ("-colorspace", &color.matrix)]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .flat_map(|(name, value)| [name.to_owned(), value.clone()])
+        .collect()
+}
+
+/// Microseconds as decimal seconds without zeros at the end.
+fn seconds(us: i64) -> String {
+    let text = format!("{}.{:06}", us.unsigned_abs() / 1_000_000, us.unsigned_abs() % 1_000_000);
+    let short = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{}{short}", if us < 0 { "-" } else { "" })
+}
+
+fn list(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The filter graph of a chunk: an exact run of frames of the grid, then the cascade of sizes.
+
+use super::seconds;
+use crate::plan::{Chunk, First, Plan, Rendition, Seek, Video};
+
+/// PQ or HLG to BT.709.
+const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv";
+
+/// The graph with all renditions, `[v0]` to `[vN]`: each size is scaled from the one before.
+pub(super) fn cascade(plan: &Plan, video: &Video, chunk: &Chunk) -> String {
+    let mut every = 1;
+    let last = video.renditions.len().saturating_sub(1);
+    let branch = |(n, rendition): (usize, &Rendition)| {
+        let entry = if n > 0 { format!("[b{}]", n - 1) } else { String::new() };
+        let exit = if n < last { format!(",split=2[v{n}][b{n}]") } else { format!("[v{n}]") };
+        let steps = steps(video, rendition, n, every);
+        every = rendition.every;
+        [entry, steps, exit].concat()
+    };
+    let branches = video.renditions.iter().enumerate().map(branch).collect::<Vec<_>>();
+    head(plan, video, chunk) + &branches.join(";")
+}
+
+/// The graph with the rendition `at` alone, through the same scalers as in the cascade.
+pub(super) fn single(plan: &Plan, video: &Video, chunk: &Chunk, at: usize) -> String {
+    let mut every = 1;
+    let chain = |(n, rendition): (usize, &Rendition)| {
+        let steps = steps(video, rendition, n, every);
+        every = rendition.every;
+        steps
+    };
+    let chained = video.renditions.iter().enumerate().take(at + 1).map(chain).collect::<Vec<_>>();
+    head(plan, video, chunk) + &chained.join(",") + "[v0]"
+}
+
+/// An origin in seconds that can stand behind a minus.
+pub(super) fn subtrahend(us: i64) -> String {
+    if us < 0 { format!("({})", seconds(us)) } else { seconds(us) }
+}
+
+/// From the source's times to frames 0 to N of the chunk, with a comma at the end.
+fn head(plan: &Plan, video: &Video, chunk: &Chunk) -> String {
+    // Without -copyts ffmpeg has already taken the container's start away.
+    let origin_us = match chunk.seek {
+        Seek::Start | Seek::Key { .. } => plan.origin_us,
+        Seek::Rewritten => plan.origin_us - plan.container_start_us,
+    } + video.picture.late_us;
+    let hold = match (chunk.seek, video.picture.first) {
+        (Seek::Start | Seek::Rewritten, First::Held) => ":start_time=0",
+        (Seek::Start | Seek::Rewritten, First::AtOrigin) | (Seek::Key { .. }, _) => "",
+    };
+    let deinterlace = if video.picture.deinterlace { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
+    format!(
+        "[0:v:{}]setpts=PTS-{}/TB,{deinterlace}fps={}/{}{hold},trim=start_pts={}:end_pts={},setpts=PTS-{},",
+        video.stream,
+        subtrahend(origin_us),
+        video.rate.num,
+        video.rate.den,
+        chunk.first,
+        chunk.first + chunk.frames,
+        chunk.first,
+    )
+}
+
+/// What rendition `n` does to the pictures of the one before it, which takes each `before`th frame.
+fn steps(video: &Video, rendition: &Rendition, n: usize, before: u32) -> String {
+    let half = if rendition.every > before { "framestep=2," } else { "" };
+    let (width, height) = (rendition.width, rendition.height);
+    if n > 0 {
+        return format!("{half}scale={width}:{height}:flags=bicubic,setsar=1");
+    }
+    let map = if video.picture.tone_map { format!("{TONE_MAP},") } else { String::new() };
+    let scale = if video.picture.scale_top { format!("scale={width}:{height},") } else { String::new() };
+    format!("{half}{map}{scale}setsar=1,format=yuv420p")
+}

@@ -1,0 +1,157 @@
+//! Golden argument lists: what ffmpeg is asked to do, word by word.
+
+use serde_json::json;
+
+use super::*;
+use crate::plan::samples::{planned, timeline};
+
+/// One argument per line, so that a difference shows which one.
+fn lines(argv: &[String]) -> String {
+    argv.join("\n")
+}
+
+fn nth(plan: &Plan, number: usize) -> Vec<String> {
+    let video = plan.video.as_ref().unwrap();
+    chunk(plan, video, &video.chunks[number], "in", &chunk_outputs(video))
+}
+
+/// The filter graph of an argument list.
+fn graph_of(argv: &[String]) -> &str {
+    let at = argv.iter().position(|word| word == "-filter_complex").unwrap();
+    &argv[at + 1]
+}
+
+#[test]
+fn the_probe_allows_every_family_and_no_network() {
+    insta::assert_snapshot!(lines(&probe("in")));
+    insta::assert_snapshot!(lines(&packets("in", Container::Mpegts)));
+}
+
+#[test]
+fn a_chunk_of_a_1080p_source_is_one_cascade() {
+    let plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    insta::assert_snapshot!(lines(&nth(&plan, 3)));
+}
+
+#[test]
+fn the_first_chunk_does_not_seek() {
+    let plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    let argv = nth(&plan, 0);
+    assert!(argv.contains(&"-copyts".to_owned()) && !argv.contains(&"-ss".to_owned()), "{argv:?}");
+    assert!(graph_of(&argv).starts_with(
+        "[0:v:0]setpts=PTS-0/TB,fps=25/1,trim=start_pts=0:end_pts=100,setpts=PTS-0,setsar=1,format=yuv420p,split=2"
+    ));
+}
+
+#[test]
+fn a_late_picture_is_held_only_where_nothing_is_sought() {
+    let plan = planned(&[], &timeline(1_500, 40_000, 66, 720_000));
+    assert!(graph_of(&nth(&plan, 0)).contains(",fps=25/1:start_time=0,"));
+    let later = nth(&plan, 1);
+    assert!(graph_of(&later).contains(",fps=25/1,"));
+    let at = later.iter().position(|word| word == "-ss").unwrap();
+    assert_eq!(later[at + 1], "3.36");
+}
+
+#[test]
+fn a_fast_small_source_takes_half_its_frames_at_the_head_of_the_branch() {
+    let size = [("/streams/0/width", json!(1280)), ("/streams/0/height", json!(720))];
+    let rate = [("/streams/0/avg_frame_rate", json!("60/1")), ("/streams/0/r_frame_rate", json!("60/1"))];
+    let plan = planned(&[size, rate].concat(), &timeline(600, 16_666, 100, 0));
+    insta::assert_snapshot!(lines(&nth(&plan, 0)));
+}
+
+#[test]
+fn odd_interlaced_anamorphic_and_bright_sources_are_made_right_before_the_split() {
+    let check = |changes: &[(&str, serde_json::Value)], expected: &str| {
+        let graph = graph_of(&nth(&planned(changes, &timeline(1_500, 40_000, 66, 0)), 0)).to_owned();
+        assert!(graph.contains(expected), "{expected} in {graph}");
+    };
+    let odd = [("/streams/0/width", json!(641)), ("/streams/0/height", json!(361))];
+    check(
+        &odd,
+        ",setpts=PTS-0,scale=640:360,setsar=1,format=yuv420p,split=2[v0][b0];[b0]scale=426:240:flags=bicubic",
+    );
+    let wide = [("/streams/0/width", json!(720)), ("/streams/0/height", json!(576))];
+    let sar = [("/streams/0/sample_aspect_ratio", json!("64:45"))];
+    check(
+        &[wide, [sar[0].clone(), ("/streams/0/field_order", json!("tt"))]].concat(),
+        "setpts=PTS-0,scale=1024:576,setsar=1",
+    );
+    check(&[("/streams/0/field_order", json!("tt"))], "/TB,bwdif=mode=send_frame:deint=interlaced,fps=25/1,");
+    check(
+        &[("/streams/0/color_transfer", json!("smpte2084"))],
+        "setpts=PTS-0,zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
+         zscale=t=bt709:m=bt709:r=tv,setsar=1,format=yuv420p",
+    );
+}
+
+#[test]
+fn unknown_colours_are_not_written_and_tone_mapped_ones_are_bt709() {
+    let none = [("color_space", ""), ("color_transfer", "unknown"), ("color_primaries", "-i /etc/passwd")];
+    let changes = none.map(|(name, value)| (format!("/streams/0/{name}"), json!(value)));
+    let changes = changes.each_ref().map(|(path, value)| (path.as_str(), value.clone()));
+    let argv = nth(&planned(&changes, &timeline(1_500, 40_000, 66, 0)), 0);
+    assert!(!argv.iter().any(|word| word.starts_with("-color") || word.contains("passwd")), "{argv:?}");
+    let bright = [("/streams/0/color_transfer", json!("arib-std-b67"))];
+    let argv = nth(&planned(&bright, &timeline(1_500, 40_000, 66, 0)), 0);
+    assert!(argv.windows(2).any(|pair| pair == ["-color_trc", "bt709"]), "{argv:?}");
+}
+
+#[test]
+fn the_safe_profile_reads_from_the_start_with_one_thread() {
+    let plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    let video = plan.video.as_ref().unwrap();
+    insta::assert_snapshot!(lines(&chunk_safe(&plan, &video.chunks[3], 2, "in", "out_0.mp4").unwrap()));
+    assert_eq!(chunk_safe(&plan, &video.chunks[3], 5, "in", "out_0.mp4"), None);
+}
+
+#[test]
+fn a_source_that_cannot_be_remuxed_is_read_without_copyts() {
+    let mut plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    (plan.origin_us, plan.container_start_us) = (1_500_000, 1_400_000);
+    let video = plan.video.as_ref().unwrap();
+    let whole = Chunk { seek: Seek::Rewritten, ..video.chunks[0] };
+    let argv = chunk(&plan, video, &whole, "in", &chunk_outputs(video));
+    assert!(!argv.contains(&"-copyts".to_owned()), "{argv:?}");
+    assert!(graph_of(&argv).starts_with("[0:v:0]setpts=PTS-0.1/TB,"));
+}
+
+#[test]
+fn sound_is_encoded_as_a_whole() {
+    let mut plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    plan.origin_us = -21_333;
+    insta::assert_snapshot!(lines(&audio(&plan, &plan.audio[0], "in", "audio.mp4")));
+}
+
+#[test]
+fn the_rest_is_a_remux_and_a_poster() {
+    let poster_at = Poster { at_us: 6_000_000, width_max: 1_280 };
+    insta::assert_snapshot!(lines(&remux(Container::Flv, Some(0), "in", "out.mkv")));
+    assert!(
+        lines(&remux(Container::Mpeg, Some(0), "in", "out.mkv")).contains("1\n-fflags\n+genpts\n-max_pixels")
+    );
+    assert!(!lines(&remux(Container::Flv, None, "in", "out.mkv")).contains("0:v"));
+    insta::assert_snapshot!(lines(&poster(Container::Mov, poster_at, "in", "poster.jpg")));
+    insta::assert_snapshot!(lines(&poster_first(Container::Mov, poster_at, "in", "poster.jpg")));
+}
+
+#[test]
+fn a_long_gop_raises_keyint_so_that_no_scene_cut_leaves_the_grid() {
+    let mut plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    let video = plan.video.as_mut().unwrap();
+    for (gop, keyint) in [(126, "250"), (127, "254"), (180, "360")] {
+        video.gop = gop;
+        let argv = h264(video, &video.renditions[0], 360, "out_0.mp4");
+        assert!(argv.windows(4).any(|four| four == ["-g", keyint, "-keyint_min", keyint]), "{gop}: {argv:?}");
+    }
+}
+
+#[test]
+fn seconds_have_no_zeros_at_the_end() {
+    for (us, text) in
+        [(0, "0"), (79_280_000, "79.28"), (1, "0.000001"), (-500_000, "-0.5"), (10_000_000, "10")]
+    {
+        assert_eq!(seconds(us), text);
+    }
+}

@@ -1,0 +1,259 @@
+//! The decision itself: from the facts of a source to its plan, or to the reason why there is none.
+
+use super::chunks::{self, Grid};
+use super::probe::VideoStream;
+use super::{
+    Capabilities, Color, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline, Plan, Poster,
+    Preset, Probe, Rate, Refusal, Remux, Rendition, Timeline, Track, VERSION, Video, ladder,
+};
+use crate::limits;
+
+/// CPU milliseconds per source megapixel and frame of the ladder at `veryfast`, and at `medium`.
+const CPU_MS_PER_MEGAPIXEL: (u64, u64) = (30, 70);
+/// Bytes of one chunk job per megapixel of the source at `veryfast` (365 MB for 1080p), and at `medium`.
+const BYTES_PER_MEGAPIXEL: (u64, u64) = (176_000_000, 338_000_000);
+/// ffmpeg itself and its libraries.
+const BYTES_BASE: u64 = 64_000_000;
+/// Audio is encoded at 57 times real time on one core; this is on the safe side.
+const AUDIO_SPEED: u64 = 40;
+
+/// The plan for a source whose file can be read as it is, or which says that a remux must come first.
+pub fn plan(
+    probe: &Probe,
+    timeline: &Timeline,
+    pipeline: &Pipeline,
+    capabilities: &Capabilities,
+) -> Result<Plan, Refusal> {
+    build(probe, timeline, pipeline, capabilities, Reading::Chunks)
+}
+
+/// The plan for a source whose remux failed: one chunk, read from the start, with rewritten times.
+pub fn plan_whole(
+    probe: &Probe,
+    timeline: &Timeline,
+    pipeline: &Pipeline,
+    capabilities: &Capabilities,
+) -> Result<Plan, Refusal> {
+    build(probe, timeline, pipeline, capabilities, Reading::Whole)
+}
+
+/// How jobs read the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Each chunk seeks.
+    Chunks,
+    /// One chunk reads all.
+    Whole,
+}
+
+fn build(
+    probe: &Probe,
+    timeline: &Timeline,
+    pipeline: &Pipeline,
+    capabilities: &Capabilities,
+    reading: Reading,
+) -> Result<Plan, Refusal> {
+    let times = Times::of(probe, timeline)?;
+    let video = match &probe.video {
+        Some(stream) => Some(picture(probe, stream, timeline, &times, pipeline)?),
+        None => None,
+    };
+    let video = video.map(|(video, grid)| {
+        let chunks = match reading {
+            Reading::Chunks => chunks::chunks(grid, timeline, capabilities.slots),
+            Reading::Whole => chunks::whole(grid),
+        };
+        Video { chunks, ..video }
+    });
+    tools(probe, video.as_ref(), capabilities)?;
+    let estimate = estimate(probe, video.as_ref(), times.duration_us);
+    Ok(Plan {
+        version: VERSION,
+        container: probe.container,
+        remux: if reading == Reading::Chunks { remux(probe, timeline) } else { None },
+        origin_us: timeline.origin_us,
+        container_start_us: timeline.container_start_us,
+        duration_us: times.duration_us,
+        audio: audio(probe, video.as_ref()),
+        images: Images { poster: poster(probe, timeline, &times, pipeline) },
+        limits: limits_of(video.as_ref(), &estimate, times.duration_us),
+        estimate,
+        notes: notes(probe, timeline, &times),
+        video,
+    })
+}
+
+/// Lengths that are believed: of the packets, or of the header where packets carry no times.
+struct Times {
+    duration_us: i64,
+    frames_us: i64,
+}
+
+impl Times {
+    fn of(probe: &Probe, timeline: &Timeline) -> Result<Self, Refusal> {
+        let header = probe.header_duration_us.unwrap_or(0);
+        let nothing = timeline.video_packets == 0 && timeline.audio_end_us.is_none();
+        if nothing || (probe.video.is_some() && timeline.video_packets == 0) {
+            return Err(Refusal::Truncated);
+        }
+        let untimed = if probe.video.is_some() { header } else { 0 };
+        let frames_us = timeline.frames_end_us.map_or(untimed, |end| end - timeline.origin_us);
+        let duration_us = if timeline.duration_us > 0 { timeline.duration_us } else { header };
+        Ok(Self { duration_us: duration_us.max(frames_us), frames_us })
+    }
+}
+
+fn picture(
+    probe: &Probe,
+    stream: &VideoStream,
+    timeline: &Timeline,
+    times: &Times,
+    pipeline: &Pipeline,
+) -> Result<(Video, Grid), Refusal> {
+    let average = timeline.average_rate().or(stream.average_rate);
+    let rate = Rate::grid(average, stream.nominal_rate, timeline.typical_rate());
+    let frames = rate.frames_in(times.frames_us).max(1);
+    budget(frames, rate, timeline, pipeline)?;
+    let (width, height) = stream.displayed();
+    let renditions = ladder::ladder(width, height, probe.video_bit_rate(), rate, pipeline.quality);
+    let gop = rate.gop();
+    let top = renditions.first().expect("because a ladder has at least one rendition");
+    let late = timeline.video_start_us.is_some_and(|start| start > timeline.origin_us);
+    let picture = Picture {
+        deinterlace: stream.interlaced,
+        tone_map: stream.high_dynamic_range(),
+        scale_top: stream.sample_aspect != (1, 1) || stream.entering() != (top.width, top.height),
+        first: if late { First::Held } else { First::AtOrigin },
+        color: if stream.high_dynamic_range() { bt709() } else { stream.color.clone() },
+        late_us: timeline.late_us,
+    };
+    let grid = Grid { rate, frames, segment: u64::from(gop) * 2, interlaced: stream.interlaced };
+    let video = Video {
+        stream: stream.ordinal,
+        rate,
+        frames,
+        gop,
+        segment: gop * 2,
+        picture,
+        renditions,
+        chunks: Vec::new(),
+    };
+    Ok((video, grid))
+}
+
+/// Refuses what would give far more pictures than the source has.
+fn budget(frames: u64, rate: Rate, timeline: &Timeline, pipeline: &Pipeline) -> Result<(), Refusal> {
+    let held = rate.frames_in(i64::try_from(limits::PLAN_HELD_S_MAX * 1_000_000).unwrap_or(i64::MAX));
+    let by_packets =
+        timeline.video_packets.saturating_mul(limits::PLAN_FRAMES_PER_PACKET_MAX).saturating_add(held);
+    let budget = pipeline.frames_max.min(by_packets);
+    if frames > budget { Err(Refusal::OverBudget { frames, budget }) } else { Ok(()) }
+}
+
+fn bt709() -> Color {
+    Color { primaries: "bt709".into(), transfer: "bt709".into(), matrix: "bt709".into() }
+}
+
+fn tools(probe: &Probe, video: Option<&Video>, capabilities: &Capabilities) -> Result<(), Refusal> {
+    let encoder = |name: &'static str| capabilities.encoders.iter().any(|one| one == name);
+    let filter = |name: &'static str| capabilities.filters.iter().any(|one| one == name);
+    let needs = [
+        (video.is_some(), "libx264", encoder("libx264")),
+        (!probe.audio.is_empty(), "aac", encoder("aac")),
+        (video.is_some_and(|video| video.picture.tone_map), "zscale", filter("zscale")),
+        (video.is_some_and(|video| video.picture.deinterlace), "bwdif", filter("bwdif")),
+    ];
+    match needs.into_iter().find(|(needed, _, there)| *needed && !there) {
+        Some((_, name, _)) => Err(Refusal::ToolMissing { name }),
+        None => Ok(()),
+    }
+}
+
+fn remux(probe: &Probe, timeline: &Timeline) -> Option<Remux> {
+    probe.video.as_ref()?;
+    if !probe.container.seeks_exactly() {
+        Some(Remux::Container)
+    } else if timeline.seekable {
+        None
+    } else {
+        Some(Remux::TimesJumpBack)
+    }
+}
+
+/// Sound that ends before the picture goes on as silence: players want every segment of both.
+fn audio(probe: &Probe, video: Option<&Video>) -> Vec<Track> {
+    let track = |stream: &super::probe::AudioStream| Track {
+        id: "aac-1".into(),
+        stream: stream.ordinal,
+        mode: Mode::Encode,
+        kbps: 128,
+        channels: 2,
+        rate_hz: 48_000,
+        language: stream.language.clone(),
+        until_us: video.map(|video| video.rate.frame_us(video.frames)),
+    };
+    probe.main_audio().map(track).into_iter().collect()
+}
+
+fn poster(probe: &Probe, timeline: &Timeline, times: &Times, pipeline: &Pipeline) -> Option<Poster> {
+    probe.video.as_ref()?;
+    let from_origin = timeline.origin_us - timeline.container_start_us;
+    let wanted = pipeline.poster_at_us.unwrap_or(times.duration_us / 10);
+    let at_us = (from_origin + wanted.clamp(0, times.frames_us.max(0))).max(0);
+    Some(Poster { at_us, width_max: 1_280 })
+}
+
+fn megapixels_frames(probe: &Probe, frames: u64) -> u64 {
+    let pixels =
+        probe.video.as_ref().map_or(0, |one| u64::from(one.coded_width) * u64::from(one.coded_height));
+    pixels.saturating_mul(frames)
+}
+
+fn estimate(probe: &Probe, video: Option<&Video>, duration_us: i64) -> Estimate {
+    let length_ms = duration_us.max(0).unsigned_abs() / 1_000;
+    let slow =
+        video.is_some_and(|one| one.renditions.iter().any(|rendition| rendition.preset == Preset::Medium));
+    let cpu = if slow { CPU_MS_PER_MEGAPIXEL.1 } else { CPU_MS_PER_MEGAPIXEL.0 };
+    let memory = if slow { BYTES_PER_MEGAPIXEL.1 } else { BYTES_PER_MEGAPIXEL.0 };
+    let picture_ms = megapixels_frames(probe, video.map_or(0, |one| one.frames)) / 1_000_000 * cpu;
+    let kbps: u64 = video.map_or(0, |one| one.renditions.iter().map(|one| u64::from(one.max_kbps)).sum());
+    Estimate {
+        cpu_ms: picture_ms + length_ms / AUDIO_SPEED,
+        memory_bytes: BYTES_BASE + megapixels_frames(probe, 1) * memory / 1_000_000,
+        output_bytes: (kbps + 128) * length_ms / 8,
+    }
+}
+
+fn limits_of(video: Option<&Video>, estimate: &Estimate, duration_us: i64) -> Limits {
+    let frames = video.map_or(0, |one| one.frames).max(1);
+    let chunk_frames = video.and_then(|one| one.chunks.iter().map(|chunk| chunk.frames).max()).unwrap_or(0);
+    // The safe profile reads from the start, so the decoding of everything belongs to every chunk's limit.
+    let share = estimate.cpu_ms.saturating_mul(chunk_frames) / frames + estimate.cpu_ms / 4;
+    let seconds = (share / 1_000).saturating_mul(limits::PLAN_TIME_FACTOR).max(limits::PLAN_TIME_S_MIN);
+    let top =
+        video.and_then(|one| one.renditions.first()).map_or(0, |one: &Rendition| u64::from(one.max_kbps));
+    let length_ms = duration_us.max(0).unsigned_abs() / 1_000;
+    Limits {
+        cpu_s: seconds,
+        wall_s: seconds,
+        memory_bytes: limits::FFMPEG_ADDRESS_SPACE_BYTES,
+        output_bytes: 2 * (top + 128) * length_ms / 8 + 64 * 1024 * 1024,
+        chunk_frames,
+    }
+}
+
+fn notes(probe: &Probe, timeline: &Timeline, times: &Times) -> Vec<Note> {
+    let header = probe.header_duration_us.unwrap_or(0);
+    let gap = timeline.largest_gap_us;
+    [
+        (gap > limits::PLAN_GAP_US_MAX).then_some(Note::Gap { us: gap }),
+        (times.duration_us / 95 < header / 100).then_some(Note::ShorterThanHeader),
+        timeline.variable_rate.then_some(Note::VariableRate),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

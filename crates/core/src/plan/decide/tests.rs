@@ -1,0 +1,141 @@
+//! Whole plans: what is decided, and what is refused.
+
+use serde_json::json;
+
+use crate::limits;
+use crate::plan::samples::{node, planned, probe, timeline};
+use crate::plan::timeline::Packet;
+use crate::plan::*;
+
+#[test]
+fn a_minute_of_1080p_with_sound() {
+    insta::assert_json_snapshot!(planned(&[], &timeline(1_500, 40_000, 66, 0)));
+}
+
+#[test]
+fn a_plan_comes_back_from_its_json() {
+    let plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+}
+
+#[test]
+fn sound_alone_has_no_picture_and_no_poster() {
+    let sound = [("/streams/0/disposition", json!({"attached_pic": 1}))];
+    let line = timeline(0, 40_000, 1, 5_000_000);
+    let plan = planned(&sound, &line);
+    assert_eq!((plan.video, plan.images.poster, plan.audio.len()), (None, None, 1));
+    assert_eq!(plan.duration_us, 5_000_000);
+}
+
+#[test]
+fn a_silent_source_has_no_audio() {
+    let silent = [("/streams/1/codec_type", json!("data"))];
+    let plan = planned(&silent, &timeline(1_500, 40_000, 66, 0));
+    assert!(plan.audio.is_empty());
+    assert_eq!(plan.video.unwrap().frames, 1_500);
+}
+
+#[test]
+fn sixteen_channels_become_stereo() {
+    let many = [("/streams/1/channels", json!(16))];
+    assert_eq!(planned(&many, &timeline(1_500, 40_000, 66, 0)).audio[0].channels, 2);
+}
+
+#[test]
+fn only_mp4_and_matroska_are_read_in_place() {
+    let remux =
+        |name: &str| planned(&[("/format/format_name", json!(name))], &timeline(1_500, 40_000, 66, 0)).remux;
+    assert_eq!(remux("matroska,webm"), None);
+    assert_eq!(remux("mpegts"), Some(Remux::Container));
+    let mut line = timeline(1_500, 40_000, 66, 0);
+    line.seekable = false;
+    assert_eq!(planned(&[], &line).remux, Some(Remux::TimesJumpBack));
+    let whole = plan_whole(&probe(&[]).unwrap(), &line, &Pipeline::default(), &node()).unwrap();
+    assert_eq!((whole.remux, whole.video.unwrap().chunks.len()), (None, 1));
+}
+
+#[test]
+fn a_time_stamp_gap_of_ten_hours_is_over_budget_and_a_slide_show_is_not() {
+    let decide = |packets: i64, gap_us: i64| {
+        let at = |n: i64| Packet {
+            pts_us: n * 40_000 + if n > packets / 2 { gap_us } else { 0 },
+            duration_us: 40_000,
+            key: n % 50 == 0,
+            discard: false,
+        };
+        let line = Timeline::from_packets(0, (0..packets).map(at), std::iter::empty());
+        plan(&probe(&[]).unwrap(), &line, &Pipeline::default(), &node())
+    };
+    assert_eq!(decide(200, 36_000_000_000).unwrap_err().code(), "over_budget");
+    let shown = decide(200, 600_000_000).unwrap();
+    assert_eq!(shown.notes[0], Note::Gap { us: 600_040_000 });
+}
+
+#[test]
+fn the_frame_budget_holds_at_its_limit() {
+    let line = timeline(1_500, 40_000, 66, 0);
+    let check = |frames_max: u64| {
+        plan(&probe(&[]).unwrap(), &line, &Pipeline { frames_max, ..Pipeline::default() }, &node())
+    };
+    assert!(check(1_500).is_ok());
+    assert_eq!(check(1_499), Err(Refusal::OverBudget { frames: 1_500, budget: 1_499 }));
+}
+
+#[test]
+fn a_header_without_packets_is_truncated_and_a_short_body_is_noted() {
+    let empty = timeline(0, 40_000, 1, 0);
+    let refused = plan(&probe(&[]).unwrap(), &empty, &Pipeline::default(), &node());
+    assert_eq!(refused, Err(Refusal::Truncated));
+    assert_eq!(planned(&[], &timeline(1_400, 40_000, 66, 0)).notes, [Note::ShorterThanHeader]);
+    assert_eq!(planned(&[], &timeline(1_430, 40_000, 66, 0)).notes, []);
+}
+
+#[test]
+fn a_missing_filter_is_named_before_anything_runs() {
+    let bright = probe(&[("/streams/0/color_transfer", json!("smpte2084"))]).unwrap();
+    let bare = Capabilities { filters: Vec::new(), ..node() };
+    let line = timeline(1_500, 40_000, 66, 0);
+    let refused = plan(&bright, &line, &Pipeline::default(), &bare);
+    assert_eq!(refused, Err(Refusal::ToolMissing { name: "zscale" }));
+    assert!(plan(&probe(&[]).unwrap(), &line, &Pipeline::default(), &bare).is_ok());
+}
+
+#[test]
+fn the_poster_is_at_a_tenth_or_where_the_pipeline_wants_it() {
+    let at = |poster_at_us| {
+        let pipeline = Pipeline { poster_at_us, ..Pipeline::default() };
+        let plan = plan(&probe(&[]).unwrap(), &timeline(1_500, 40_000, 66, 0), &pipeline, &node()).unwrap();
+        plan.images.poster.unwrap().at_us
+    };
+    assert_eq!((at(None), at(Some(1)), at(Some(i64::MAX)), at(Some(-1))), (6_000_000, 1, 60_000_000, 0));
+}
+
+#[test]
+fn every_job_has_limits_above_its_estimate() {
+    let plan = planned(&[], &timeline(90_000, 40_000, 66, 0));
+    assert!(plan.limits.cpu_s * 1_000 > plan.estimate.cpu_ms / 4, "{:?} {:?}", plan.limits, plan.estimate);
+    assert_eq!(plan.limits.chunk_frames, 3_000);
+    assert_eq!(plan.limits.memory_bytes, limits::FFMPEG_ADDRESS_SPACE_BYTES);
+}
+
+#[test]
+fn the_target_duration_is_a_segment_rounded() {
+    let target = |num, den| {
+        let mut video = planned(&[], &timeline(1_500, 40_000, 66, 0)).video.unwrap();
+        video.rate = Rate::of(num, den);
+        video.segment = 2 * video.rate.gop();
+        video.target_duration_s()
+    };
+    assert_eq!((target(25, 1), target(30_000, 1_001), target(60_000, 1_001), target(1, 3)), (4, 4, 4, 12));
+}
+
+#[test]
+fn a_task_id_changes_with_the_source_and_with_each_argument() {
+    let id = |source: &str, words: &[&str]| {
+        task_id(source, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    };
+    let all = [id("a", &["b", "c"]), id("a", &["bc"]), id("ab", &["c"]), id("a", &["b", "d"])];
+    assert_eq!(all[0], id("a", &["b", "c"]));
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+}
