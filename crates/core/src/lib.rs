@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod media;
 pub mod plan;
 pub mod range;
+pub mod ribbon;
 pub mod time;
 pub mod upload;
 pub mod video;
