@@ -1,0 +1,4 @@
+//! What the world does: one module per outside thing. Siblings never name each other.
+
+pub mod clock;
+pub mod random;
