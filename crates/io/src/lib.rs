@@ -1,4 +1,5 @@
 //! What the world does: one module per outside thing. Siblings never name each other.
 
 pub mod clock;
+pub mod ffmpeg;
 pub mod random;
