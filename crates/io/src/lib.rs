@@ -3,3 +3,5 @@
 pub mod clock;
 pub mod ffmpeg;
 pub mod random;
+pub mod spool;
+pub mod store;
