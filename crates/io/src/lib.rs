@@ -1,6 +1,7 @@
 //! What the world does: one module per outside thing. Siblings never name each other.
 
 pub mod clock;
+pub mod db;
 pub mod ffmpeg;
 pub mod random;
 pub mod spool;

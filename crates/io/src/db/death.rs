@@ -1,0 +1,198 @@
+//! What the death of jobs means for their rendition and their video, in the transaction in which they die.
+//!
+//! * A poster that cannot be made is only noted by the job's own event.
+//! * A file that cannot be assembled fails its rendition; the others go on.
+//! * Without the probe, the remux, a chunk or the sound nothing can be encoded: all encoded renditions that are not
+//!   whole fail, and the rest of the work is cancelled. The video is then ready with the source as it is if browsers
+//!   can play that (its reason names the problem), else it is failed and nothing of it is served.
+//! * After a crash all that was made is kept, so that the operator can run the dead job again. A refusal or damage is
+//!   final: all that was made goes; the source goes, too, if the probe refused it.
+
+use matinee_core::event::Topic;
+use matinee_core::id::{AppId, JobId, RenditionId, VideoId};
+use matinee_core::job::Task;
+use matinee_core::time::Millis;
+use matinee_core::video::{ENCODED, Problem, State};
+use serde_json::{Value, json};
+
+use super::error::DbError;
+use super::lease::lock_video;
+use super::ready::{become_ready, drop_unused, final_generation};
+use super::rendition::renditions_of;
+use super::told::tell;
+use super::tx::Tx;
+use super::value::args;
+use super::{job, object, word};
+
+/// Jobs died together, the cause first: their rendition or video fails in the same transaction.
+pub(crate) async fn job_died(
+    tx: &mut Tx,
+    died: &[(JobId, Task)],
+    error: &Value,
+    now: Millis,
+) -> Result<(), DbError> {
+    let Some((cause, first)) = died.first() else { return Ok(()) };
+    let video = first.video();
+    let app = match lock_video(tx, video).await {
+        Err(DbError::Absent) => return Ok(()),
+        locked => locked?,
+    };
+    let reason = problem_of(error);
+    let mut hopeless = false;
+    for (_, task) in died {
+        match task {
+            Task::Poster { .. } => {}
+            Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
+            Task::Probe { .. }
+            | Task::Remux { .. }
+            | Task::Chunk { .. }
+            | Task::Audio { .. }
+            | Task::Finish { .. } => hopeless = true,
+        }
+    }
+    if !hopeless {
+        return Ok(());
+    }
+    let is_final = is_final(tx, *cause).await?;
+    give_up(tx, (app, video), &reason, now).await?;
+    if is_final {
+        clear(tx, video, matches!(first, Task::Probe { .. }), now).await?;
+    }
+    Ok(())
+}
+
+/// The operator wants dead jobs again: their rendition or video is worked on again, with all that was cancelled
+/// because of their death.
+pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Millis) -> Result<(), DbError> {
+    let Some((_, first)) = wanted.first() else { return Ok(()) };
+    let video = first.video();
+    match lock_video(tx, video).await {
+        Err(DbError::Absent) => return Ok(()),
+        locked => locked?,
+    };
+    if matches!(first, Task::Poster { .. }) {
+        return Ok(());
+    }
+    tx.execute(
+        "UPDATE rendition SET state = CASE WHEN EXISTS (SELECT 1 FROM part WHERE rendition_id = rendition.id)
+           THEN 'encoding' ELSE 'waiting' END, reason = NULL WHERE video_id = $1 AND state = 'failed'",
+        args![video],
+    )
+    .await?;
+    tx.execute(
+        "UPDATE video SET state = 'processing', reason = NULL, updated_ms = $2 WHERE id = $1",
+        args![video, now],
+    )
+    .await?;
+    // Jobs that were cancelled, or died without ever having run, count as open: this statement opens them again.
+    tx.execute(
+        "UPDATE job SET cancel_requested = $2, finished_ms = NULL, last_error = NULL,
+           needs = (SELECT count(*) FROM job_dep d JOIN job n ON n.id = d.needs_id
+                    WHERE d.job_id = job.id
+                      AND (n.state IN (0, 1, 2, 5) OR (n.state = 4 AND n.started_ms IS NULL))),
+           state = CASE WHEN EXISTS (SELECT 1 FROM job_dep d JOIN job n ON n.id = d.needs_id
+                    WHERE d.job_id = job.id
+                      AND (n.state IN (0, 1, 2, 5) OR (n.state = 4 AND n.started_ms IS NULL)))
+                    THEN 0 ELSE 1 END
+         WHERE video_id = $1 AND (state IN (0, 1, 5) OR (state = 4 AND started_ms IS NULL))",
+        args![video, false],
+    )
+    .await?;
+    let sql = "UPDATE job SET cancel_requested = $2 WHERE video_id = $1 AND state = 2";
+    tx.execute(sql, args![video, false]).await?;
+    tx.wake_jobs();
+    Ok(())
+}
+
+/// Fails a video: its work is cancelled and nothing of it is served.
+pub(crate) async fn fail(
+    tx: &mut Tx,
+    (app, video): (AppId, VideoId),
+    reason: &Problem,
+    now: Millis,
+) -> Result<(), DbError> {
+    job::cancel_of_video(tx, video, now).await?;
+    let changed = tx
+        .execute(
+            "UPDATE video SET state = 'failed', reason = $2, updated_ms = $3, generation = 0
+             WHERE id = $1 AND state = 'processing'",
+            args![video, word::stored(reason), now],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(());
+    }
+    tell(tx, app, Topic::VideoFailed, (video.to_string(), word::stored(reason)), now).await
+}
+
+/// Nothing more can be encoded: ready with the source as it is, or failed.
+async fn give_up(
+    tx: &mut Tx,
+    (app, video): (AppId, VideoId),
+    reason: &Problem,
+    now: Millis,
+) -> Result<(), DbError> {
+    for rendition in renditions_of(tx, video).await? {
+        if rendition.generation == ENCODED {
+            fail_rendition(tx, app, rendition.id, reason, now).await?;
+        }
+    }
+    let row = tx.row("SELECT state FROM video WHERE id = $1", args![video]).await?.ok_or(DbError::Absent)?;
+    if row.get::<State>("state")? != State::Processing {
+        return Ok(());
+    }
+    let renditions = renditions_of(tx, video).await?;
+    if final_generation(&renditions) == 0 {
+        return fail(tx, (app, video), reason, now).await;
+    }
+    job::cancel_of_video(tx, video, now).await?;
+    tx.execute("UPDATE video SET reason = $2 WHERE id = $1", args![video, word::stored(reason)]).await?;
+    become_ready(tx, (app, video), &renditions, now).await
+}
+
+/// A rendition that is not whole will never be.
+async fn fail_rendition(
+    tx: &mut Tx,
+    app: AppId,
+    rendition: RenditionId,
+    reason: &Problem,
+    now: Millis,
+) -> Result<(), DbError> {
+    let sql = "UPDATE rendition SET state = 'failed', reason = $2 WHERE id = $1 AND state IN ('waiting', 'encoding')";
+    if tx.execute(sql, args![rendition, word::stored(reason)]).await? == 0 {
+        return Ok(());
+    }
+    tell(tx, app, Topic::RenditionFailed, (rendition.to_string(), json!({ "reason": reason })), now).await
+}
+
+/// Was the last attempt a verdict about the source, which another attempt would repeat?
+async fn is_final(tx: &mut Tx, cause: JobId) -> Result<bool, DbError> {
+    let sql = "SELECT outcome FROM job_attempt WHERE job_id = $1 ORDER BY attempt DESC LIMIT 1";
+    let Some(row) = tx.row(sql, args![cause]).await? else { return Ok(false) };
+    let outcome: Option<String> = row.get("outcome")?;
+    Ok(matches!(outcome.as_deref(), Some("refusal" | "damage")))
+}
+
+/// Nothing remains of a video that can never be made; the source stays unless it was refused itself.
+async fn clear(tx: &mut Tx, video: VideoId, refused: bool, now: Millis) -> Result<(), DbError> {
+    let sql = "SELECT source_id FROM video WHERE id = $1 AND state = 'failed'";
+    let Some(row) = tx.row(sql, args![video]).await? else { return Ok(()) };
+    tx.execute("UPDATE video SET work_id = NULL, poster_id = NULL WHERE id = $1", args![video]).await?;
+    let sql = "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1)";
+    tx.execute(sql, args![video]).await?;
+    drop_unused(tx, video, now).await?;
+    if refused {
+        object::unwanted(tx, row.get("source_id")?, "refused", now).await?;
+    }
+    Ok(())
+}
+
+/// What people read: the error's own texts, or a sentence about its code.
+fn problem_of(error: &Value) -> Problem {
+    let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
+    Problem {
+        code: text("code").unwrap_or_else(|| "job_failed".to_owned()),
+        human: text("human").unwrap_or_else(|| "This video could not be processed.".to_owned()),
+        fix: text("fix").unwrap_or_else(|| "Run the job again, or upload another file.".to_owned()),
+    }
+}

@@ -1,0 +1,197 @@
+//! What encoding has made, published under the lease of its job.
+
+use matinee_core::event::Topic;
+use matinee_core::id::RenditionId;
+use matinee_core::job::{Lease, NewJob};
+use matinee_core::limits::REPLACED_GRACE_MS;
+use matinee_core::time::Millis;
+use matinee_core::video::{ENCODED, playable};
+use serde_json::json;
+
+use super::Db;
+use super::error::DbError;
+use super::job;
+use super::lease::{Held, held, settled};
+use super::object::{Stored, present};
+use super::part::{self, NewPart, Part};
+use super::told::tell;
+use super::tx::Tx;
+use super::value::args;
+
+/// The segments of sound inside a file that was written for a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoundInFile {
+    /// The audio track.
+    pub rendition: RenditionId,
+    /// How many segments it has.
+    pub segments: u32,
+    /// The bytes of all its segments together.
+    pub bytes: u64,
+    /// One row of fixed size for each segment.
+    pub rows: Vec<u8>,
+}
+
+/// A whole rendition in one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assembled {
+    /// The rendition.
+    pub rendition: RenditionId,
+    /// Its file.
+    pub stored: Stored,
+    /// How many segments it has.
+    pub segments: u32,
+    /// The bytes of all its segments together.
+    pub bytes: u64,
+    /// One row of fixed size for each segment.
+    pub rows: Vec<u8>,
+    /// With the best picture: where the sound is, from now on.
+    pub sound: Option<SoundInFile>,
+    /// When it happens.
+    pub now: Millis,
+}
+
+impl Db {
+    /// Publishes a chunk in all its renditions and completes its job; returns whether it made the video playable.
+    ///
+    /// [`DbError::Conflict`] when a part has another sample entry than its rendition,
+    /// [`DbError::LeaseLost`] when the lease does not hold any more; then nothing changes.
+    pub async fn publish_chunk(
+        &self,
+        lease: &Lease,
+        parts: Vec<NewPart>,
+        now: Millis,
+    ) -> Result<bool, DbError> {
+        self.write((*lease, parts, now), |tx, (lease, parts, now)| {
+            Box::pin(async move {
+                let held = settled(tx, lease, *now).await?;
+                add_parts(tx, held, parts, *now).await
+            })
+        })
+        .await
+    }
+
+    /// Publishes finished sound while its job goes on; returns whether it made the video playable.
+    pub async fn publish_audio_part(
+        &self,
+        lease: &Lease,
+        part: NewPart,
+        now: Millis,
+    ) -> Result<bool, DbError> {
+        self.write((*lease, [part], now), |tx, (lease, parts, now)| {
+            Box::pin(async move {
+                let held = held(tx, lease, *now).await?;
+                add_parts(tx, held, parts, *now).await
+            })
+        })
+        .await
+    }
+
+    /// Publishes the last of the sound (nothing, when all is published already) and completes its job; returns
+    /// whether it made the video playable.
+    pub async fn publish_audio(
+        &self,
+        lease: &Lease,
+        last: Option<NewPart>,
+        now: Millis,
+    ) -> Result<bool, DbError> {
+        self.write((*lease, last, now), |tx, (lease, last, now)| {
+            Box::pin(async move {
+                let held = settled(tx, lease, *now).await?;
+                add_parts(tx, held, last.as_slice(), *now).await
+            })
+        })
+        .await
+    }
+
+    /// Publishes the source rewritten as a file that can be seeked, completes its job and inserts the probe of it.
+    pub async fn publish_remux(
+        &self,
+        lease: &Lease,
+        stored: Stored,
+        probe: NewJob,
+        now: Millis,
+    ) -> Result<(), DbError> {
+        self.write((*lease, stored, probe, now), |tx, (lease, stored, probe, now)| {
+            Box::pin(async move {
+                let held = settled(tx, lease, *now).await?;
+                present(tx, (stored.object, stored.size, Some(stored.blake3)), *now).await?;
+                let sql = "UPDATE video SET work_id = $2, updated_ms = $3 WHERE id = $1";
+                tx.execute_one(sql, args![held.video, stored.object, *now]).await?;
+                job::insert(tx, probe, *now).await
+            })
+        })
+        .await
+    }
+
+    /// Publishes the poster and completes its job.
+    pub async fn publish_poster(&self, lease: &Lease, stored: Stored, now: Millis) -> Result<(), DbError> {
+        self.write((*lease, stored, now), |tx, (lease, stored, now)| {
+            Box::pin(async move {
+                let held = settled(tx, lease, *now).await?;
+                present(tx, (stored.object, stored.size, Some(stored.blake3)), *now).await?;
+                let sql = "UPDATE video SET poster_id = $2, updated_ms = $3 WHERE id = $1";
+                tx.execute_one(sql, args![held.video, stored.object, *now]).await
+            })
+        })
+        .await
+    }
+
+    /// Publishes the one file of a rendition in place of its parts and completes its job.
+    pub async fn publish_assembled(&self, lease: &Lease, assembled: Assembled) -> Result<(), DbError> {
+        self.write((*lease, assembled), |tx, (lease, assembled)| Box::pin(assemble(tx, lease, assembled)))
+            .await
+    }
+}
+
+async fn add_parts(tx: &mut Tx, held: Held, parts: &[NewPart], now: Millis) -> Result<bool, DbError> {
+    for part in parts {
+        part::add(tx, held.video, part, now).await?;
+    }
+    become_playable(tx, held, now).await
+}
+
+/// Says once that the video can be played, when it can.
+async fn become_playable(tx: &mut Tx, held: Held, now: Millis) -> Result<bool, DbError> {
+    let sql = "SELECT playable_ms FROM video WHERE id = $1";
+    let row = tx.row(sql, args![held.video]).await?.ok_or(DbError::Absent)?;
+    let before: Option<Millis> = row.get("playable_ms")?;
+    if before.is_some() || !playable(&part::frontiers(tx, held.video).await?) {
+        return Ok(false);
+    }
+    tx.execute_one(
+        "UPDATE video SET playable_ms = $2, updated_ms = $2, generation = $3 WHERE id = $1",
+        args![held.video, now, ENCODED],
+    )
+    .await?;
+    let facts = json!({ "generation": ENCODED });
+    tell(tx, held.app, Topic::VideoPlayable, (held.video.to_string(), facts), now).await?;
+    Ok(true)
+}
+
+async fn assemble(tx: &mut Tx, lease: &Lease, done: &Assembled) -> Result<(), DbError> {
+    let held = settled(tx, lease, done.now).await?;
+    let stored = done.stored;
+    present(tx, (stored.object, stored.size, Some(stored.blake3)), done.now).await?;
+    replace_in(tx, held, (done.rendition, done.segments, done.bytes, &done.rows), done).await?;
+    if let Some(sound) = &done.sound {
+        replace_in(tx, held, (sound.rendition, sound.segments, sound.bytes, &sound.rows), done).await?;
+    }
+    let facts = json!({ "video": held.video, "bytes": stored.size });
+    tell(tx, held.app, Topic::RenditionReady, (done.rendition.to_string(), facts), done.now).await
+}
+
+async fn replace_in(
+    tx: &mut Tx,
+    held: Held,
+    (rendition, segments, bytes, rows): (RenditionId, u32, u64, &[u8]),
+    done: &Assembled,
+) -> Result<(), DbError> {
+    tx.execute_one(
+        "UPDATE rendition SET state = 'ready', file_id = $3, file_bytes = $4, ready_ms = COALESCE(ready_ms, $5)
+         WHERE id = $1 AND video_id = $2 AND state <> 'failed'",
+        args![rendition, held.video, done.stored.object, done.stored.size, done.now],
+    )
+    .await?;
+    let part = Part { first: 1, segments, object: done.stored.object, source: None, bytes };
+    part::replace(tx, rendition, (part, rows), done.now.plus(REPLACED_GRACE_MS)).await
+}

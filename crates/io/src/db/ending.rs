@@ -1,0 +1,206 @@
+//! How uploads end: finished exactly once, or cancelled, expired or lost. One of them wins.
+
+use matinee_core::event::Topic;
+use matinee_core::id::{UploadId, VideoId};
+use matinee_core::job::{NewJob, Task};
+use matinee_core::time::Millis;
+use matinee_core::upload::Phase;
+use matinee_core::video::{Policy, Problem};
+use serde_json::json;
+
+use super::Db;
+use super::error::DbError;
+use super::told::tell;
+use super::tx::{Sql, Tx};
+use super::upload::{Upload, upload_of};
+use super::value::args;
+use super::{job, object, word};
+
+/// The end of an upload whose last byte is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    /// The upload.
+    pub id: UploadId,
+    /// The connection that received the last byte; `None` for recovery at the start of a node.
+    pub epoch: Option<u64>,
+    /// The length of the source in bytes; equal to the declared one, if there is one.
+    pub size: u64,
+    /// The BLAKE3 hash of the source, if it was computed on the way.
+    pub blake3: Option<[u8; 32]>,
+    /// The job that examines the source.
+    pub probe_job: matinee_core::id::JobId,
+    /// When it happens.
+    pub now: Millis,
+}
+
+impl Db {
+    /// Finishes an upload exactly once: upload, object, video, probe job and events in one transaction. A repeat
+    /// returns the same video and changes nothing.
+    ///
+    /// [`DbError::Absent`] when it was cancelled, expired or lost before; [`DbError::LeaseLost`] when a newer
+    /// connection took it; [`DbError::Conflict`] when another length was declared.
+    pub async fn finish_upload(&self, finish: &Finish) -> Result<VideoId, DbError> {
+        self.write(finish.clone(), |tx, finish| Box::pin(finish_in(tx, finish))).await
+    }
+
+    /// Gives an open upload up; its bytes go. Cancelling twice is cancelling once.
+    /// [`DbError::Absent`] when it ended in another way before.
+    pub async fn cancel_upload(&self, id: UploadId, now: Millis) -> Result<(), DbError> {
+        self.write((id, now), |tx, (id, now)| {
+            Box::pin(async move {
+                let upload = locked(tx, *id).await?;
+                match upload.state.phase() {
+                    Phase::Open => end(tx, &upload, End::Cancelled, *now).await,
+                    Phase::Cancelled => Ok(()),
+                    Phase::Finished | Phase::Expired | Phase::Lost => Err(DbError::Absent),
+                }
+            })
+        })
+        .await
+    }
+
+    /// Expires at most `limit` uploads to which nothing came for too long; returns their ids.
+    pub async fn expire_uploads(&self, now: Millis, limit: u32) -> Result<Vec<UploadId>, DbError> {
+        self.write((now, limit), |tx, (now, limit)| {
+            Box::pin(async move {
+                let sql = Sql::Each {
+                    sqlite: "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1
+                             ORDER BY expires_ms LIMIT $2",
+                    postgres: "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1
+                             ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED",
+                };
+                let mut expired = Vec::new();
+                for row in tx.rows(sql, args![*now, *limit]).await? {
+                    let upload = upload_of(&row)?;
+                    end(tx, &upload, End::Expired, *now).await?;
+                    expired.push(upload.id);
+                }
+                Ok(expired)
+            })
+        })
+        .await
+    }
+
+    /// Ends an upload whose acknowledged bytes are not on the disk any more.
+    pub async fn lose_upload(&self, id: UploadId, reason: &Problem, now: Millis) -> Result<(), DbError> {
+        self.write((id, reason.clone(), now), |tx, (id, reason, now)| {
+            Box::pin(async move {
+                let upload = locked(tx, *id).await?;
+                if upload.state.phase() != Phase::Open {
+                    return Err(DbError::Absent);
+                }
+                end(tx, &upload, End::Lost(reason), *now).await
+            })
+        })
+        .await
+    }
+
+    /// Forgets at most `limit` uploads that ended without a video before `before` and of which nothing is left
+    /// outside; returns how many.
+    pub async fn prune_uploads(&self, before: Millis, limit: u32) -> Result<u64, DbError> {
+        self.write((before, limit), |tx, (before, limit)| {
+            Box::pin(async move {
+                tx.execute(
+                    "DELETE FROM upload WHERE id IN (SELECT id FROM upload u
+                       WHERE u.state IN ('cancelled', 'expired', 'lost') AND u.updated_ms < $1
+                         AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.object_id = u.object_id
+                                         AND l.state <> 'gone')
+                       LIMIT $2)",
+                    args![*before, *limit],
+                )
+                .await
+            })
+        })
+        .await
+    }
+}
+
+/// The ends that are no video.
+enum End<'a> {
+    Cancelled,
+    Expired,
+    Lost(&'a Problem),
+}
+
+async fn locked(tx: &mut Tx, id: UploadId) -> Result<Upload, DbError> {
+    let sql = Sql::Each {
+        sqlite: "SELECT * FROM upload WHERE id = $1",
+        postgres: "SELECT * FROM upload WHERE id = $1 FOR UPDATE",
+    };
+    upload_of(&tx.row(sql, args![id]).await?.ok_or(DbError::Absent)?)
+}
+
+async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<VideoId, DbError> {
+    let upload = locked(tx, finish.id).await?;
+    match upload.state.phase() {
+        Phase::Open => {}
+        Phase::Finished => return Ok(upload.video),
+        Phase::Cancelled | Phase::Expired | Phase::Lost => return Err(DbError::Absent),
+    }
+    if finish.epoch.is_some_and(|epoch| epoch != upload.epoch) {
+        return Err(DbError::LeaseLost);
+    }
+    if upload.size.is_some_and(|size| size != finish.size) || upload.offset > finish.size {
+        return Err(DbError::Conflict("the upload has another length".to_owned()));
+    }
+    tx.execute_one(
+        "UPDATE upload SET state = 'finished', size_bytes = $2, offset_bytes = $2, updated_ms = $3, finished_ms = $3
+         WHERE id = $1 AND state = 'open'",
+        args![finish.id, finish.size, finish.now],
+    )
+    .await?;
+    object::present(tx, (upload.object, finish.size, finish.blake3), finish.now).await?;
+    create_video(tx, &upload, finish).await?;
+    let facts = json!({ "video": upload.video, "size": finish.size });
+    tell(tx, upload.app, Topic::UploadCompleted, (upload.id.to_string(), facts), finish.now).await?;
+    let facts = json!({ "upload": upload.id, "title": upload.title });
+    tell(tx, upload.app, Topic::VideoCreated, (upload.video.to_string(), facts), finish.now).await?;
+    Ok(upload.video)
+}
+
+async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO video (id, app_id, collection_id, upload_id, source_id, title, policy, state, generation,
+           created_ms, updated_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'processing', 0, $8, $8)",
+        args![
+            upload.video,
+            upload.app,
+            upload.collection,
+            upload.id,
+            upload.object,
+            upload.title.as_str(),
+            Policy::App,
+            finish.now
+        ],
+    )
+    .await?;
+    let probe = NewJob {
+        id: finish.probe_job,
+        app: upload.app,
+        video: upload.video,
+        task: Task::Probe { video: upload.video },
+        prio: 0,
+        weight: 0,
+        run_at: finish.now,
+        needs: Vec::new(),
+        idem_key: Some(format!("probe/{}", upload.video)),
+    };
+    job::insert(tx, &probe, finish.now).await
+}
+
+async fn end(tx: &mut Tx, upload: &Upload, end: End<'_>, now: Millis) -> Result<(), DbError> {
+    let (phase, topic, reason) = match end {
+        End::Cancelled => (Phase::Cancelled, Topic::UploadCancelled, None),
+        End::Expired => (Phase::Expired, Topic::UploadExpired, None),
+        End::Lost(problem) => (Phase::Lost, Topic::UploadFailed, Some(word::stored(problem))),
+    };
+    tx.execute_one(
+        "UPDATE upload SET state = $2, reason = $3, updated_ms = $4 WHERE id = $1 AND state = 'open'",
+        args![upload.id, phase, reason.clone(), now],
+    )
+    .await?;
+    object::unwanted(tx, upload.object, word::Word::word(phase), now).await?;
+    let facts = json!({ "video": upload.video, "offset": upload.offset, "reason": reason });
+    tell(tx, upload.app, topic, (upload.id.to_string(), facts), now).await
+}

@@ -1,0 +1,143 @@
+//! What an operator orders: cancel a job, run a dead one again, forget old ones.
+
+use matinee_core::id::{AppId, JobId};
+use matinee_core::job::{State, Task};
+use matinee_core::time::Millis;
+
+use super::cascade::{self, task_of};
+use super::{end, state_of};
+use crate::db::error::DbError;
+use crate::db::tx::{Sql, Tx};
+use crate::db::value::{Row, args};
+use crate::db::{Db, death as video};
+
+/// So many old jobs are forgotten in one transaction.
+const PRUNE_BATCH: u32 = 1_000;
+
+/// What a wish to cancel led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled.
+    Now,
+    /// Its holder was asked to stop, and hears it at its next renewal.
+    Asked,
+}
+
+impl Db {
+    /// Cancels a job with all that cannot do without it; [`DbError::Absent`] when it is over or unknown.
+    pub async fn cancel_job(&self, app: AppId, job: JobId, now: Millis) -> Result<Cancelled, DbError> {
+        self.write((app, job, now), |tx, (app, job, now)| {
+            Box::pin(async move {
+                let row = locked(tx, *app, *job).await?;
+                match state_of(row.get("state")?)? {
+                    State::Blocked | State::Ready => {
+                        end::finish(tx, *job, State::Cancelled, *now).await?;
+                        cascade::over(tx, *job, State::Cancelled, *now).await?;
+                        Ok(Cancelled::Now)
+                    }
+                    State::Leased => {
+                        let sql = "UPDATE job SET cancel_requested = $2 WHERE id = $1";
+                        tx.execute(sql, args![*job, true]).await?;
+                        tx.wake_jobs();
+                        Ok(Cancelled::Asked)
+                    }
+                    State::Done | State::Dead | State::Cancelled => Err(DbError::Absent),
+                }
+            })
+        })
+        .await
+    }
+
+    /// Runs a dead job again, with those that died because of it; its failures are forgotten.
+    /// [`DbError::Absent`] when it is not dead, or died because of another job: then that one is to be run again.
+    pub async fn retry_job(&self, app: AppId, job: JobId, now: Millis) -> Result<(), DbError> {
+        self.write((app, job, now), |tx, (app, job, now)| {
+            Box::pin(async move {
+                let row = locked(tx, *app, *job).await?;
+                let dead = state_of(row.get("state")?)? == State::Dead;
+                if !dead || needs_a_lost_job(tx, *job).await? {
+                    return Err(DbError::Absent);
+                }
+                tx.execute(
+                    "UPDATE job SET state = 1, run_at_ms = $2, tries_from = attempt, last_error = NULL,
+                       finished_ms = NULL, needs = 0 WHERE id = $1",
+                    args![*job, *now],
+                )
+                .await?;
+                tx.wake_jobs();
+                let mut wanted = vec![(*job, task_of(row.get("payload")?)?)];
+                wanted.extend(revive_waiting(tx, *job).await?);
+                video::job_retried(tx, &wanted, *now).await
+            })
+        })
+        .await
+    }
+
+    /// Forgets jobs that were over `keep_ms` ago and that no open job needs; returns how many. Call it until 0.
+    pub async fn prune_jobs(&self, now: Millis, keep_ms: i64) -> Result<u64, DbError> {
+        self.write(now.plus(-keep_ms), |tx, before| {
+            Box::pin(async move {
+                let sql = "DELETE FROM job WHERE id IN (
+                             SELECT id FROM job WHERE state >= 3 AND finished_ms < $1 AND NOT EXISTS (
+                               SELECT 1 FROM job_dep d JOIN job w ON w.id = d.job_id
+                               WHERE d.needs_id = job.id AND w.state < 3)
+                             ORDER BY finished_ms LIMIT $2)";
+                tx.execute(sql, args![*before, PRUNE_BATCH]).await
+            })
+        })
+        .await
+    }
+}
+
+async fn locked(tx: &mut Tx, app: AppId, job: JobId) -> Result<Row, DbError> {
+    let sql = Sql::Each {
+        sqlite: "SELECT state, payload FROM job WHERE id = $1 AND app_id = $2",
+        postgres: "SELECT state, payload FROM job WHERE id = $1 AND app_id = $2 FOR UPDATE",
+    };
+    tx.row(sql, args![job, app]).await?.ok_or(DbError::Absent)
+}
+
+async fn needs_a_lost_job(tx: &mut Tx, job: JobId) -> Result<bool, DbError> {
+    let sql = "SELECT 1 AS lost FROM job_dep d JOIN job p ON p.id = d.needs_id
+               WHERE d.job_id = $1 AND d.on_death = 'kill' AND p.state IN (4, 5) LIMIT 1";
+    Ok(tx.row(sql, args![job]).await?.is_some())
+}
+
+/// Those that died because of `job` wait again, and so on; every one that waits counts anew what it waits for.
+async fn revive_waiting(tx: &mut Tx, job: JobId) -> Result<Vec<(JobId, Task)>, DbError> {
+    let (mut revived, mut queue) = (Vec::new(), vec![job]);
+    while let Some(parent) = queue.pop() {
+        let sql = Sql::Each {
+            sqlite: "SELECT w.id, w.state, w.payload FROM job_dep d JOIN job w ON w.id = d.job_id
+                     WHERE d.needs_id = $1 AND w.state IN (0, 4) ORDER BY w.id",
+            postgres: "SELECT w.id, w.state, w.payload FROM job_dep d JOIN job w ON w.id = d.job_id
+                     WHERE d.needs_id = $1 AND w.state IN (0, 4) ORDER BY w.id FOR UPDATE OF w",
+        };
+        for row in tx.rows(sql, args![parent]).await? {
+            let id: JobId = row.get("id")?;
+            let dead = state_of(row.get("state")?)? == State::Dead;
+            // One that died by the cascade comes back by it; one that died of its own stays dead.
+            if dead && (needs_a_lost_job(tx, id).await? || !died_waiting(tx, id).await?) {
+                continue;
+            }
+            tx.execute(
+                "UPDATE job SET state = 0, finished_ms = NULL, last_error = NULL, needs = (
+                   SELECT count(*) FROM job_dep d JOIN job p ON p.id = d.needs_id
+                   WHERE d.job_id = job.id AND p.state <> 3 AND (p.state < 3 OR d.on_death = 'kill'))
+                 WHERE id = $1",
+                args![id],
+            )
+            .await?;
+            if dead {
+                queue.push(id);
+                revived.push((id, task_of(row.get("payload")?)?));
+            }
+        }
+    }
+    Ok(revived)
+}
+
+async fn died_waiting(tx: &mut Tx, job: JobId) -> Result<bool, DbError> {
+    let sql = "SELECT 1 AS found FROM job WHERE id = $1 AND last_error ->> 'code' = 'needed_job_ended'";
+    Ok(tx.row(sql, args![job]).await?.is_some())
+}

@@ -1,0 +1,251 @@
+//! The one SQL database that holds all state: SQLite or PostgreSQL behind one type.
+//!
+//! SQL, and the text form of a state, exist only below this module. Callers see methods that are named after
+//! what happens, never a connection.
+
+pub mod app;
+mod check;
+mod death;
+mod encoded;
+mod ending;
+mod error;
+pub mod event;
+mod gauge;
+pub mod job;
+mod lease;
+mod ledger;
+mod object;
+mod part;
+mod probed;
+mod ready;
+mod rendition;
+mod signal;
+#[cfg(test)]
+pub(crate) mod suite;
+mod timeline;
+pub mod token;
+mod told;
+pub(crate) mod tx;
+mod upload;
+pub(crate) mod value;
+mod video;
+mod word;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::oneshot;
+
+pub use self::encoded::{Assembled, SoundInFile};
+pub use self::ending::Finish;
+pub use self::error::DbError;
+pub use self::ledger::{Entry, Known, LedgerFilter};
+pub use self::object::{LOCAL, NewObject, Stored, first_entry};
+pub use self::part::{NewPart, Part};
+pub use self::probed::{Probed, VirtualSet, VirtualTrack};
+pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
+use self::signal::{Listener, Signals};
+pub use self::timeline::Moment;
+use self::tx::{Link, Tx, Wakes};
+pub use self::upload::{NewUpload, Upload};
+pub use self::video::{Video, VideoFilter};
+use self::writer::{Order, Writer};
+
+/// Connections of one node to PostgreSQL: the server declines from 64 on (`platform.md` section 13).
+const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// Readers of SQLite beside its one writer.
+const SQLITE_READERS: u32 = 4;
+/// How long another process (a command, a backup) may hold SQLite's lock.
+const BUSY_MS: u64 = 5_000;
+
+/// Which database holds the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Config {
+    /// A file that this process owns.
+    Sqlite(PathBuf),
+    /// A server, by its URL `postgres://user:password@host/database`.
+    Postgres(String),
+}
+
+/// The database; cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    backend: Backend,
+    signals: Arc<Signals>,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite { readers: SqlitePool, writer: Writer },
+    Postgres { pool: PgPool, _listener: Arc<Listener> },
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date.
+    pub async fn open(config: &Config) -> Result<Self, DbError> {
+        match config {
+            Config::Sqlite(path) => Self::open_sqlite(path).await,
+            Config::Postgres(url) => Self::open_postgres(url).await,
+        }
+    }
+
+    async fn open_sqlite(path: &Path) -> Result<Self, DbError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_millis(BUSY_MS))
+            .foreign_keys(true)
+            .pragma("temp_store", "MEMORY")
+            .disable_statement_logging();
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        migrated(sqlx::migrate!("migrations/sqlite").run(&mut connection).await)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .min_connections(1)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await?;
+        let signals = Arc::new(Signals::new());
+        let writer = Writer::start(connection, Arc::clone(&signals));
+        Ok(Self { backend: Backend::Sqlite { readers, writer }, signals })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, DbError> {
+        let options: sqlx::postgres::PgConnectOptions = url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS_MAX)
+            // Without statistics the planner takes our short statements for long ones and compiles them: 30 ms each.
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql("SET jit = off").execute(connection).await.map(drop) })
+            })
+            .connect_with(options.disable_statement_logging())
+            .await?;
+        migrated(sqlx::migrate!("migrations/postgres").run(&pool).await)?;
+        let signals = Arc::new(Signals::new());
+        let listener = Arc::new(Listener::start(&pool, Arc::clone(&signals)).await?);
+        Ok(Self { backend: Backend::Postgres { pool, _listener: listener }, signals })
+    }
+
+    /// Runs `work` in one transaction on a task of its own: a caller that goes away cannot leave it half done.
+    /// `work` may be run again from its beginning, so it changes nothing but the database.
+    pub(crate) async fn write<A, T, F>(&self, args: A, work: F) -> Result<T, DbError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut Tx, &'c A) -> BoxFuture<'c, Result<T, DbError>> + Send + Sync + 'static,
+    {
+        match &self.backend {
+            Backend::Sqlite { writer, .. } => {
+                let (reply, answer) = oneshot::channel();
+                writer.order(Box::new(Order::new(args, work, reply))).await?;
+                answer
+                    .await
+                    .unwrap_or_else(|_| Err(DbError::Again("the database writer has stopped".to_owned())))
+            }
+            Backend::Postgres { pool, .. } => {
+                let (pool, signals) = (pool.clone(), Arc::clone(&self.signals));
+                let done = tokio::spawn(async move {
+                    let (done, wakes) = write_postgres(&pool, &args, work).await?;
+                    signals.tell(wakes);
+                    Ok(done)
+                });
+                done.await
+                    .unwrap_or_else(|error| Err(DbError::Never(format!("a transaction panicked: {error}"))))
+            }
+        }
+    }
+
+    /// Runs `work` on a reading connection, outside of any transaction of ours.
+    pub(crate) async fn read<A, T, F>(&self, args: A, work: F) -> Result<T, DbError>
+    where
+        A: Send + Sync,
+        F: for<'c> Fn(&'c mut Tx, &'c A) -> BoxFuture<'c, Result<T, DbError>>,
+    {
+        let mut tx = match &self.backend {
+            Backend::Sqlite { readers, .. } => Tx::new(Link::SqliteReader(readers.acquire().await?)),
+            Backend::Postgres { pool, .. } => Tx::new(Link::Postgres(pool.acquire().await?)),
+        };
+        work(&mut tx, &args).await
+    }
+}
+
+/// Deadlocks and serialization errors repeat the whole transaction; so many times.
+const DEADLOCK_TRIES: u32 = 5;
+
+async fn write_postgres<A, T, F>(pool: &PgPool, args: &A, work: F) -> Result<(T, Wakes), DbError>
+where
+    F: for<'c> Fn(&'c mut Tx, &'c A) -> BoxFuture<'c, Result<T, DbError>>,
+{
+    let mut tries = 0;
+    loop {
+        let mut tx = Tx::new(Link::Postgres(pool.acquire().await?));
+        tx.control("BEGIN").await?;
+        let result = match work(&mut tx, args).await {
+            Ok(done) => signal::commit_and_notify(&mut tx).await.map(|wakes| (done, wakes)),
+            Err(error) => Err(error),
+        };
+        let Err(error) = result else { return result };
+        // A connection that cannot roll back is broken; the pool notices and drops it.
+        drop(tx.control("ROLLBACK").await);
+        tries += 1;
+        if !matches!(error, DbError::Again(_)) || tries >= DEADLOCK_TRIES {
+            return Err(error);
+        }
+    }
+}
+
+fn migrated(result: Result<(), sqlx::migrate::MigrateError>) -> Result<(), DbError> {
+    result.map_err(|error| DbError::Never(format!("the schema could not be brought up to date: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::value::args;
+
+    #[tokio::test]
+    async fn a_failed_unit_does_not_roll_back_its_neighbours() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&Config::Sqlite(dir.path().join("db"))).await.unwrap();
+        let insert = |name: &'static str, fine: bool| {
+            let db = db.clone();
+            async move {
+                db.write((name, fine), |tx, (name, fine)| {
+                    Box::pin(async move {
+                        let id = uuid::Uuid::from_bytes([name.as_bytes()[0]; 16]).as_u128();
+                        let id = matinee_core::id::AppId::from_bits(id);
+                        tx.execute(
+                            "INSERT INTO app (id, name, created_ms) VALUES ($1, $2, $3)",
+                            args![id, *name, 1_i64],
+                        )
+                        .await?;
+                        if *fine { Ok(()) } else { Err(DbError::Absent) }
+                    })
+                })
+                .await
+            }
+        };
+        let (a, b, c) = tokio::join!(insert("a", true), insert("b", false), insert("c", true));
+        assert!(a.is_ok() && matches!(b, Err(DbError::Absent)) && c.is_ok());
+        let names: Vec<String> = db
+            .read((), |tx, ()| {
+                Box::pin(async move {
+                    let rows = tx.rows("SELECT name FROM app ORDER BY name", args![]).await?;
+                    rows.iter().map(|row| row.get("name")).collect()
+                })
+            })
+            .await
+            .unwrap();
+        assert_eq!(names, ["a", "c"]);
+    }
+}

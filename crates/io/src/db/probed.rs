@@ -1,0 +1,128 @@
+//! What the examination of a source found, published in one transaction with the jobs that follow from it.
+
+use matinee_core::event::Topic;
+use matinee_core::job::{Lease, NewJob};
+use matinee_core::time::Millis;
+use matinee_core::video::{ENCODED, RenditionState, VIRTUAL};
+use serde_json::{Value, json};
+
+use super::Db;
+use super::error::DbError;
+use super::job;
+use super::lease::{Held, settled};
+use super::object::{Stored, present};
+use super::part::{self, Part};
+use super::rendition::{NewTrack, insert_track};
+use super::told::tell;
+use super::tx::Tx;
+use super::value::args;
+
+/// A track that gathers bytes of the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualTrack {
+    /// The track, with its init segment.
+    pub track: NewTrack,
+    /// How many segments it has.
+    pub segments: u32,
+    /// The bytes of all its segments together.
+    pub bytes: u64,
+    /// One row of fixed size for each segment, with offsets into the sidecar.
+    pub rows: Vec<u8>,
+}
+
+/// All that makes a source playable as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualSet {
+    /// The object with the headers and byte ranges of all segments.
+    pub sidecar: Stored,
+    /// The tracks.
+    pub tracks: Vec<VirtualTrack>,
+}
+
+/// What the examination of a source found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// The length of the video in milliseconds.
+    pub duration_ms: u64,
+    /// What the probe said.
+    pub probe: Value,
+    /// What will be made of it.
+    pub plan: Value,
+    /// What is wrong with the source although it is accepted.
+    pub damaged: Option<Value>,
+    /// What makes it playable at once.
+    pub virtual_set: Option<VirtualSet>,
+    /// The tracks that will be encoded.
+    pub ladder: Vec<NewTrack>,
+    /// The jobs that do it, each after the ones that it needs.
+    pub jobs: Vec<NewJob>,
+    /// When it happens.
+    pub now: Millis,
+}
+
+impl Db {
+    /// Publishes what the probe found and completes its job. With a virtual set the video is playable from now on.
+    ///
+    /// [`DbError::LeaseLost`] when the lease does not hold any more; then nothing changes.
+    pub async fn publish_probe(&self, lease: &Lease, probed: Probed) -> Result<(), DbError> {
+        self.write((*lease, probed), |tx, (lease, probed)| Box::pin(publish(tx, lease, probed))).await
+    }
+}
+
+async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbError> {
+    let held = settled(tx, lease, probed.now).await?;
+    let playable = probed.virtual_set.is_some();
+    tx.execute_one(
+        "UPDATE video SET duration_ms = $2, probe = $3, plan = $4, damaged = $5, updated_ms = $6,
+           generation = $7, playable_ms = COALESCE(playable_ms, $8) WHERE id = $1",
+        args![
+            held.video,
+            probed.duration_ms,
+            probed.probe.clone(),
+            probed.plan.clone(),
+            probed.damaged.clone(),
+            probed.now,
+            if playable { VIRTUAL } else { 0 },
+            playable.then_some(probed.now)
+        ],
+    )
+    .await?;
+    if let Some(set) = &probed.virtual_set {
+        publish_virtual(tx, held, set, probed.now).await?;
+    }
+    for track in &probed.ladder {
+        let birth = (ENCODED, RenditionState::Waiting);
+        insert_track(tx, (held.app, held.video), track, birth, probed.now).await?;
+    }
+    for new in &probed.jobs {
+        job::insert(tx, new, probed.now).await?;
+    }
+    let subject = held.video.to_string();
+    let facts = json!({ "duration_ms": probed.duration_ms, "damaged": probed.damaged });
+    tell(tx, held.app, Topic::VideoProbed, (subject.clone(), facts), probed.now).await?;
+    if playable {
+        let facts = json!({ "generation": VIRTUAL });
+        tell(tx, held.app, Topic::VideoPlayable, (subject, facts), probed.now).await?;
+    }
+    Ok(())
+}
+
+async fn publish_virtual(tx: &mut Tx, held: Held, set: &VirtualSet, now: Millis) -> Result<(), DbError> {
+    let sidecar = set.sidecar;
+    present(tx, (sidecar.object, sidecar.size, Some(sidecar.blake3)), now).await?;
+    let row = tx.row("SELECT source_id FROM video WHERE id = $1", args![held.video]).await?;
+    let source = row.ok_or(DbError::Absent)?.get("source_id")?;
+    for new in &set.tracks {
+        let birth = (VIRTUAL, RenditionState::Ready);
+        insert_track(tx, (held.app, held.video), &new.track, birth, now).await?;
+        let part = Part {
+            first: 1,
+            segments: new.segments,
+            object: sidecar.object,
+            source: Some(source),
+            bytes: new.bytes,
+        };
+        part::insert(tx, new.track.id, part, &new.rows).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! When a video is ready: nothing is left to be made, and what was only needed for making it goes.
+
+use matinee_core::event::Topic;
+use matinee_core::id::{AppId, ObjectId, VideoId};
+use matinee_core::job::Lease;
+use matinee_core::limits::REPLACED_GRACE_MS;
+use matinee_core::time::Millis;
+use matinee_core::video::{ENCODED, Generations, Medium, RenditionState, VIRTUAL, served};
+use serde_json::json;
+
+use super::Db;
+use super::error::DbError;
+use super::lease::settled;
+use super::object::unwanted_if_unused;
+use super::rendition::{Rendition, renditions_of};
+use super::told::tell;
+use super::tx::Tx;
+use super::value::args;
+
+impl Db {
+    /// Declares a video ready and completes the job. From now on the encoded renditions are served if one of them is
+    /// whole, else the source as it is; work files stay for a minute, for players that know an older playlist.
+    ///
+    /// [`DbError::Conflict`] when a rendition is neither whole nor failed, or there is nothing to play.
+    pub async fn publish_ready(&self, lease: &Lease, now: Millis) -> Result<(), DbError> {
+        self.write((*lease, now), |tx, (lease, now)| {
+            Box::pin(async move {
+                let held = settled(tx, lease, *now).await?;
+                let renditions = renditions_of(tx, held.video).await?;
+                let open = |rendition: &Rendition| {
+                    matches!(rendition.state, RenditionState::Waiting | RenditionState::Encoding)
+                };
+                if renditions.iter().any(open) {
+                    return Err(DbError::Conflict("renditions are still being made".to_owned()));
+                }
+                become_ready(tx, (held.app, held.video), &renditions, *now).await
+            })
+        })
+        .await
+    }
+}
+
+/// Which generation is served once nothing is left to be made.
+pub(crate) fn final_generation(renditions: &[Rendition]) -> u32 {
+    let encoded = || renditions.iter().filter(|rendition| rendition.generation == ENCODED);
+    let pictures = encoded().any(|rendition| rendition.medium == Medium::Video);
+    let wanted = if pictures { Medium::Video } else { Medium::Audio };
+    let whole =
+        |rendition: &Rendition| rendition.state == RenditionState::Ready && rendition.medium == wanted;
+    served(Generations {
+        virtual_set: renditions.iter().any(|rendition| rendition.generation == VIRTUAL),
+        encoded_whole: encoded().any(whole),
+        encoded_growing: false,
+    })
+}
+
+/// The video is ready with what there is.
+pub(crate) async fn become_ready(
+    tx: &mut Tx,
+    (app, video): (AppId, VideoId),
+    renditions: &[Rendition],
+    now: Millis,
+) -> Result<(), DbError> {
+    let generation = final_generation(renditions);
+    if generation == 0 {
+        return Err(DbError::Conflict("nothing of this video can be played".to_owned()));
+    }
+    tx.execute_one(
+        "UPDATE video SET state = 'ready', generation = $2, ready_ms = $3, updated_ms = $3, work_id = NULL,
+           playable_ms = COALESCE(playable_ms, $3) WHERE id = $1",
+        args![video, generation, now],
+    )
+    .await?;
+    tx.execute(
+        "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1 AND state = 'failed')",
+        args![video],
+    )
+    .await?;
+    drop_unused(tx, video, now.plus(REPLACED_GRACE_MS)).await?;
+    let failed: Vec<&str> = renditions
+        .iter()
+        .filter(|rendition| rendition.state == RenditionState::Failed)
+        .map(|rendition| rendition.name.as_str())
+        .collect();
+    let facts = json!({ "generation": generation, "failed": failed });
+    tell(tx, app, Topic::VideoReady, (video.to_string(), facts), now).await
+}
+
+/// All objects of the video that nothing points at are deleted from `later` on.
+pub(crate) async fn drop_unused(tx: &mut Tx, video: VideoId, later: Millis) -> Result<(), DbError> {
+    let sql = "SELECT object_id FROM ledger WHERE video_id = $1 AND state = 'present'";
+    for row in tx.rows(sql, args![video]).await? {
+        let object: ObjectId = row.get("object_id")?;
+        unwanted_if_unused(tx, object, "work", later).await?;
+    }
+    Ok(())
+}

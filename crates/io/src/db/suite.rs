@@ -1,0 +1,12 @@
+//! The conformance suite of the database: every test runs on SQLite and on a real PostgreSQL.
+
+mod encoding;
+mod evidence;
+mod leftovers;
+mod postgres;
+mod random;
+mod rules;
+mod stage;
+pub(crate) mod support;
+mod uploads;
+mod videos;

@@ -1,0 +1,303 @@
+//! Uploads: created, filled and read. How they end is in `ending`.
+
+use matinee_core::event::Topic;
+use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
+use matinee_core::ledger::Kind;
+use matinee_core::time::Millis;
+use matinee_core::upload::{Phase, State, Way};
+use matinee_core::video::Problem;
+use serde_json::json;
+
+use super::Db;
+use super::error::DbError;
+use super::object::{self, NewObject, Owner};
+use super::told::tell;
+use super::tx::{Sql, Tx};
+use super::value::{Row, args};
+use super::word;
+
+/// An upload to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUpload {
+    /// Its name.
+    pub id: UploadId,
+    /// The app that pays for it.
+    pub app: AppId,
+    /// The collection into which the video goes.
+    pub collection: CollectionId,
+    /// The video that it will become; reserved from now on.
+    pub video: VideoId,
+    /// The object that its bytes are written to.
+    pub object: ObjectId,
+    /// The secret part of its URL: at least 128 random bits as text.
+    pub url_key: String,
+    /// The way on which the bytes come.
+    pub way: Way,
+    /// The title of the video.
+    pub title: String,
+    /// The raw `Upload-Metadata` header, or an empty text.
+    pub metadata: String,
+    /// The declared length in bytes, if it is known.
+    pub size: Option<u64>,
+    /// When it expires if nothing comes.
+    pub expires: Millis,
+    /// When it is created.
+    pub now: Millis,
+}
+
+/// An upload as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Its name.
+    pub id: UploadId,
+    /// The app that pays for it.
+    pub app: AppId,
+    /// The collection into which the video goes.
+    pub collection: CollectionId,
+    /// The video that it becomes.
+    pub video: VideoId,
+    /// The object that its bytes are written to.
+    pub object: ObjectId,
+    /// The secret part of its URL.
+    pub url_key: String,
+    /// The way on which the bytes come.
+    pub way: Way,
+    /// Where it is in its life.
+    pub state: State,
+    /// The title of the video.
+    pub title: String,
+    /// The raw `Upload-Metadata` header.
+    pub metadata: String,
+    /// How many bytes are durable.
+    pub offset: u64,
+    /// The declared length in bytes.
+    pub size: Option<u64>,
+    /// Which connection may commit offsets: the one that took this number.
+    pub epoch: u64,
+    /// Why it ended, if it did not end well.
+    pub reason: Option<Problem>,
+    /// When it was created.
+    pub created: Millis,
+    /// When its last byte came.
+    pub updated: Millis,
+    /// When it expires if nothing comes.
+    pub expires: Millis,
+    /// When it finished.
+    pub finished: Option<Millis>,
+}
+
+impl Db {
+    /// Creates an upload, with the rows of the object that its bytes will be.
+    pub async fn create_upload(&self, new: &NewUpload) -> Result<(), DbError> {
+        self.write(new.clone(), |tx, new| Box::pin(create(tx, new))).await
+    }
+
+    /// The upload with this secret in its URL, in whatever state it is.
+    pub async fn upload_by_key(&self, url_key: &str) -> Result<Option<Upload>, DbError> {
+        self.read(url_key.to_owned(), |tx, key| {
+            Box::pin(async move {
+                let row = tx.row("SELECT * FROM upload WHERE url_key = $1", args![key.as_str()]).await?;
+                row.as_ref().map(upload_of).transpose()
+            })
+        })
+        .await
+    }
+
+    /// The upload that becomes, or became, this video of an app.
+    pub async fn upload_of_video(&self, app: AppId, video: VideoId) -> Result<Option<Upload>, DbError> {
+        self.read((app, video), |tx, (app, video)| {
+            Box::pin(async move {
+                let sql = "SELECT * FROM upload WHERE video_id = $1 AND app_id = $2";
+                tx.row(sql, args![*video, *app]).await?.as_ref().map(upload_of).transpose()
+            })
+        })
+        .await
+    }
+
+    /// One upload of an app.
+    pub async fn upload(&self, app: AppId, id: UploadId) -> Result<Option<Upload>, DbError> {
+        self.read((app, id), |tx, (app, id)| {
+            Box::pin(async move {
+                let row =
+                    tx.row("SELECT * FROM upload WHERE id = $1 AND app_id = $2", args![*id, *app]).await?;
+                row.as_ref().map(upload_of).transpose()
+            })
+        })
+        .await
+    }
+
+    /// Uploads of an app, the newest first, from before `before` on; all phases when `phases` is empty.
+    pub async fn uploads(
+        &self,
+        app: AppId,
+        phases: &[Phase],
+        before: Option<UploadId>,
+        limit: u32,
+    ) -> Result<Vec<Upload>, DbError> {
+        let all = [Phase::Open, Phase::Finished, Phase::Cancelled, Phase::Expired, Phase::Lost];
+        let phases = word::list(if phases.is_empty() { &all } else { phases });
+        let before = before.unwrap_or(UploadId::from_bits(u128::MAX));
+        self.read((app, phases, before, limit), |tx, (app, phases, before, limit)| {
+            Box::pin(async move {
+                let sql = Sql::Each {
+                    sqlite: "SELECT * FROM upload WHERE app_id = $1 AND id < $2
+                               AND state IN (SELECT value FROM json_each($3)) ORDER BY id DESC LIMIT $4",
+                    postgres: "SELECT * FROM upload WHERE app_id = $1 AND id < $2
+                               AND state IN (SELECT jsonb_array_elements_text($3)) ORDER BY id DESC LIMIT $4",
+                };
+                let rows = tx.rows(sql, args![*app, *before, phases.clone(), *limit]).await?;
+                rows.iter().map(upload_of).collect()
+            })
+        })
+        .await
+    }
+
+    /// All uploads that take bytes, for the start of a node: compare each with the file that holds its bytes.
+    pub async fn open_uploads(&self) -> Result<Vec<Upload>, DbError> {
+        self.read((), |tx, ()| {
+            Box::pin(async move {
+                let rows = tx.rows("SELECT * FROM upload WHERE state = 'open' ORDER BY id", args![]).await?;
+                rows.iter().map(upload_of).collect()
+            })
+        })
+        .await
+    }
+
+    /// Makes the caller the one connection that may commit offsets, and returns its number.
+    /// [`DbError::Absent`] when the upload is over.
+    pub async fn take_upload(&self, id: UploadId) -> Result<u64, DbError> {
+        self.write(id, |tx, id| {
+            Box::pin(async move {
+                let sql =
+                    "UPDATE upload SET epoch = epoch + 1 WHERE id = $1 AND state = 'open' RETURNING epoch";
+                tx.row(sql, args![*id]).await?.ok_or(DbError::Absent)?.get("epoch")
+            })
+        })
+        .await
+    }
+
+    /// Commits that the bytes before `offset` are durable. The commit that would make an upload of known length
+    /// complete is refused: that one is [`Db::finish_upload`], so no row ever shows a complete, unfinished upload.
+    ///
+    /// [`DbError::LeaseLost`] when a newer connection took it, [`DbError::Absent`] when the upload is over.
+    pub async fn commit_offset(
+        &self,
+        (id, epoch): (UploadId, u64),
+        offset: u64,
+        now: Millis,
+        expires: Millis,
+    ) -> Result<(), DbError> {
+        self.write((id, epoch, offset, now, expires), |tx, (id, epoch, offset, now, expires)| {
+            Box::pin(async move {
+                let changed = tx
+                    .execute(
+                        "UPDATE upload SET offset_bytes = $3, updated_ms = $4, expires_ms = $5
+                         WHERE id = $1 AND epoch = $2 AND state = 'open' AND offset_bytes <= $3
+                           AND (size_bytes IS NULL OR size_bytes > $3)",
+                        args![*id, *epoch, *offset, *now, *expires],
+                    )
+                    .await?;
+                if changed == 1 { Ok(()) } else { Err(why_not(tx, *id, *epoch).await?) }
+            })
+        })
+        .await
+    }
+
+    /// Saves the length of an upload that did not declare one. It must be above what is already committed; where it
+    /// is equal, the upload is complete and [`Db::finish_upload`] says the length.
+    pub async fn declare_size(
+        &self,
+        (id, epoch): (UploadId, u64),
+        size: u64,
+        now: Millis,
+    ) -> Result<(), DbError> {
+        self.write((id, epoch, size, now), |tx, (id, epoch, size, now)| {
+            Box::pin(async move {
+                let changed = tx
+                    .execute(
+                        "UPDATE upload SET size_bytes = $3, updated_ms = $4
+                         WHERE id = $1 AND epoch = $2 AND state = 'open' AND offset_bytes < $3
+                           AND (size_bytes IS NULL OR size_bytes = $3)",
+                        args![*id, *epoch, *size, *now],
+                    )
+                    .await?;
+                if changed == 1 { Ok(()) } else { Err(why_not(tx, *id, *epoch).await?) }
+            })
+        })
+        .await
+    }
+}
+
+async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO upload (id, app_id, collection_id, video_id, object_id, url_key, way, state, title, metadata,
+           size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9, $10, 0, 0, $11, $11, $12)",
+        args![
+            new.id,
+            new.app,
+            new.collection,
+            new.video,
+            new.object,
+            new.url_key.as_str(),
+            new.way,
+            new.title.as_str(),
+            new.metadata.as_str(),
+            new.size,
+            new.now,
+            new.expires
+        ],
+    )
+    .await?;
+    let owner = Owner { app: new.app, video: new.video, lease: None };
+    object::intend(tx, owner, NewObject { id: new.object, kind: Kind::Source }, new.now).await?;
+    let facts = json!({ "video": new.video, "way": new.way, "title": new.title, "size": new.size });
+    tell(tx, new.app, Topic::UploadCreated, (new.id.to_string(), facts), new.now).await
+}
+
+/// Why a guarded write of an upload changed nothing.
+async fn why_not(tx: &mut Tx, id: UploadId, epoch: u64) -> Result<DbError, DbError> {
+    let row = tx.row("SELECT state, epoch FROM upload WHERE id = $1", args![id]).await?;
+    let Some(row) = row else { return Ok(DbError::Absent) };
+    if row.get::<Phase>("state")? != Phase::Open {
+        return Ok(DbError::Absent);
+    }
+    if row.get::<u64>("epoch")? != epoch {
+        return Ok(DbError::LeaseLost);
+    }
+    Ok(DbError::Conflict(
+        "an upload's offset only grows, and stays below its length until it is finished".to_owned(),
+    ))
+}
+
+/// Reads a whole row of `upload`.
+pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
+    let (offset, size) = (row.get("offset_bytes")?, row.get("size_bytes")?);
+    let state = match row.get::<Phase>("state")? {
+        Phase::Open => State::Open { offset, size },
+        Phase::Finished => State::Finished { size: offset },
+        Phase::Cancelled => State::Cancelled,
+        Phase::Expired => State::Expired,
+        Phase::Lost => State::Lost,
+    };
+    Ok(Upload {
+        id: row.get("id")?,
+        app: row.get("app_id")?,
+        collection: row.get("collection_id")?,
+        video: row.get("video_id")?,
+        object: row.get("object_id")?,
+        url_key: row.get("url_key")?,
+        way: row.get("way")?,
+        state,
+        title: row.get("title")?,
+        metadata: row.get("metadata")?,
+        offset,
+        size,
+        epoch: row.get("epoch")?,
+        reason: word::problem(row, "reason")?,
+        created: row.get("created_ms")?,
+        updated: row.get("updated_ms")?,
+        expires: row.get("expires_ms")?,
+        finished: row.get("finished_ms")?,
+    })
+}

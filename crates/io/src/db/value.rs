@@ -1,0 +1,141 @@
+//! One way to hand values to a statement and to read a row, for both databases.
+
+use matinee_core::id::Id;
+use matinee_core::time::Millis;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::error::DbError;
+
+/// One value for a statement. A NULL keeps its type, because PostgreSQL asks for it.
+#[derive(Debug, Clone)]
+pub(crate) enum Arg {
+    Id(Option<Uuid>),
+    Int(Option<i64>),
+    Text(Option<String>),
+    Bytes(Option<Vec<u8>>),
+    Json(Option<serde_json::Value>),
+    Bool(Option<bool>),
+}
+
+macro_rules! arg_from {
+    ($($variant:ident from $kind:ty: $value:ident => $to:expr;)*) => {$(
+        impl From<$kind> for Arg {
+            fn from($value: $kind) -> Self {
+                Self::$variant(Some($to))
+            }
+        }
+        impl From<Option<$kind>> for Arg {
+            fn from(value: Option<$kind>) -> Self {
+                Self::$variant(value.map(|$value| $to))
+            }
+        }
+    )*};
+}
+
+arg_from! {
+    Int from i64: value => value;
+    Int from u32: value => i64::from(value);
+    Int from u64: value => i64::try_from(value).expect("because no size or count of ours passes 2^63");
+    Int from Millis: value => value.0;
+    Text from String: value => value;
+    Text from &str: value => value.to_owned();
+    Bytes from Vec<u8>: value => value;
+    Bytes from &[u8]: value => value.to_vec();
+    Bytes from [u8; 16]: value => value.to_vec();
+    Bytes from [u8; 32]: value => value.to_vec();
+    Json from serde_json::Value: value => value;
+    Bool from bool: value => value;
+}
+
+impl<N> From<Id<N>> for Arg {
+    fn from(id: Id<N>) -> Self {
+        Self::Id(Some(Uuid::from_u128(id.bits())))
+    }
+}
+impl<N> From<Option<Id<N>>> for Arg {
+    fn from(id: Option<Id<N>>) -> Self {
+        Self::Id(id.map(|id| Uuid::from_u128(id.bits())))
+    }
+}
+
+/// The values of a statement, in the order of `$1`, `$2`, ...
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { vec![$($crate::db::value::Arg::from($value)),*] };
+}
+pub(crate) use args;
+
+/// One row of an answer.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// The value of `column`; a NULL is an error unless `T` is an `Option`.
+    pub(crate) fn get<T: Column>(&self, column: &str) -> Result<T, DbError> {
+        T::read(self, column)
+    }
+}
+
+/// A type that can be read from a column of either database.
+pub(crate) trait Column: Sized {
+    fn read(row: &Row, column: &str) -> Result<Self, DbError>;
+}
+
+macro_rules! column {
+    ($($kind:ty as $raw:ty: $value:ident => $to:expr;)*) => {$(
+        impl Column for $kind {
+            fn read(row: &Row, column: &str) -> Result<Self, DbError> {
+                let $value: $raw = match row {
+                    Row::Sqlite(row) => row.try_get(column)?,
+                    Row::Postgres(row) => row.try_get(column)?,
+                };
+                $to
+            }
+        }
+        impl Column for Option<$kind> {
+            fn read(row: &Row, column: &str) -> Result<Self, DbError> {
+                let value: Option<$raw> = match row {
+                    Row::Sqlite(row) => row.try_get(column)?,
+                    Row::Postgres(row) => row.try_get(column)?,
+                };
+                value.map(|$value| $to).transpose()
+            }
+        }
+    )*};
+}
+
+column! {
+    i64 as i64: value => Ok(value);
+    u64 as i64: value => u64::try_from(value).map_err(|_| DbError::Never("a negative size or count".to_owned()));
+    u32 as i64: value => u32::try_from(value).map_err(|_| DbError::Never("a count out of range".to_owned()));
+    bool as bool: value => Ok(value);
+    String as String: value => Ok(value);
+    Vec<u8> as Vec<u8>: value => Ok(value);
+    serde_json::Value as serde_json::Value: value => Ok(value);
+    Millis as i64: value => Ok(Millis(value));
+    [u8; 16] as Vec<u8>: value => value.try_into().map_err(|_| DbError::Never("not 16 bytes".to_owned()));
+    [u8; 32] as Vec<u8>: value => value.try_into().map_err(|_| DbError::Never("not 32 bytes".to_owned()));
+}
+
+impl<N> Column for Id<N> {
+    fn read(row: &Row, column: &str) -> Result<Self, DbError> {
+        let id: Uuid = match row {
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
+        };
+        Ok(Self::from_bits(id.as_u128()))
+    }
+}
+impl<N> Column for Option<Id<N>> {
+    fn read(row: &Row, column: &str) -> Result<Self, DbError> {
+        let id: Option<Uuid> = match row {
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
+        };
+        Ok(id.map(|id| Id::from_bits(id.as_u128())))
+    }
+}

@@ -1,0 +1,67 @@
+//! The words for states in the database; nowhere else are they made or read.
+
+use matinee_core::{ledger, upload, video};
+
+use super::error::DbError;
+use super::value::{Arg, Column, Row};
+
+macro_rules! words {
+    ($($kind:path { $($variant:ident $word:literal)* })*) => {$(
+        impl Word for $kind {
+            fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+        impl From<$kind> for Arg {
+            fn from(value: $kind) -> Self {
+                Self::Text(Some(value.word().to_owned()))
+            }
+        }
+        impl Column for $kind {
+            fn read(row: &Row, column: &str) -> Result<Self, DbError> {
+                let text: String = row.get(column)?;
+                match text.as_str() {
+                    $($word => Ok(Self::$variant),)*
+                    other => Err(DbError::Never(format!("{column} has the unknown word {other}"))),
+                }
+            }
+        }
+    )*};
+}
+
+/// A state that has a word in the database.
+pub(crate) trait Word: Copy {
+    /// The word.
+    fn word(self) -> &'static str;
+}
+
+/// Several states as a JSON list of their words, for `IN`.
+pub(crate) fn list<W: Word>(states: &[W]) -> serde_json::Value {
+    states.iter().map(|state| state.word()).collect()
+}
+
+words! {
+    upload::Way { Tus "tus" Form "form" Path "path" }
+    upload::Phase { Open "open" Finished "finished" Cancelled "cancelled" Expired "expired" Lost "lost" }
+    video::State { Processing "processing" Ready "ready" Failed "failed" }
+    video::Policy { App "app" Public "public" }
+    video::RenditionState { Waiting "waiting" Encoding "encoding" Ready "ready" Failed "failed" }
+    video::Medium { Video "video" Audio "audio" }
+    ledger::State { Intended "intended" Present "present" ToDelete "to_delete" Gone "gone" }
+    ledger::Kind {
+        Source "source" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
+        Rendition "rendition" Poster "poster"
+    }
+}
+
+/// The problem that a row names, if it names one.
+pub(crate) fn problem(row: &Row, column: &str) -> Result<Option<video::Problem>, DbError> {
+    let stored: Option<serde_json::Value> = row.get(column)?;
+    let read = stored.map(serde_json::from_value).transpose();
+    read.map_err(|error| DbError::Never(format!("{column} holds no problem: {error}")))
+}
+
+/// A problem as it is stored.
+pub(crate) fn stored(problem: &video::Problem) -> serde_json::Value {
+    serde_json::to_value(problem).expect("because a problem is three texts")
+}
