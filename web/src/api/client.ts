@@ -1,0 +1,59 @@
+// Asks the server; every refusal becomes a `Refused` with a problem that can be shown.
+import { problemOf, unreachable } from './problem.ts';
+import type { Page, Playback, Problem, Server, TimelineItem, Upload, Video } from './types.ts';
+
+/** A request that was not done, with the reason to show. */
+class Refused extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
+/** The problem inside anything that was thrown. */
+export function problemIn(thrown: unknown): Problem {
+  if (thrown instanceof Refused) return thrown.problem;
+  return { ...unreachable(), title: 'Something went wrong', detail: String(thrown), code: 'page_error' };
+}
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { accept: 'application/json' };
+  const request: RequestInit = { method, headers, credentials: 'same-origin' };
+  if (body !== undefined) {
+    headers['content-type'] = 'application/json';
+    request.body = JSON.stringify(body);
+  }
+  const answer = await fetch(path, request).catch(() => {
+    throw new Refused(unreachable());
+  });
+  if (answer.status === 204) return undefined as T;
+  const text = await answer.text();
+  let parsed: unknown = null;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    if (answer.ok) throw new Refused(problemOf(502, { detail: 'The answer was not JSON.' }));
+  }
+  if (!answer.ok) throw new Refused(problemOf(answer.status, parsed));
+  return parsed as T;
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  server: () => call<Server>('GET', '/v1/server'),
+  signIn: (token: string) => call<void>('POST', '/v1/session', { token }),
+  signOut: () => call<void>('DELETE', '/v1/session'),
+  upload: (upload: string) => call<Upload>('GET', `/v1/uploads/${id(upload)}`),
+  videos: (before: string | null, limit: number) =>
+    call<Page<Video>>('GET', `/v1/videos?limit=${limit}${before ? `&before=${id(before)}` : ''}`),
+  video: (video: string) => call<Video>('GET', `/v1/videos/${id(video)}`),
+  rename: (video: string, title: string) => call<Video>('PATCH', `/v1/videos/${id(video)}`, { title }),
+  allow: (video: string, policy: Video['policy']) =>
+    call<Video>('PATCH', `/v1/videos/${id(video)}`, { policy }),
+  remove: (video: string) => call<void>('DELETE', `/v1/videos/${id(video)}`),
+  playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
+  timeline: (video: string) => call<{ items: TimelineItem[] }>('GET', `/v1/videos/${id(video)}/timeline`),
+};

@@ -1,0 +1,132 @@
+// The server's words: the JSON of its REST API, as sent. Times are RFC 3339 texts in UTC.
+
+/** Why something was refused or failed, in words for a person. */
+export interface Reason {
+  code: string;
+  human: string;
+  fix: string;
+}
+
+/** An error answer (`application/problem+json`, RFC 9457). */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  fix: string;
+  request_id: string;
+}
+
+export interface Server {
+  version: string;
+  claimed: boolean;
+  actor: { kind: 'newcomer' | 'session' | 'token' | 'nobody'; scopes: string[] };
+  upload: { max_bytes: number; endpoint: string };
+}
+
+type UploadState = 'waiting' | 'uploading' | 'processing' | 'ready' | 'failed' | 'cancelled' | 'expired';
+
+export interface Upload {
+  id: string;
+  video_id: string;
+  state: UploadState;
+  title: string;
+  size_bytes: number | null;
+  offset_bytes: number;
+  protocol: 'tus';
+  upload_url: string;
+  expires_at: string;
+  created_at: string;
+  reason: Reason | null;
+}
+
+type StepState = 'waiting' | 'running' | 'done' | 'failed';
+
+export interface Step {
+  id: string;
+  label: string;
+  state: StepState;
+  progress: number;
+}
+
+type RenditionState = 'waiting' | 'encoding' | 'ready' | 'failed';
+
+export interface Rendition {
+  id: string;
+  medium: 'video' | 'audio';
+  state: RenditionState;
+  progress: number;
+  width: number | null;
+  height: number | null;
+  frame_rate: number | null;
+  codec: string | null;
+  bytes: number | null;
+  bandwidth: number | null;
+  reason: Reason | null;
+}
+
+export interface Source {
+  size_bytes: number;
+  container: string;
+  video: { codec: string; width: number; height: number; frame_rate: number } | null;
+  audio: { codec: string; channels: number } | null;
+}
+
+/** The addresses a player needs. */
+interface Addresses {
+  hls: string;
+  dash: string | null;
+  mp4: string | null;
+  poster: string | null;
+}
+
+export interface Video {
+  id: string;
+  upload_id: string;
+  title: string;
+  state: 'processing' | 'ready' | 'failed';
+  playable: boolean;
+  policy: 'app' | 'public';
+  duration: number | null;
+  created_at: string;
+  playable_at: string | null;
+  ready_at: string | null;
+  reason: Reason | null;
+  damaged: Reason | null;
+  progress: { overall: number; steps: Step[] };
+  source: Source | null;
+  renditions: Rendition[];
+  playback: Addresses | null;
+}
+
+interface Download {
+  id: string;
+  label: string;
+  url: string;
+  bytes: number;
+  file_name: string;
+}
+
+export interface Playback extends Addresses {
+  duration: number;
+  growing: boolean;
+  expires_at: string;
+  downloads: Download[];
+}
+
+export interface TimelineItem {
+  at: string;
+  ended_at: string | null;
+  kind: 'event' | 'job';
+  name: string;
+  human: string;
+  outcome: string | null;
+  attempt: number | null;
+  progress: number | null;
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}

@@ -1,0 +1,20 @@
+// Which page an address means.
+
+export type Route =
+  | { page: 'home' }
+  | { page: 'video'; id: string }
+  | { page: 'claim' }
+  | { page: 'not-found' };
+
+/** Reads a path; anything unknown is the not-found page. */
+export function routeOf(path: string): Route {
+  if (path === '/' || path === '/index.html') return { page: 'home' };
+  if (path === '/claim' || path === '/claim/') return { page: 'claim' };
+  const video = /^\/v\/(vid_[0-9A-Za-z]+)\/?$/.exec(path);
+  return video?.[1] ? { page: 'video', id: video[1] } : { page: 'not-found' };
+}
+
+/** The address of a video's page. */
+export function videoPath(id: string): string {
+  return `/v/${id}`;
+}

@@ -1,0 +1,96 @@
+// The ribbon, the state sentence, the bars of the timeline and the addresses of pages.
+import { expect, test } from 'vitest';
+import type { Step, TimelineItem, Video } from '../api/types.ts';
+import { routeOf, videoPath } from '../pages/route.ts';
+import { bars } from './bars.ts';
+import { currentStep, secondsLeft, stateName, stateSentence, stepText } from './steps.ts';
+
+const one = (state: Step['state'], progress = 0): Step => ({ id: 's', label: 'Checked', state, progress });
+
+test('the current step is the running or failed one, else the first that waits', () => {
+  expect(currentStep([one('done'), one('waiting'), one('running')])).toBe(2);
+  expect(currentStep([one('done'), one('failed'), one('waiting')])).toBe(1);
+  expect(currentStep([one('done'), one('waiting')])).toBe(1);
+  expect(currentStep([one('done')])).toBe(-1);
+});
+test('each state of a step has its own words', () => {
+  expect(
+    [one('done'), one('failed'), one('waiting'), one('running'), one('running', 0.509)].map(stepText),
+  ).toEqual([
+    'Checked: done',
+    'Checked: failed',
+    'Checked: waiting',
+    'Checked: in progress',
+    'Checked: 50 %',
+  ]);
+});
+test('the sentence names state, sizes and time left', () => {
+  const size = (id: string, state: 'ready' | 'waiting') => ({ id, medium: 'video' as const, state });
+  const video = {
+    state: 'processing',
+    playable: true,
+    created_at: '2026-01-01T00:00:00Z',
+    progress: { overall: 0.5, steps: [] },
+    renditions: [size('a', 'ready'), size('b', 'waiting'), { id: 'aac-1', medium: 'audio', state: 'ready' }],
+  } as unknown as Video;
+  const after = (seconds: number) => Date.parse(video.created_at) + seconds * 1000;
+  expect(stateSentence(video, after(240))).toBe('Playable now · 1 of 2 sizes · ready in about 4 min');
+  expect(stateSentence(video, after(1))).toBe('Playable now · 1 of 2 sizes');
+  expect(stateSentence({ ...video, state: 'ready' }, after(1))).toBe('Ready · 2 sizes');
+  expect(stateSentence({ ...video, state: 'failed' }, after(1))).toBe('This video could not be processed');
+  expect(stateName(video)).toBe('Playable');
+});
+test('a file that is still coming in is not promised for a time', () => {
+  const video = {
+    state: 'processing',
+    playable: false,
+    created_at: '2026-01-01T00:00:00Z',
+    renditions: [],
+    progress: { overall: 0.2, steps: [one('running', 0.5), one('waiting')] },
+  } as unknown as Video;
+  expect(stateSentence(video, Date.parse(video.created_at) + 60_000)).toBe('The file is being received');
+});
+test('time left is not guessed at the very beginning or end', () => {
+  expect(secondsLeft(0.04, 0, 60_000)).toBeNull();
+  expect(secondsLeft(1, 0, 60_000)).toBeNull();
+  expect(secondsLeft(0.75, 0, 60_000)).toBe(20);
+});
+
+const item = (
+  at_s: number,
+  end_s: number | null,
+  kind: 'job' | 'event' = 'job',
+  outcome: string | null = 'done',
+): TimelineItem => ({
+  at: new Date(at_s * 1000).toISOString(),
+  ended_at: end_s === null ? null : new Date(end_s * 1000).toISOString(),
+  kind,
+  name: 'n',
+  human: 'h',
+  outcome,
+  attempt: 1,
+  progress: null,
+});
+test('bars share one scale and are in order', () => {
+  const [first, second] = bars([item(5, 10), item(0, 5)], 99_000);
+  expect([first?.left, first?.width, first?.length_ms]).toEqual([0, 0.5, 5000]);
+  expect([second?.left, second?.width, second?.offset_ms]).toEqual([0.5, 0.5, 5000]);
+});
+test('a running job reaches until now and a moment stays visible inside the scale', () => {
+  const [running, moment] = bars([item(0, null, 'job', null), item(20, 20, 'event', null)], 20_000);
+  expect(running?.length_ms).toBe(20_000);
+  expect(moment?.length_ms).toBeNull();
+  expect((moment?.left ?? 0) + (moment?.width ?? 0)).toBeLessThanOrEqual(1);
+  expect(bars([], 0)).toEqual([]);
+});
+
+test.each([
+  ['/', { page: 'home' }],
+  ['/claim', { page: 'claim' }],
+  ['/v/vid_01abc', { page: 'video', id: 'vid_01abc' }],
+  ['/v/', { page: 'not-found' }],
+  ['/v/job_1', { page: 'not-found' }],
+  ['/v/vid_1/x', { page: 'not-found' }],
+])('the address %s is %j', (path, route) => expect(routeOf(path)).toEqual(route));
+test('a video’s own address leads to it', () =>
+  expect(routeOf(videoPath('vid_7'))).toEqual({ page: 'video', id: 'vid_7' }));

@@ -1,0 +1,91 @@
+// Plays an HLS address in a <video> element: by hls.js, or by the browser itself where media sources are missing.
+import Hls from 'hls.js';
+import { elementFault, type Fault, faultOf } from './fault.ts';
+import { hlsOptions } from './policy.ts';
+
+/** Broken media is skipped this often before the viewer is told. */
+const RECOVERIES_MAX = 3;
+
+/** A quality to choose: its number in hls.js and its name. */
+export interface Quality {
+  level: number;
+  label: string;
+}
+
+export interface Told {
+  qualities(list: Quality[]): void;
+  /** The level that plays now. */
+  level(level: number): void;
+  fault(fault: Fault): void;
+}
+
+export interface Engine {
+  /** -1 lets the player choose. */
+  choose(level: number): void;
+  stop(): void;
+}
+
+/** Starts playing `url` from `start_s` seconds. */
+export function engine(video: HTMLVideoElement, url: string, start_s: number, told: Told): Engine {
+  return Hls.isSupported() ? byHls(video, url, start_s, told) : byElement(video, url, start_s, told);
+}
+
+function byHls(video: HTMLVideoElement, url: string, start_s: number, told: Told): Engine {
+  const hls = new Hls(hlsOptions(start_s));
+  let recoveries = 0;
+  hls.on(Hls.Events.MANIFEST_PARSED, () => told.qualities(qualitiesOf(hls)));
+  hls.on(Hls.Events.LEVEL_SWITCHED, (_event, { level }) => told.level(level));
+  hls.on(Hls.Events.ERROR, (_event, error) => {
+    if (!error.fatal) return;
+    if (error.type === Hls.ErrorTypes.MEDIA_ERROR && recoveries < RECOVERIES_MAX) {
+      recoveries += 1;
+      hls.recoverMediaError();
+      return;
+    }
+    told.fault(faultOf(error.type, error.details, error.response?.code || null));
+  });
+  hls.loadSource(url);
+  hls.attachMedia(video);
+  return {
+    choose: (level) => {
+      hls.nextLevel = level;
+    },
+    stop: () => hls.destroy(),
+  };
+}
+
+function qualitiesOf(hls: Hls): Quality[] {
+  return hls.levels
+    .map((level, index) => ({
+      level: index,
+      side: Math.min(level.width, level.height),
+      label: nameOf(level),
+    }))
+    .sort((a, b) => b.side - a.side)
+    .map(({ level, label }) => ({ level, label }));
+}
+
+function nameOf(level: { width: number; height: number; name: string; frameRate: number }): string {
+  const side = Math.min(level.width, level.height);
+  if (!side) return level.name || 'Sound only';
+  return `${side}p${level.frameRate > 40 ? Math.round(level.frameRate) : ''}`;
+}
+
+function byElement(video: HTMLVideoElement, url: string, start_s: number, told: Told): Engine {
+  const begin = () => {
+    if (start_s > 0) video.currentTime = start_s;
+  };
+  const fail = () => told.fault(elementFault(video.error?.code ?? 0));
+  video.addEventListener('loadedmetadata', begin, { once: true });
+  video.addEventListener('error', fail);
+  video.src = url;
+  return {
+    choose: () => undefined,
+    stop: () => {
+      video.removeEventListener('loadedmetadata', begin);
+      video.removeEventListener('error', fail);
+      video.removeAttribute('src');
+      video.load();
+    },
+  };
+}
