@@ -1,0 +1,178 @@
+//! The command line: one file per command, exit codes that scripts can rely on.
+
+mod configuration;
+mod doctor;
+mod import;
+mod jobs;
+mod lock;
+mod openapi;
+mod progress;
+mod rm;
+mod serve;
+mod text;
+mod videos;
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use matinee_core::video::Problem;
+
+use crate::config::{self, Flags};
+use crate::flow::Failure;
+use crate::node::Node;
+
+/// Exit codes: 0 done, 1 error, 2 wrong usage (by clap), 3 partly done, 4 not found, 75 try later.
+pub(crate) const ERROR: u8 = 1;
+const PARTLY: u8 = 3;
+const NOT_FOUND: u8 = 4;
+const LATER: u8 = 75;
+
+/// What matinee can be told to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Serves pages, API and videos, and does all work; the default
+    Serve,
+    /// Brings in files of this machine
+    Import(import::Arguments),
+    /// Lists videos, the newest first
+    Ls(videos::ListArguments),
+    /// Shows a video: its state, its sizes, what happened to it
+    Show(videos::ShowArguments),
+    /// Deletes videos with all that is stored of them
+    Rm(rm::Arguments),
+    /// Lists jobs, shows one, runs one again or cancels it
+    Jobs(jobs::Arguments),
+    /// Checks this machine and the data directory, and says how to mend what is wrong
+    Doctor(Form),
+    /// Shows or checks the configuration
+    Config(configuration::Arguments),
+    /// Prints the description of the API as OpenAPI 3.1
+    Openapi,
+}
+
+/// How a command answers.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Form {
+    /// Answers in JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Prints ids only, or nothing at all
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
+    let out = &mut std::io::stdout().lock();
+    let result = match command {
+        Command::Openapi => openapi::run(out),
+        Command::Serve => with_runtime(serve::run(flags)),
+        Command::Import(arguments) => with_runtime(import::run(flags, &arguments, out)),
+        Command::Ls(arguments) => with_runtime(videos::list(flags, &arguments, out)),
+        Command::Show(arguments) => with_runtime(videos::show(flags, &arguments, out)),
+        Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),
+        Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),
+        Command::Doctor(form) => with_runtime(doctor::run(flags, form, out)),
+        Command::Config(arguments) => configuration::run(flags, &arguments, out),
+    };
+    match result {
+        Ok(code) => code,
+        // `matinee ls | head` is not an error.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, code_of(&error)),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    error.downcast_ref().map_or(ERROR, code)
+}
+
+/// The exit code of a failure.
+fn code(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Absent => NOT_FOUND,
+        Failure::Full | Failure::Again(_) => LATER,
+        Failure::Refused { .. } | Failure::Never(_) => ERROR,
+    }
+}
+
+/// The exit code of a command that did several things: the worst when all failed, "partly" when only some did.
+fn code_of_all(codes: &[u8]) -> ExitCode {
+    let failed = codes.iter().filter(|code| **code != 0).count();
+    match failed {
+        0 => ExitCode::SUCCESS,
+        some if some < codes.len() => ExitCode::from(PARTLY),
+        _ if codes.windows(2).all(|pair| pair[0] == pair[1]) => ExitCode::from(codes[0]),
+        _ => ExitCode::from(ERROR),
+    }
+}
+
+fn with_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    // What still blocks (a read of a dead disk) must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}
+
+/// Says why it did not work, for a person.
+pub(crate) fn failed(error: &anyhow::Error, code: u8) -> ExitCode {
+    let causes =
+        error.chain().skip(1).fold(String::new(), |text, cause| text + "\n  because " + &cause.to_string());
+    complain(&format!("matinee: {error}{causes}"));
+    ExitCode::from(code)
+}
+
+/// Writes a line to standard error.
+fn complain(line: &str) {
+    // Nobody is left to be told when even standard error is closed.
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// Writes a problem as every command shows it: what, what to do, and the word for it.
+fn write_problem(out: &mut impl Write, indent: &str, problem: &Problem) -> std::io::Result<()> {
+    writeln!(out, "{indent}{} [{}]", text::plain(&problem.human), problem.code)?;
+    if problem.fix.is_empty() { Ok(()) } else { writeln!(out, "{indent}{}", text::plain(&problem.fix)) }
+}
+
+/// Opens the node to serve it.
+async fn open(flags: &Flags) -> anyhow::Result<Arc<Node>> {
+    let config = config::load(flags)?;
+    Ok(Node::open(config, Path::new("/proc/self/exe")).await?)
+}
+
+/// Opens what is stored, also while a server works on it.
+async fn open_stored(flags: &Flags) -> anyhow::Result<Arc<Node>> {
+    let config = config::load(flags)?;
+    if let matinee_io::db::Config::Sqlite(file) = config.database()?
+        && !file.exists()
+    {
+        anyhow::bail!(
+            "there is nothing of matinee in {} yet. Start `matinee` there, or say with --data where it is.",
+            config.data.display()
+        );
+    }
+    Ok(Node::open_stored(config).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_whether_all_some_or_none_was_done() {
+        let code = |codes: &[u8]| format!("{:?}", code_of_all(codes));
+        let is = |code: u8| format!("{:?}", ExitCode::from(code));
+        assert_eq!(code(&[]), is(0));
+        assert_eq!(code(&[0, 0]), is(0));
+        assert_eq!(code(&[0, 4]), is(PARTLY));
+        assert_eq!(code(&[4, 4]), is(NOT_FOUND));
+        assert_eq!(code(&[4, 75]), is(ERROR));
+    }
+}

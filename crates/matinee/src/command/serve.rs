@@ -1,0 +1,99 @@
+//! `matinee serve`: starts all roles, says where it is, and drains when it is told to stop.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, Flags, LogFormat};
+use crate::flow::{self, access};
+use crate::http;
+use crate::node::Node;
+use crate::worker;
+
+/// Serves until SIGTERM or Ctrl-C.
+pub(crate) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
+    let config = crate::config::load(flags)?;
+    log(&config)?;
+    http::health::install_recorder();
+    let node = super::open(flags).await?;
+    let mut serving = super::lock::Serving::begin(&node.config.data).await?;
+    let claim = access::claim_link(&node).await?;
+    if !node.config.is_loopback() && claim.is_some() && !node.config.access.claim_from_outside {
+        bail!(
+            "this would listen on {} for other machines, but nobody administers it yet. Start it once without \
+             --listen, open the administrator link that it prints, then start it like this again; or set \
+             `access.claim_from_outside = true` and open the link right after the start.",
+            node.config.listen
+        );
+    }
+    let listener = TcpListener::bind(node.config.listen).await.with_context(|| {
+        format!("the address {} cannot be used; give another one with --listen", node.config.listen)
+    })?;
+    let address = listener.local_addr()?;
+    serving.announce(address)?;
+    start(&node).await?;
+    // Before anybody is told that we are here: who then asks us to stop shall find us listening.
+    let asked = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    greet(&node, address, claim.as_deref());
+    serve(node, listener, asked).await
+}
+
+/// What an earlier run of this node left is put in order before new work begins.
+async fn start(node: &Node) -> anyhow::Result<()> {
+    flow::scratch::clear(node)?;
+    flow::upload::recover(node).await?;
+    flow::lease::recover(node).await?;
+    if let Err(error) = &node.ffmpeg {
+        tracing::error!(%error, "videos are taken, but wait until ffmpeg is there and matinee is started again");
+    }
+    Ok(())
+}
+
+async fn serve(
+    node: Arc<Node>,
+    listener: TcpListener,
+    (mut term, mut int): (Signal, Signal),
+) -> anyhow::Result<ExitCode> {
+    let working = tokio::spawn(worker::run(Arc::clone(&node)));
+    let sweeping = tokio::spawn(flow::sweep::run(Arc::clone(&node)));
+    let draining = node.stop.child_token();
+    let serving = tokio::spawn(http::server::serve(listener, http::router(&node), draining));
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping: running requests and jobs are put away safely");
+    node.stop.cancel();
+    node.turns.end_all();
+    for task in [working, sweeping, serving] {
+        task.await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn greet(node: &Node, address: std::net::SocketAddr, claim: Option<&str>) {
+    let url = node.config.public_url.clone().unwrap_or_else(|| {
+        let host = if address.ip().is_loopback() { "localhost".to_owned() } else { address.ip().to_string() };
+        format!("http://{host}:{}", address.port())
+    });
+    let claim = claim.map(|secret| format!("To become its administrator open {url}/claim#{secret}\n"));
+    let text = format!("matinee is ready at {url}\n{}", claim.unwrap_or_default());
+    let mut out = std::io::stdout().lock();
+    // A server whose starter has gone away serves all the same.
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+fn log(config: &Config) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
+        .with_context(|| format!("`log.level = \"{}\"` is not a filter", config.log.level))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => lines.with_target(false).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::error::Kind;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// Everything that an operator can set. Every key has a default, and nothing needs to be set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// `sqlite` (a file in the data directory) or `postgres://user:password@host/name`.
+    pub(crate) database: String,
+    /// Where the server listens.
+    pub(crate) listen: SocketAddr,
+    /// Where everything lives; removing it removes everything.
+    pub(crate) data: PathBuf,
+    /// The address that the outside sees, for links; the request's own host when it is not set.
+    pub(crate) public_url: Option<String>,
+    /// Host names that are answered besides the listening address and that of `public_url`.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) access: Access,
+    pub(crate) uploads: Uploads,
+    pub(crate) workers: Workers,
+    pub(crate) encode: Encode,
+    pub(crate) log: Log,
+}
+
+/// Who may do what without an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Access {
+    /// On a loopback address anybody may upload and watch until an administrator has claimed the server.
+    pub(crate) newcomer: bool,
+    /// Lets the administrator link be opened from another machine: for a server without a screen.
+    pub(crate) claim_from_outside: bool,
+}
+
+/// Bytes on their way in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Uploads {
+    /// An upload without a byte for so long expires.
+    pub(crate) idle_timeout: Span,
+    /// The largest upload in bytes.
+    pub(crate) max_bytes: u64,
+    /// Origins of other sites whose pages may upload here, for example `https://app.example.org`.
+    pub(crate) origins: Vec<String>,
+    /// Folders below which `matinee import` may take files; empty = any, because the command runs as its user.
+    pub(crate) import_roots: Vec<PathBuf>,
+}
+
+/// How much work runs at the same time on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Workers {
+    /// Chunks that are encoded at the same time; 0 = one for each core.
+    pub(crate) chunks: u32,
+}
+
+/// How ffmpeg is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Encode {
+    /// Runs ffmpeg even where the kernel offers no Landlock sandbox. Only for files that you trust.
+    pub(crate) accept_unsandboxed: bool,
+    /// `default` (x264 veryfast) or `high` (x264 medium).
+    pub(crate) quality: Quality,
+    /// The folder with `ffmpeg` and `ffprobe`; the PATH is searched when it is not set.
+    pub(crate) ffmpeg_dir: Option<PathBuf>,
+}
+
+/// The trade of encoding time for bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Quality {
+    Default,
+    High,
+}
+
+/// What is written about the work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// A filter such as `info` or `matinee=debug,sqlx=warn`.
+    pub(crate) level: String,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A length of time such as `30s`, `15m`, `24h` or `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Span {
+    pub(crate) ms: i64,
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a length of time; write for example 30s, 15m, 24h or 7d");
+        let split = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(split);
+        let unit_ms = match unit {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let number: i64 = number.parse().map_err(|_| wrong())?;
+        number.checked_mul(unit_ms).map(|ms| Self { ms }).ok_or_else(wrong)
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        for (unit, unit_ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)] {
+            if span.ms % unit_ms == 0 && span.ms > 0 {
+                return format!("{}{unit}", span.ms / unit_ms);
+            }
+        }
+        format!("{}s", span.ms / 1_000)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database: "sqlite".to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data: PathBuf::from("matinee-data"),
+            public_url: None,
+            hosts: Vec::new(),
+            access: Access::default(),
+            uploads: Uploads::default(),
+            workers: Workers::default(),
+            encode: Encode::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self { newcomer: true, claim_from_outside: false }
+    }
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Span { ms: 86_400_000 },
+            max_bytes: 1 << 40,
+            origins: Vec::new(),
+            import_roots: Vec::new(),
+        }
+    }
+}
+
+impl Default for Encode {
+    fn default() -> Self {
+        Self { accept_unsandboxed: false, quality: Quality::Default, ffmpeg_dir: None }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// What the command line may set; it wins over everything else.
+#[derive(Debug, Default, Clone, Serialize, clap::Args)]
+pub(crate) struct Flags {
+    /// Where to listen, for example 0.0.0.0:80
+    #[arg(long, global = true, value_name = "ADDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+    /// Where everything is kept [default: ./matinee-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+    /// `sqlite`, or `postgres://user:password@host/name`
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    /// Another file instead of ./matinee.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+/// A configuration that cannot be used, in one sentence for the operator.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadConfig(String);
+
+/// Reads the configuration from all its places.
+pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
+    let file = flags.config.clone().unwrap_or_else(|| PathBuf::from("matinee.toml"));
+    if flags.config.is_some() && !file.exists() {
+        return Err(BadConfig(format!("there is no configuration file {}", file.display())));
+    }
+    let places = [Path::new("/etc/matinee/matinee.toml"), &file].into_iter().filter(|place| place.exists());
+    let mut figment = places
+        .fold(Figment::from(Serialized::defaults(Config::default())), |figment, place| {
+            figment.merge(Toml::file_exact(place))
+        })
+        .merge(Env::prefixed("MATINEE_").filter(|key| !key.as_str().ends_with("_file")).split("__"));
+    if let Some(path) = Env::var("MATINEE_DATABASE_FILE") {
+        let url = std::fs::read_to_string(&path)
+            .map_err(|error| BadConfig(format!("MATINEE_DATABASE_FILE={path} cannot be read: {error}")))?;
+        figment = figment.merge(("database", url.trim().to_owned()));
+    }
+    figment.merge(Serialized::defaults(flags)).extract().map_err(|error| explain(error, &file))
+}
+
+/// Turns figment's error into a sentence that names the place and the nearest known key.
+fn explain(error: figment::Error, file: &Path) -> BadConfig {
+    let Some(first) = error.into_iter().next() else {
+        return BadConfig(format!("the configuration ({}) cannot be read", file.display()));
+    };
+    let place = first.metadata.as_ref().map_or_else(|| "the configuration".to_owned(), place_of);
+    let mut path = first.path.clone();
+    let Kind::UnknownField(key, known) = &first.kind else {
+        let key = if path.is_empty() { "an entry".to_owned() } else { path.join(".") };
+        return BadConfig(format!("{key} in {place}: {}", first.kind));
+    };
+    path.pop_if(|last| last == key);
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(key, known);
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = nearest.filter(|known| likeness(known) > 0.3);
+    let hint = nearest.map(|known| format!("; did you mean `{}`?", dotted(&path, known))).unwrap_or_default();
+    let (key, known) = (dotted(&path, key), known.join(", "));
+    BadConfig(format!("unknown key `{key}` in {place}{hint} Known here: {known}."))
+}
+
+fn place_of(metadata: &figment::Metadata) -> String {
+    match &metadata.source {
+        Some(figment::Source::File(path)) => path.display().to_string(),
+        Some(_) | None if metadata.name.contains("environment") => "the environment (MATINEE_...)".to_owned(),
+        Some(_) | None => "the configuration".to_owned(),
+    }
+}
+
+fn dotted(path: &[String], key: &str) -> String {
+    path.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".")
+}
+
+impl Config {
+    /// Does the server listen only to this machine?
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.listen.ip().is_loopback()
+    }
+
+    /// Which database [`matinee_io::db::Db::open`] is to open.
+    pub(crate) fn database(&self) -> Result<matinee_io::db::Config, BadConfig> {
+        match self.database.as_str() {
+            "sqlite" => Ok(matinee_io::db::Config::Sqlite(self.data.join("matinee.db"))),
+            url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                Ok(matinee_io::db::Config::Postgres(url.to_owned()))
+            }
+            _ => Err(BadConfig(
+                "`database` must be `sqlite` or a URL such as postgres://user:password@host/name".to_owned(),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str) -> Result<Config, BadConfig> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("matinee.toml");
+        std::fs::write(&file, text).unwrap();
+        load(&Flags { config: Some(file), ..Flags::default() })
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        assert_eq!(with_file("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("matinee.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[uploads]\nidle_timeout = \"15m\"").unwrap();
+        let flags = Flags {
+            config: Some(file),
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
+            ..Flags::default()
+        };
+        let config = load(&flags).unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.uploads.idle_timeout, Span { ms: 900_000 });
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = with_file("[uploads]\nidle_timout = \"24h\"").unwrap_err().to_string();
+        assert!(error.contains("unknown key `uploads.idle_timout`"), "{error}");
+        assert!(error.contains("did you mean `uploads.idle_timeout`?"), "{error}");
+        assert!(error.contains("matinee.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_to_write() {
+        let error = with_file("[uploads]\nidle_timeout = \"soon\"").unwrap_err().to_string();
+        assert!(error.contains("uploads.idle_timeout") && error.contains("24h"), "{error}");
+    }
+}

@@ -1,0 +1,96 @@
+//! What the encoding jobs share: the video with its plan, one run of a program, one stored output.
+
+use matinee_core::id::ObjectId;
+use matinee_core::ledger;
+use matinee_core::media::rope::{Piece, Rope};
+use matinee_core::plan::{self, Plan};
+use matinee_io::db::{NewObject, Stored, Video};
+use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, Stdout};
+use matinee_io::{random, store};
+
+use super::fault::Fault;
+use super::lease::Hold;
+use super::now;
+use super::scratch::Scratch;
+use crate::node::Node;
+
+/// A video whose plan is known.
+pub(crate) struct Planned {
+    pub(crate) video: Video,
+    pub(crate) plan: Plan,
+    /// The file that jobs read: the remuxed source where there is one.
+    pub(crate) input: ObjectId,
+}
+
+/// Loads the video of a job with its plan.
+pub(crate) async fn planned(node: &Node, hold: &Hold) -> Result<Planned, Fault> {
+    let video = video(node, hold).await?;
+    let plan = video.plan.clone().ok_or_else(|| Fault::world("the video has no plan yet"))?;
+    let plan = serde_json::from_value(plan)
+        .map_err(|error| Fault::unverified(format!("the stored plan cannot be read: {error}")))?;
+    let input = video.work.unwrap_or(video.source);
+    Ok(Planned { video, plan, input })
+}
+
+/// Loads the video of a job.
+pub(crate) async fn video(node: &Node, hold: &Hold) -> Result<Video, Fault> {
+    let video = node.db.video_any(hold.task.video()).await?;
+    video.ok_or_else(|| Fault::world("the video is being deleted"))
+}
+
+/// ffmpeg, which a claimed job of an encoding kind always has.
+pub(crate) fn ffmpeg(node: &Node) -> Result<&Ffmpeg, Fault> {
+    node.ffmpeg.as_ref().map_err(|error| Fault::world(error.to_string()))
+}
+
+/// Runs ffmpeg in the attempt's directory with the plan's limits; `done` is told the frames and microseconds.
+pub(crate) async fn encode(
+    node: &Node,
+    hold: &Hold,
+    planned: &Planned,
+    (scratch, args): (&Scratch, Vec<String>),
+    done: impl FnMut(Progress) + Send,
+) -> Result<Finished, Fault> {
+    let job = Job {
+        program: Program::Ffmpeg,
+        args: args.clone(),
+        inputs: vec![node.object_path(planned.input)?],
+        dir: Some(scratch.path().to_owned()),
+        limits: limits(&planned.plan.limits),
+        stdout: Stdout::Progress,
+    };
+    let run = ffmpeg(node)?.run(job, done, hold.stop.cancelled()).await;
+    run.map_err(|error| {
+        let mut fault = Fault::from(error);
+        fault.detail["args"] = args.into();
+        fault
+    })
+}
+
+fn limits(plan: &plan::Limits) -> Limits {
+    Limits {
+        cpu_s: plan.cpu_s,
+        wall_ms: plan.wall_s.saturating_mul(1_000),
+        memory_bytes: plan.memory_bytes,
+        output_bytes: plan.output_bytes,
+        ..Limits::default()
+    }
+}
+
+/// Writes a new object whose row is committed first; durable when this returns.
+pub(crate) async fn keep<O: Copy + Eq>(
+    node: &Node,
+    hold: &Hold,
+    kind: ledger::Kind,
+    rope: Rope<O>,
+    source: impl Fn(&O, u64, u64) -> store::Piece,
+) -> Result<Stored, Fault> {
+    let object: ObjectId = random::id();
+    node.db.intend_objects(&hold.lease, &[NewObject { id: object, kind }], now()).await?;
+    let pieces = rope.pieces().iter().map(|piece| match piece {
+        Piece::Literal(bytes) => store::Piece::Literal(bytes.clone()),
+        Piece::Range { object, offset, len } => source(object, *offset, *len),
+    });
+    let written = node.store.write(object, pieces.collect()).await?;
+    Ok(Stored { object, size: written.size, blake3: written.blake3 })
+}

@@ -1,0 +1,129 @@
+//! Events: read by cursor, and watched together with the progress of the videos that are being worked on.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use matinee_core::event::Event;
+use matinee_core::id::{AppId, VideoId};
+use matinee_core::video::State;
+use matinee_io::db::VideoFilter;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::Failure;
+use super::whole::{self, Whole};
+use crate::node::Node;
+
+/// A video that is being worked on is looked at so often.
+const LOOK: Duration = Duration::from_secs(1);
+/// So many events are read at once.
+const BATCH: u32 = 100;
+/// So many videos in work are looked at; those beyond are told of by their events only.
+const LOOKED_AT_MAX: u32 = 100;
+
+/// Events of an app after a cursor, the oldest first.
+pub(crate) async fn list(
+    node: &Node,
+    app: AppId,
+    subject: Option<&str>,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Event>, Failure> {
+    Ok(node.db.events_after(Some(app), subject, after, limit).await?)
+}
+
+/// What a watcher is told.
+pub(crate) enum Told {
+    /// Something happened.
+    Event(Event),
+    /// A video that is, or just was, being worked on; it may be the same as before.
+    Looked(Box<Whole>),
+}
+
+/// Somebody who watches the events of an app.
+pub(crate) struct Watch {
+    node: Arc<Node>,
+    app: AppId,
+    subject: Option<String>,
+    after: i64,
+    written: watch::Receiver<()>,
+    look: Interval,
+    working: BTreeSet<VideoId>,
+    queue: VecDeque<Told>,
+}
+
+impl Watch {
+    /// Watches from behind `after` on, or from now on; with a subject only what happens to it.
+    pub(crate) async fn begin(
+        node: &Arc<Node>,
+        app: AppId,
+        subject: Option<String>,
+        after: Option<i64>,
+    ) -> Result<Self, Failure> {
+        let written = node.db.event_written();
+        let after = match after {
+            Some(after) => after,
+            None => node.db.newest_event().await?,
+        };
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (working, queue) = (BTreeSet::new(), VecDeque::new());
+        Ok(Self { node: Arc::clone(node), app, subject, after, written, look, working, queue })
+    }
+
+    /// The next thing to tell; `None` when the server ends.
+    pub(crate) async fn next(&mut self) -> Result<Option<Told>, Failure> {
+        loop {
+            if self.node.stop.is_cancelled() {
+                return Ok(None);
+            }
+            if let Some(told) = self.queue.pop_front() {
+                return Ok(Some(told));
+            }
+            // What is written from here on wakes us again, so nothing is missed.
+            self.written.mark_unchanged();
+            let events = list(&self.node, self.app, self.subject.as_deref(), self.after, BATCH).await?;
+            if let Some(last) = events.last() {
+                self.after = last.seq;
+                self.queue.extend(events.into_iter().map(Told::Event));
+                continue;
+            }
+            tokio::select! {
+                () = self.node.stop.cancelled() => return Ok(None),
+                changed = self.written.changed() => if changed.is_err() { return Ok(None) },
+                _ = self.look.tick() => self.look().await?,
+            }
+        }
+    }
+
+    /// Looks at the videos in work, and once more at those that were in work at the last look.
+    async fn look(&mut self) -> Result<(), Failure> {
+        let mut due = self.in_work().await?;
+        std::mem::swap(&mut self.working, &mut due);
+        due.extend(&self.working);
+        for id in due {
+            match whole::show(&self.node, Some(self.app), id).await {
+                Ok(whole) => self.queue.push_back(Told::Looked(Box::new(whole))),
+                Err(Failure::Absent) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    async fn in_work(&self) -> Result<BTreeSet<VideoId>, Failure> {
+        if let Some(subject) = &self.subject {
+            let Ok(id) = subject.parse::<VideoId>() else { return Ok(BTreeSet::new()) };
+            let video = self.node.db.video(self.app, id).await?;
+            return Ok(video
+                .filter(|video| video.state == State::Processing)
+                .map(|video| video.id)
+                .into_iter()
+                .collect());
+        }
+        let filter = VideoFilter { states: vec![State::Processing], ..VideoFilter::default() };
+        let videos = self.node.db.videos(self.app, &filter, None, LOOKED_AT_MAX).await?;
+        Ok(videos.into_iter().map(|video| video.id).collect())
+    }
+}

@@ -1,0 +1,134 @@
+//! Flows: load, let `core` decide, act, save. No flow calls another; they meet in the job table.
+
+pub(crate) mod access;
+mod assemble;
+mod audio;
+pub(crate) mod catalogue;
+mod chunk;
+mod coding;
+pub(crate) mod doctor;
+pub(crate) mod event;
+pub(crate) mod fault;
+mod finish;
+pub(crate) mod health;
+pub(crate) mod import;
+mod indexed;
+pub(crate) mod job;
+pub(crate) mod lease;
+pub(crate) mod play;
+mod poster;
+mod probe;
+mod remux;
+pub(crate) mod scratch;
+pub(crate) mod serve;
+pub(crate) mod sweep;
+pub(crate) mod upload;
+pub(crate) mod video;
+mod whole;
+
+use std::io::ErrorKind;
+
+use matinee_core::job::Task;
+use matinee_core::time::Millis;
+use matinee_io::db::DbError;
+use matinee_io::spool::SpoolError;
+use matinee_io::store::StoreError;
+
+use crate::node::Node;
+
+/// Why a flow could not do what was asked; it says nothing of HTTP.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The thing is not there, or belongs to another app.
+    #[error("there is no such thing")]
+    Absent,
+    /// The caller is wrong; `conflict` when the state of the thing forbids it.
+    #[error("{human}")]
+    Refused {
+        /// Repeating the same request later could succeed or was overtaken.
+        conflict: bool,
+        /// One sentence for a person.
+        human: String,
+    },
+    /// The disk is full.
+    #[error("the disk is full")]
+    Full,
+    /// The world failed now; the same call may succeed later.
+    #[error("{0}")]
+    Again(String),
+    /// The world failed for good.
+    #[error("{0}")]
+    Never(String),
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Absent => Self::Absent,
+            DbError::Again(cause) => Self::Again(cause),
+            DbError::Never(cause) => Self::Never(cause),
+            DbError::Conflict(cause) | DbError::Taken(cause) => {
+                Self::Refused { conflict: true, human: format!("this exists already: {cause}") }
+            }
+            DbError::LeaseLost => Self::Again("the lease was lost".to_owned()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        if full { Self::Full } else { Self::Again(error.to_string()) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Absent(_) => Self::Absent,
+            StoreError::NoSpace => Self::Full,
+            StoreError::Io(_) => Self::Again(error.to_string()),
+            StoreError::Exists(_) | StoreError::Short(_) => Self::Never(error.to_string()),
+        }
+    }
+}
+
+impl From<SpoolError> for Failure {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::NoSpace => Self::Full,
+            SpoolError::Busy | SpoolError::Failed | SpoolError::Io(_) => Self::Again(error.to_string()),
+            SpoolError::Lost { .. } => Self::Never(error.to_string()),
+        }
+    }
+}
+
+pub(crate) use matinee_io::clock::Stopwatch;
+
+/// The time, for everything below that hands it to `core` and to the database.
+pub(crate) fn now() -> Millis {
+    matinee_io::clock::now()
+}
+
+/// Does what a job's task says; the worker knows nothing of it.
+pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault::Fault> {
+    match hold.task {
+        Task::Probe { .. } => probe::perform(node, hold).await,
+        Task::Remux { .. } => remux::perform(node, hold).await,
+        Task::Audio { track, .. } => audio::perform(node, hold, track).await,
+        Task::Chunk { chunk, .. } => chunk::perform(node, hold, chunk).await,
+        Task::Poster { .. } => poster::perform(node, hold).await,
+        Task::Assemble { rendition, .. } => assemble::perform(node, hold, rendition).await,
+        Task::Finish { .. } => finish::perform(node, hold).await,
+    }
+}
+
+/// A short id that finds a request in the log.
+pub(crate) fn request_id() -> String {
+    format!("{:016x}", u64::from_le_bytes(matinee_io::random::bytes()))
+}
+
+/// An unguessable key for an upload's address: 128 random bits.
+fn upload_key() -> String {
+    format!("{:032x}", u128::from_le_bytes(matinee_io::random::bytes()))
+}

@@ -1,0 +1,170 @@
+//! Where a viewer is sent: the generation that plays best now, with a token in its path.
+
+use matinee_core::access::path::{self, Grant};
+use matinee_core::id::{ObjectId, VideoId};
+use matinee_core::limits;
+use matinee_core::plan::Container;
+use matinee_core::time::Millis;
+use matinee_core::video::{self, ENCODED, Medium, RenditionState, VIRTUAL};
+use matinee_io::db::{Rendition, Video};
+
+use super::now;
+use crate::node::Node;
+
+/// The file as it was uploaded, among the downloads; it is an MP4 that plays only where its tracks do.
+const SOURCE: &str = "source";
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Addresses of one video, all below the same token; they are paths, the caller knows its host.
+#[derive(Debug)]
+pub(crate) struct Playback {
+    pub(crate) hls: String,
+    pub(crate) dash: Option<String>,
+    pub(crate) mp4: Option<String>,
+    pub(crate) poster: Option<String>,
+    /// Seconds.
+    pub(crate) duration: f64,
+    /// More segments will follow.
+    pub(crate) growing: bool,
+    pub(crate) expires: Millis,
+    pub(crate) downloads: Vec<Download>,
+}
+
+/// A file to keep.
+#[derive(Debug)]
+pub(crate) struct Download {
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) file_name: String,
+}
+
+/// The addresses of a video; `None` while nothing of it can be played.
+pub(crate) fn playback(
+    node: &Node,
+    video: &Video,
+    renditions: &[Rendition],
+    source_bytes: u64,
+) -> Option<Playback> {
+    let generation = video.generation;
+    if video.playable.is_none()
+        || generation == 0
+        || video.state == video::State::Failed && generation != VIRTUAL
+    {
+        return None;
+    }
+    let duration_ms = video.duration_ms.unwrap_or_default();
+    let life_ms =
+        limits::PATH_TOKEN_MS.max(i64::try_from(duration_ms).unwrap_or(i64::MAX / 4).saturating_mul(2));
+    // Rounded up, so that a page that asks again within the hour gets the same addresses, and caches keep working.
+    let expires = Millis(now().plus(life_ms).0.div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS);
+    let root = root(node, video.id, generation, expires);
+    let ended = generation == VIRTUAL || encoded_whole(renditions);
+    let downloads = downloads(video, renditions, source_bytes, &root);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
+    let duration = duration_ms as f64 / 1_000.0;
+    Some(Playback {
+        hls: format!("{root}/m.m3u8"),
+        dash: ended.then(|| format!("{root}/manifest.mpd")),
+        mp4: downloads
+            .first()
+            .filter(|first| first.id != SOURCE || generation == VIRTUAL)
+            .map(|first| first.path.split('?').next().unwrap_or_default().to_owned()),
+        poster: video.poster.map(|poster| poster_path(&root, poster)),
+        duration,
+        growing: !ended,
+        expires,
+        downloads,
+    })
+}
+
+fn poster_path(root: &str, poster: ObjectId) -> String {
+    // The object's name makes the address change with the picture, so that it can be cached for ever.
+    format!("{root}/poster.jpg?v={poster}")
+}
+
+fn root(node: &Node, video: VideoId, generation: u32, expires: Millis) -> String {
+    let expires_s = u32::try_from(expires.0 / 1_000).unwrap_or(u32::MAX);
+    let grant =
+        Grant { expires_s, download: true, source: true, origins: [0; 4], viewer: None, address: None };
+    let token = path::sign(&node.path_key, video, &grant);
+    format!("/p/{token}/{video}/{generation}")
+}
+
+/// Is every encoded rendition that has not failed complete?
+pub(crate) fn encoded_whole(renditions: &[Rendition]) -> bool {
+    let mut encoded = renditions.iter().filter(|row| row.generation == ENCODED).peekable();
+    encoded.peek().is_some()
+        && encoded.all(|row| matches!(row.state, RenditionState::Ready | RenditionState::Failed))
+}
+
+fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &str) -> Vec<Download> {
+    let name = |suffix: &str, ending: &str| format!("{}{suffix}.{ending}", video.title);
+    let whole = |row: &&Rendition| row.generation == ENCODED && row.state == RenditionState::Ready;
+    let pictures = renditions.iter().filter(whole).any(|row| row.medium == Medium::Video);
+    // The sound of a video lies in the file of its largest picture, so only sound alone has a file of its own.
+    let finished = renditions.iter().filter(whole).filter(|row| !pictures || row.medium == Medium::Video);
+    let mut all: Vec<Download> = finished
+        .filter_map(|row| {
+            row.file?;
+            let label = match row.medium {
+                Medium::Video => format!("{}p", row.shape.width.min(row.shape.height).unwrap_or_default()),
+                Medium::Audio => "Sound".to_owned(),
+            };
+            let ending = if row.medium == Medium::Audio { "m4a" } else { "mp4" };
+            let file_name = name(&format!(" {label}"), ending);
+            Some(Download {
+                path: format!("{root}/{}/file.mp4?download={}", row.name, encoded(&file_name)),
+                id: row.name.clone(),
+                label,
+                bytes: row.file_bytes.unwrap_or_default(),
+                file_name,
+            })
+        })
+        .collect();
+    let file_name = name(" original", ending(video));
+    all.push(Download {
+        path: format!("{root}/source/file.mp4?download={}", encoded(&file_name)),
+        id: SOURCE.to_owned(),
+        label: "Original".to_owned(),
+        bytes: source_bytes,
+        file_name,
+    });
+    all
+}
+
+/// The usual ending of a file like the source.
+fn ending(video: &Video) -> &'static str {
+    video.probe.as_ref().and_then(brought_in).map_or("bin", Container::ending)
+}
+
+/// The container of the file that somebody brought in; the probe may be that of a rewritten source.
+pub(crate) fn brought_in(probe: &serde_json::Value) -> Option<Container> {
+    let container = probe.get("brought_in").or_else(|| probe.get("container"))?;
+    serde_json::from_value(container.clone()).ok()
+}
+
+/// Percent-encodes a file name for a query (RFC 3986 section 2.1).
+fn encoded(name: &str) -> String {
+    use std::fmt::Write as _;
+    name.bytes().fold(String::with_capacity(name.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("because writing to a String cannot fail");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_place_in_an_address() {
+        assert_eq!(encoded("a b&c=d#é\r\n"), "a%20b%26c%3Dd%23%C3%A9%0D%0A");
+    }
+}

@@ -1,0 +1,321 @@
+//! The probe job: looks at the source, decides what is made of it, and publishes a source that browsers can play.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use matinee_core::id::JobId;
+use matinee_core::job::{Kind, NewJob, OnDeath, Task};
+use matinee_core::ledger;
+use matinee_core::media::layout::{Layout, LayoutTrack, layout};
+use matinee_core::media::rope::Rope;
+use matinee_core::media::segment::rows_encode;
+use matinee_core::media::{Edit, Index, Track, TrackKind};
+use matinee_core::plan::timeline::{Packet, PacketList};
+use matinee_core::plan::{self, Container, Plan, Probe, Rate, Refusal, Timeline, argv};
+use matinee_core::video::Medium;
+use matinee_io::db::{NewTrack, Probed, Shape, Stored, Video, VirtualSet, VirtualTrack};
+use matinee_io::ffmpeg::{Failure, Job, Limits, Program, Stdout};
+use matinee_io::random;
+use serde_json::json;
+
+use super::coding::{ffmpeg, keep, video};
+use super::fault::Fault;
+use super::lease::Hold;
+use super::{indexed, now};
+use crate::node::Node;
+
+/// What ffprobe may use: an answer about a hostile file comes within seconds or not at all (BAD3).
+const PROBE_LIMITS: Limits =
+    Limits { cpu_s: 10, wall_ms: 15_000, memory_bytes: 1 << 30, output_bytes: 0, stall_ms: 15_000 };
+/// ffprobe's description of the streams.
+const FACTS_BYTES_MAX: usize = 16 << 20;
+/// The list of packets of a source without an index of ours.
+const PACKETS_BYTES_MAX: usize = 256 << 20;
+
+/// Looks at the source of a video and publishes what follows from it.
+pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
+    let video = video(node, hold).await?;
+    let object = video.work.unwrap_or(video.source);
+    let path = node.object_path(object)?;
+    let (index, probe) = tokio::join!(indexed::index(&path), facts(node, hold, &path));
+    let probe = probe?;
+    let index = index.ok().filter(|index| probe.container == Container::Mov && !index.tracks.is_empty());
+    let timeline = timeline(node, hold, &probe, index.as_ref(), &path).await?;
+    let plan = plan::plan(&probe, &timeline, &node.pipeline(), &node.capabilities())?;
+    let layout = index.as_ref().map(layout);
+    if let Some(Err(unfit)) = &layout {
+        tracing::info!(video = %video.id, %unfit, "the source is not playable as it is");
+    }
+    let virtual_set = match layout {
+        Some(Ok(layout)) => Some(publishable(node, hold, layout).await?),
+        Some(Err(_)) | None => None,
+    };
+    let ladder = ladder(&plan);
+    let jobs = jobs(&video, &plan, &ladder, hold);
+    let probed = Probed {
+        duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
+        probe: facts_of(&video, &probe),
+        damaged: damaged(&plan),
+        plan: json!(plan),
+        virtual_set,
+        ladder: if plan.remux.is_some() { Vec::new() } else { ladder },
+        jobs,
+        now: now(),
+    };
+    Ok(node.db.publish_probe(&hold.lease, probed).await?)
+}
+
+async fn facts(node: &Node, hold: &Hold, path: &Path) -> Result<Probe, Fault> {
+    let answer = ask(node, hold, path, argv::probe, FACTS_BYTES_MAX).await?;
+    Ok(Probe::parse(&answer)?)
+}
+
+/// Runs ffprobe on one file; what it cannot read is no media.
+async fn ask(
+    node: &Node,
+    hold: &Hold,
+    path: &Path,
+    argv: impl FnOnce(&str) -> Vec<String>,
+    max_bytes: usize,
+) -> Result<bytes::Bytes, Fault> {
+    let input =
+        path.to_str().ok_or_else(|| Fault::world("the data directory has a name that is not UTF-8"))?;
+    let job = Job {
+        program: Program::Ffprobe,
+        args: argv(input),
+        inputs: vec![PathBuf::from(path)],
+        dir: None,
+        limits: PROBE_LIMITS,
+        stdout: Stdout::Capture { max_bytes },
+    };
+    let run = ffmpeg(node)?.run(job, |_| {}, hold.stop.cancelled()).await;
+    let finished = run.map_err(|error| match error.class() {
+        matinee_io::ffmpeg::Class::World => Fault::from(error),
+        // Somebody else ended it: the operator, or the kernel for want of memory. That says nothing of the file.
+        matinee_io::ffmpeg::Class::Crash if matches!(error.what, Failure::Signal(_)) => Fault::from(error),
+        matinee_io::ffmpeg::Class::Refusal | matinee_io::ffmpeg::Class::Crash => {
+            Fault::from(Refusal::from_ffprobe_stderr(&error.stderr_tail))
+                .with(json!({ "stderr": error.stderr_tail }))
+        }
+    })?;
+    Ok(finished.stdout)
+}
+
+async fn timeline(
+    node: &Node,
+    hold: &Hold,
+    probe: &Probe,
+    index: Option<&Index>,
+    path: &Path,
+) -> Result<Timeline, Fault> {
+    if let Some(timeline) = index.and_then(|index| of_index(probe, index)) {
+        return Ok(timeline);
+    }
+    let container = probe.container;
+    let list = ask(node, hold, path, |input| argv::packets(input, container), PACKETS_BYTES_MAX).await?;
+    let mut packets = PacketList::new(probe);
+    packets.feed(&list)?;
+    Ok(packets.finish()?)
+}
+
+/// What is kept of the probe. When it is that of a rewritten source, it still says what somebody brought in.
+fn facts_of(video: &Video, probe: &Probe) -> serde_json::Value {
+    let mut facts = json!(probe);
+    let first = video.work.and(video.probe.as_ref()).and_then(|first| first.get("container"));
+    if let Some(container) = first {
+        facts["brought_in"] = container.clone();
+    }
+    facts
+}
+
+/// The times of an MP4 from its own index; `None` when an edit list says what this does not understand.
+fn of_index(probe: &Probe, index: &Index) -> Option<Timeline> {
+    let of_kind = |want_video: bool| {
+        index.tracks.iter().filter(move |track| match track.kind {
+            TrackKind::Video { .. } => want_video,
+            TrackKind::Audio { .. } => !want_video,
+            TrackKind::Other => false,
+        })
+    };
+    // ffprobe and the index must mean the same streams; an attached picture is a track to neither of them.
+    if of_kind(true).count() != usize::from(probe.video.is_some()) {
+        return None;
+    }
+    let packets = |track| packets(track, index.size);
+    let video: Vec<_> = of_kind(true).map(packets).collect::<Option<_>>()?;
+    let audio: Vec<_> = of_kind(false).map(packets).collect::<Option<_>>()?;
+    let (video, audio) = (video.into_iter().flatten(), audio.into_iter().flatten());
+    let start_us = probe.video.as_ref().and_then(|video| video.start_us);
+    Some(Timeline::from_packets(probe.container_start_us, video, audio).read_by_ffmpeg(start_us))
+}
+
+/// The packets that are in the file: an index in front may promise more than a file that was cut off has.
+fn packets(track: &Track, size: u64) -> Option<impl Iterator<Item = Packet> + '_> {
+    let Edit::Plain { lead_ticks, media_time, .. } = track.edit else { return None };
+    let shift = i64::try_from(lead_ticks).ok()? - i64::try_from(media_time).ok()?;
+    let us = |ticks: i64| {
+        let us = i128::from(ticks) * 1_000_000 / i128::from(track.timescale.max(1));
+        i64::try_from(us).unwrap_or(i64::MAX)
+    };
+    let there = track.samples.iter().filter(move |sample| sample.end() <= size);
+    Some(there.map(move |sample| {
+        let pts = sample.pts() + shift;
+        Packet {
+            pts_us: us(pts),
+            duration_us: us(i64::from(sample.duration)),
+            key: sample.sync,
+            discard: sample.pts() < i64::try_from(media_time).unwrap_or(i64::MAX),
+        }
+    }))
+}
+
+/// Stores the sidecar of a virtual layout and names its tracks.
+async fn publishable(node: &Node, hold: &Hold, layout: Layout) -> Result<VirtualSet, Fault> {
+    let mut rope: Rope<()> = Rope::new();
+    rope.push_literal(layout.sidecar);
+    let sidecar: Stored =
+        keep(node, hold, ledger::Kind::Sidecar, rope, |(), _, _| unreachable!("no ranges")).await?;
+    Ok(VirtualSet { sidecar, tracks: layout.tracks.into_iter().map(virtual_track).collect() })
+}
+
+fn virtual_track(track: LayoutTrack) -> VirtualTrack {
+    let (medium, name, width, height, channels) = match track.kind {
+        TrackKind::Video { width, height, .. } => (Medium::Video, "source", Some(width), Some(height), None),
+        TrackKind::Audio { channels, .. } => {
+            (Medium::Audio, "source-audio", None, None, Some(u32::from(channels)))
+        }
+        TrackKind::Other => unreachable!("because a layout has only pictures and sound"),
+    };
+    let rate = (medium == Medium::Video).then(|| average_rate(&track)).flatten();
+    VirtualTrack {
+        segments: u32::try_from(track.rows.len()).expect("because the index was in memory"),
+        bytes: track.rows.iter().map(|row| row.len).sum(),
+        rows: rows_encode(&track.rows),
+        track: NewTrack {
+            id: random::id(),
+            name: name.to_owned(),
+            medium,
+            place: 0,
+            shape: Shape {
+                codec: Some(track.codec),
+                width: width.map(u32::from),
+                height: height.map(u32::from),
+                rate,
+                channels,
+                language: Some(track.language),
+                timescale: Some(track.timescale),
+                init: Some(track.init.to_vec()),
+                entry_hash: None,
+            },
+        },
+    }
+}
+
+/// Pictures per second over the whole track.
+fn average_rate(track: &LayoutTrack) -> Option<(u32, u32)> {
+    let ticks: u64 = track.rows.iter().map(|row| u64::from(row.duration)).sum();
+    let exact = Rate::reduced(track.samples * u64::from(track.timescale), ticks)?;
+    let rate = Rate::grid(Some(exact), None, None);
+    Some((rate.num, rate.den))
+}
+
+/// The tracks that will be encoded, the largest picture first, then the sound.
+fn ladder(plan: &Plan) -> Vec<NewTrack> {
+    let video = plan.video.iter().flat_map(|video| {
+        video.renditions.iter().map(|rendition| {
+            let rate = (video.rate.num, video.rate.den * rendition.every);
+            let shape = Shape {
+                width: Some(rendition.width),
+                height: Some(rendition.height),
+                rate: Some(rate),
+                ..Shape::default()
+            };
+            (rendition.id.clone(), Medium::Video, shape)
+        })
+    });
+    let audio = plan.audio.iter().map(|track| {
+        let shape = Shape {
+            channels: Some(track.channels),
+            language: Some(track.language.clone()),
+            ..Shape::default()
+        };
+        (track.id.clone(), Medium::Audio, shape)
+    });
+    let numbered = video.chain(audio).zip(0..);
+    let track = |((name, medium, shape), place)| NewTrack { id: random::id(), name, medium, place, shape };
+    numbered.map(track).collect()
+}
+
+/// All jobs of a plan with what they wait for.
+fn jobs(video: &Video, plan: &Plan, ladder: &[NewTrack], hold: &Hold) -> Vec<NewJob> {
+    let id = video.id;
+    let new = |task: Task, weight: i64, needs: Vec<(JobId, OnDeath)>| NewJob {
+        id: random::id(),
+        app: hold.app,
+        video: id,
+        task,
+        prio: 0,
+        weight,
+        run_at: now(),
+        needs,
+        idem_key: None,
+    };
+    if plan.remux.is_some() {
+        return vec![new(Task::Remux { video: id }, 0, Vec::new())];
+    }
+    let chunks = plan.video.iter().flat_map(|video| video.chunks.iter());
+    let mut jobs: Vec<NewJob> = chunks
+        .map(|chunk| {
+            new(Task::Chunk { video: id, chunk: chunk.number }, weight(plan, chunk.number), Vec::new())
+        })
+        .collect();
+    jobs.extend(
+        (0..).zip(&plan.audio).map(|(track, _)| new(Task::Audio { video: id, track }, 0, Vec::new())),
+    );
+    let encoded: Vec<_> = jobs.iter().map(|job| (job.id, OnDeath::Kill)).collect();
+    let files = ladder.iter().filter(|track| plan.video.is_none() || track.medium == Medium::Video);
+    let assembled: Vec<_> = files
+        .map(|track| new(Task::Assemble { video: id, rendition: track.id }, 0, encoded.clone()))
+        .collect();
+    let mut last: Vec<_> = assembled.iter().map(|job| (job.id, OnDeath::Release)).collect();
+    jobs.extend(assembled);
+    if plan.images.poster.is_some() {
+        let poster = new(Task::Poster { video: id }, 0, Vec::new());
+        last.push((poster.id, OnDeath::Release));
+        jobs.push(poster);
+    }
+    jobs.push(new(Task::Finish { video: id }, 0, last));
+    debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
+    jobs
+}
+
+/// The ramp of every video comes before everything else, then short videos.
+fn weight(plan: &Plan, chunk: u32) -> i64 {
+    const RAMP: u32 = 3;
+    const BEHIND_ALL_RAMPS: i64 = 1_000_000;
+    if chunk < RAMP {
+        return i64::from(chunk);
+    }
+    BEHIND_ALL_RAMPS + plan.duration_us / 1_000 * 1_000 + i64::from(chunk)
+}
+
+/// What is wrong with a source that is accepted all the same.
+fn damaged(plan: &Plan) -> Option<serde_json::Value> {
+    let note = plan.notes.iter().find_map(|note| match note {
+        plan::Note::ShorterThanHeader => Some((
+            "truncated_input",
+            "The file ends before its header says; what is there is kept and can be watched.".to_owned(),
+            "Upload the file again from its origin if the end is missing.",
+        )),
+        plan::Note::Gap { us } => Some((
+            "gap",
+            format!(
+                "The picture stops for {} s in the middle.",
+                Duration::from_micros(us.unsigned_abs()).as_secs()
+            ),
+            "Export the video again if the gap is not meant.",
+        )),
+        plan::Note::VariableRate => None,
+    });
+    note.map(|(code, human, fix)| json!({ "code": code, "human": human, "fix": fix }))
+}

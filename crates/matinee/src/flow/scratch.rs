@@ -1,0 +1,52 @@
+//! The empty directory of one attempt, gone with it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use matinee_core::job::Lease;
+
+use crate::node::Node;
+
+/// A directory below `work/`; dropping it removes it with all that is in it.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes the directory of this attempt.
+    pub(crate) fn open(node: &Node, lease: &Lease) -> io::Result<Self> {
+        let dir = std::path::absolute(node.work_dir())?.join(format!("{}-{}", lease.job, lease.attempt));
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir)?;
+        }
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+
+    /// Its absolute path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The absolute path of one of our own file names inside.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            // The next start of this node clears `work/`.
+            tracing::warn!(%error, dir = %self.0.display(), "a work directory could not be removed");
+        }
+    }
+}
+
+/// Removes what attempts of an earlier run have left, before any new one begins.
+pub(crate) fn clear(node: &Node) -> io::Result<()> {
+    let dir = node.work_dir();
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir)?;
+    }
+    std::fs::create_dir_all(dir)
+}

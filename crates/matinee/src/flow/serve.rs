@@ -1,0 +1,275 @@
+//! What players ask for below a path token: manifests, segments, files. No work per request beyond a look-up.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use matinee_core::access::path::{self, Grant, Refusal};
+use matinee_core::id::{ObjectId, VideoId};
+use matinee_core::limits;
+use matinee_core::manifest::{self, Audio, Bandwidth, Presentation, Segment, Variant, dash, hls};
+use matinee_core::media::rope::{Piece, Rope};
+use matinee_core::media::segment::{Row, virtual_pieces};
+use matinee_core::plan::Rate;
+use matinee_core::video::{Medium, PartFrontier, RenditionState, VIRTUAL, common_frontier};
+use matinee_io::store;
+
+use super::{Failure, now};
+use crate::node::Node;
+pub(crate) use crate::shelf::Shown;
+use crate::shelf::{Placed, Shelved, ShelvedPart};
+
+/// Bytes to send, by pieces of the store.
+pub(crate) struct Body {
+    pub(crate) pieces: Vec<store::Piece>,
+    pub(crate) len: u64,
+}
+
+/// A whole file that may be asked for in ranges.
+pub(crate) struct File {
+    pub(crate) object: ObjectId,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Its media type.
+    pub(crate) kind: &'static str,
+}
+
+/// What the token of a path allows for this video.
+pub(crate) fn opened(node: &Node, token: &str, video: VideoId) -> Result<Grant, Refusal> {
+    path::verify(std::slice::from_ref(&node.path_key), video, token, now())
+}
+
+/// The tracks of one generation, from memory while they cannot have changed.
+pub(crate) async fn shown(node: &Node, video: VideoId, generation: u32) -> Result<Arc<Shown>, Failure> {
+    let fresh = |shown: &Shown| {
+        let age_ms = now().since(shown.read);
+        age_ms < if shown.ended { limits::SHELF_ENDED_MS } else { limits::SHELF_GROWING_MS }
+    };
+    node.shelf.get((video, generation), fresh, || read(node, video, generation)).await
+}
+
+async fn read(node: &Node, id: VideoId, generation: u32) -> Result<Arc<Shown>, Failure> {
+    // Each rendition's parts are replaced once, so a few looks are always enough.
+    for _ in 0..limits::SHELF_READS {
+        if let Some(shown) = read_once(node, id, generation).await? {
+            return Ok(shown);
+        }
+    }
+    Err(Failure::Again("the segments are just being moved".to_owned()))
+}
+
+/// `None` when the segments were moved while they were read.
+async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<Arc<Shown>>, Failure> {
+    let read = now();
+    let tracks = node.db.presentation(id, generation).await?;
+    let video =
+        node.db.video_any(id).await?.filter(|video| video.deleted.is_none()).ok_or(Failure::Absent)?;
+    if tracks.is_empty() {
+        return Err(Failure::Absent);
+    }
+    let whole = tracks.iter().all(|track| track.rendition.state == RenditionState::Ready);
+    let mut shelved = Vec::with_capacity(tracks.len());
+    for track in tracks {
+        let mut parts = Vec::with_capacity(track.parts.len());
+        for part in track.parts {
+            // What was listed may have been replaced by one part that has all segments; then all is read again.
+            let Some((part, rows)) = node.db.part_rows(track.rendition.id, part.first).await? else {
+                return Ok(None);
+            };
+            parts.push(ShelvedPart {
+                first: part.first,
+                object: part.object,
+                source: part.source,
+                rows: rows.into(),
+            });
+        }
+        // A playlist that begins before all tracks have begun would lose segments when they do.
+        if parts.is_empty() {
+            return Err(Failure::Absent);
+        }
+        let shape = track.rendition.shape;
+        shelved.push(Shelved {
+            name: track.rendition.name,
+            medium: track.rendition.medium,
+            codec: shape.codec.unwrap_or_default(),
+            init: shape.init.unwrap_or_default().into(),
+            timescale: shape.timescale.unwrap_or(1),
+            width: shape.width.unwrap_or_default(),
+            height: shape.height.unwrap_or_default(),
+            rate: shape.rate.unwrap_or((25, 1)),
+            channels: shape.channels.unwrap_or(2),
+            language: shape.language.unwrap_or_default(),
+            file: track.rendition.file,
+            file_bytes: track.rendition.file_bytes.unwrap_or_default(),
+            parts,
+        });
+    }
+    Ok(Some(Arc::new(Shown {
+        source: video.source,
+        poster: video.poster,
+        ended: generation == VIRTUAL || whole,
+        tracks: shelved,
+        read,
+    })))
+}
+
+/// The multivariant playlist.
+pub(crate) fn multivariant(shown: &Shown) -> String {
+    hls::multivariant(&presentation(shown))
+}
+
+/// The MPD; only for what is complete.
+pub(crate) fn mpd(shown: &Shown) -> Option<String> {
+    shown.ended.then(|| dash::mpd(&presentation(shown)))
+}
+
+/// The media playlist of one track, by its URL name.
+pub(crate) fn playlist(shown: &Shown, name: &str, medium: Medium) -> Option<String> {
+    let presentation = presentation(shown);
+    let (track, kind) = match medium {
+        Medium::Video => {
+            let variant = presentation.variants.iter().find(|variant| variant.track.name == name)?;
+            (&variant.track, manifest::Kind::Video)
+        }
+        Medium::Audio => {
+            let audio = presentation.audio.iter().find(|audio| audio.track.name == name)?;
+            (&audio.track, manifest::Kind::Audio)
+        }
+    };
+    let (ended, target_s) = (presentation.ended, presentation.target_duration_s);
+    Some(hls::playlist(track, kind, manifest::Form::Slices, ended, target_s))
+}
+
+fn presentation(shown: &Shown) -> Presentation {
+    let frontier = if shown.ended { usize::MAX } else { frontier(shown) };
+    let segments = |track: &Shelved| track.rows().take(frontier).map(segment).collect::<Vec<_>>();
+    let track = |shelved: &Shelved| {
+        let segments = segments(shelved);
+        manifest::Track {
+            name: shelved.name.clone(),
+            codec: shelved.codec.clone(),
+            bandwidth: Bandwidth::of(shelved.timescale, &segments),
+            timescale: shelved.timescale,
+            segments,
+        }
+    };
+    let of = |medium: Medium| shown.tracks.iter().filter(move |track| track.medium == medium);
+    let variants: Vec<_> = of(Medium::Video)
+        .map(|shelved| Variant {
+            track: track(shelved),
+            width: shelved.width,
+            height: shelved.height,
+            rate: Rate::of(shelved.rate.0, shelved.rate.1),
+            audio_group: "sound".to_owned(),
+        })
+        .collect();
+    let audio: Vec<_> = of(Medium::Audio)
+        .enumerate()
+        .map(|(n, shelved)| Audio {
+            track: track(shelved),
+            group: "sound".to_owned(),
+            label: String::new(),
+            language: shelved.language.clone(),
+            channels: shelved.channels,
+            rate_hz: shelved.timescale,
+            default: n == 0,
+        })
+        .collect();
+    let target_duration_s = target_duration_s(&variants, &audio);
+    Presentation { ended: shown.ended, target_duration_s, variants, audio, i_frames: false }
+}
+
+/// The bound of all playlists; it must stay what it was while a video grows and when it has ended.
+///
+/// Segments of pictures are as long as the first one, and those of sound at most a quarter longer.
+fn target_duration_s(variants: &[Variant], audio: &[Audio]) -> u32 {
+    let longest = |track: &manifest::Track| {
+        let ticks = track.segments.iter().map(|segment| u64::from(segment.duration_ticks)).max();
+        (ticks.unwrap_or_default() * 5).div_ceil(4 * u64::from(track.timescale.max(1)))
+    };
+    let tracks = variants.iter().map(|one| &one.track);
+    let pictures = tracks.map(longest).max();
+    let longest = pictures.or_else(|| audio.iter().map(|one| longest(&one.track)).max());
+    u32::try_from(longest.unwrap_or_default()).unwrap_or(u32::MAX).max(limits::TARGET_DURATION_S)
+}
+
+fn frontier(shown: &Shown) -> usize {
+    let reached = |track: &Shelved| PartFrontier {
+        medium: track.medium,
+        frontier: u32::try_from(track.rows().count()).unwrap_or(u32::MAX),
+    };
+    common_frontier(&shown.tracks.iter().map(reached).collect::<Vec<_>>()) as usize
+}
+
+fn segment(row: Row) -> Segment {
+    Segment {
+        start_ticks: row.start,
+        duration_ticks: row.duration,
+        offset: row.offset,
+        bytes: row.len,
+        key_bytes: u64::from(row.head_len) + u64::from(row.key_len),
+    }
+}
+
+/// One track of a generation by its name and kind.
+pub(crate) fn track<'s>(shown: &'s Shown, name: &str, medium: Medium) -> Option<&'s Shelved> {
+    shown.tracks.iter().find(|track| track.name == name && track.medium == medium)
+}
+
+/// The bytes of one segment: a slice of an object, or a head from the sidecar and ranges of the source.
+pub(crate) async fn segment_body(node: &Node, placed: &Placed) -> Result<Body, Failure> {
+    let Placed { row, object, source } = *placed;
+    let Some(source) = source else {
+        return Ok(Body {
+            pieces: vec![store::Piece::Object { object, offset: row.offset, len: row.len }],
+            len: row.len,
+        });
+    };
+    let len = row.head_len as usize + row.ranges_len as usize;
+    let sidecar = node.store.read_at(object, row.offset, len).await?;
+    let rope = virtual_pieces(&row, &sidecar, source).map_err(|error| Failure::Never(error.to_string()))?;
+    Ok(body(&rope))
+}
+
+fn body(rope: &Rope<ObjectId>) -> Body {
+    let len = rope.len();
+    let pieces = rope.pieces().iter().map(|piece| match piece {
+        Piece::Literal(bytes) => store::Piece::Literal(bytes.clone()),
+        Piece::Range { object, offset, len } => {
+            store::Piece::Object { object: *object, offset: *offset, len: *len }
+        }
+    });
+    Body { pieces: pieces.collect(), len }
+}
+
+/// The length of an object in bytes.
+pub(crate) async fn object_size(node: &Node, object: ObjectId) -> Result<u64, Failure> {
+    node.store.size(object).await?.ok_or(Failure::Absent)
+}
+
+/// The file of a track, or the source under its own name.
+pub(crate) async fn file(node: &Node, shown: &Shown, track: &str, grant: &Grant) -> Result<File, Failure> {
+    if track == "source" {
+        let object = Some(shown.source).filter(|_| grant.source).ok_or(Failure::Absent)?;
+        return Ok(File { object, size: object_size(node, object).await?, kind: "video/mp4" });
+    }
+    let track = shown.tracks.iter().find(|known| known.name == track).ok_or(Failure::Absent)?;
+    let object = track.file.ok_or(Failure::Absent)?;
+    let kind = match track.medium {
+        Medium::Video => "video/mp4",
+        Medium::Audio => "audio/mp4",
+    };
+    Ok(File { object, size: track.file_bytes, kind })
+}
+
+/// A range of an object.
+pub(crate) fn object_body(object: ObjectId, offset: u64, len: u64) -> Body {
+    Body { pieces: vec![store::Piece::Object { object, offset, len }], len }
+}
+
+/// The stream of a body's bytes.
+pub(crate) fn stream(
+    node: &Node,
+    body: Body,
+) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    node.store.stream(body.pieces)
+}

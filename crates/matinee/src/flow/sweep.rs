@@ -1,0 +1,90 @@
+//! The sweeper: takes back lost leases, ends what is overdue, and works the ledger until each thing is proven gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use matinee_core::ledger;
+use matinee_core::limits;
+use matinee_io::db::Entry;
+use matinee_io::random;
+use matinee_io::store::Removed;
+use serde_json::json;
+
+use super::{Failure, now};
+use crate::node::Node;
+
+/// So many entries of the ledger are worked in one round.
+const ROUND: u32 = 200;
+
+/// Sweeps until the node stops.
+pub(crate) async fn run(node: Arc<Node>) {
+    let mut beat = tokio::time::interval(Duration::from_millis(limits::REAP_MS.unsigned_abs()));
+    let mut rounds = 0_u64;
+    loop {
+        tokio::select! {
+            () = node.stop.cancelled() => return,
+            _ = beat.tick() => {}
+        }
+        if let Err(failure) = round(&node, rounds).await {
+            tracing::warn!(%failure, "the sweeper could not finish its round; it tries again");
+        }
+        rounds += 1;
+    }
+}
+
+async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
+    let reaped = node.db.reap(now(), u32::from_le_bytes(random::bytes())).await?;
+    if reaped.again + reaped.dead + reaped.cancelled > 0 {
+        tracing::warn!(
+            again = reaped.again,
+            dead = reaped.dead,
+            cancelled = reaped.cancelled,
+            "leases ended"
+        );
+    }
+    for upload in node.db.expire_uploads(now(), ROUND).await? {
+        tracing::info!(%upload, "an upload was not finished in time");
+    }
+    ledger(node).await?;
+    if rounds.is_multiple_of(limits::PRUNE_ROUNDS) {
+        node.db.sweep_intended(now(), limits::INTENDED_GRACE_MS).await?;
+        node.db.prune_uploads(now().plus(-limits::FINISHED_UPLOAD_MS), ROUND).await?;
+        node.db.prune_jobs(now(), limits::DONE_JOB_MS).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what is to be deleted: removed, looked at again, and only then closed with the proof.
+pub(crate) async fn ledger(node: &Node) -> Result<u32, Failure> {
+    let mut gone = 0;
+    loop {
+        let due = node.db.ledger_due(now(), ROUND).await?;
+        let many = due.len() == ROUND as usize;
+        for entry in due {
+            match delete(node, &entry).await {
+                Ok(()) => gone += 1,
+                Err(failure) => {
+                    tracing::warn!(%failure, object = %entry.object, "an object could not be deleted yet");
+                    let next = now().plus(ledger::backoff_ms(entry.attempts));
+                    node.db.ledger_failed(entry.id, &failure.to_string(), next).await?;
+                }
+            }
+        }
+        if !many {
+            return Ok(gone);
+        }
+    }
+}
+
+async fn delete(node: &Node, entry: &Entry) -> Result<(), Failure> {
+    let removed = match node.store.remove(entry.object).await? {
+        Removed::Gone => "removed",
+        Removed::WasAbsent => "was absent",
+    };
+    if node.store.exists(entry.object).await? {
+        return Err(Failure::Again("the object is still there after it was removed".to_owned()));
+    }
+    let proof = json!({ "removed": removed, "second_look": "absent", "at_ms": now().0 });
+    node.db.ledger_gone(entry.id, proof, now()).await?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! HTTP: one file per endpoint. Status codes and problem documents exist only here.
+
+mod about;
+mod event;
+mod form;
+pub(crate) mod health;
+mod job;
+mod origin;
+mod page;
+mod playback;
+pub(crate) mod problem;
+pub(crate) mod request;
+pub(crate) mod server;
+mod session;
+mod token;
+mod trace;
+mod tus;
+mod upload;
+mod video;
+pub(crate) mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get};
+use utoipa::OpenApi;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::node::Node;
+
+/// What every handler is given.
+pub(crate) type Shared = Arc<Node>;
+
+/// The description of the API; `proto/openapi.json` is its snapshot.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "matinee", description = "The API of matinee, a self-hosted video platform."),
+    components(schemas(problem::Document))
+)]
+struct Api;
+
+fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(about::show))
+        .routes(routes!(session::create, session::delete))
+        .routes(routes!(token::create, token::list))
+        .routes(routes!(token::delete))
+        .routes(routes!(upload::create, upload::list))
+        .routes(routes!(upload::show, upload::delete))
+        .routes(routes!(video::list))
+        .routes(routes!(video::show, video::change, video::delete))
+        .routes(routes!(playback::show))
+        .routes(routes!(video::timeline))
+        .routes(routes!(job::list))
+        .routes(routes!(job::retry))
+        .routes(routes!(job::cancel))
+        .routes(routes!(event::list))
+        .routes(routes!(event::stream))
+}
+
+/// The OpenAPI document as text.
+pub(crate) fn openapi() -> String {
+    let (_, mut document) = api().split_for_parts();
+    name_codes(&mut document);
+    let mut text = document.to_pretty_json().expect("because the document is made of plain values");
+    text.push('\n');
+    text
+}
+
+/// Writes every problem code into the description, so that clients can match on them.
+fn name_codes(document: &mut utoipa::openapi::OpenApi) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    let problem = schemas.and_then(|schemas| schemas.get_mut("Document"));
+    let Some(RefOr::T(Schema::Object(problem))) = problem else {
+        unreachable!("because the problem document is one of the described schemas")
+    };
+    if let Some(RefOr::T(Schema::Object(code))) = problem.properties.get_mut("code") {
+        code.enum_values = Some(problem::Code::ALL.iter().map(|code| code.wire().0.into()).collect());
+    }
+}
+
+/// All routes.
+pub(crate) fn router(node: &Shared) -> Router {
+    let (api, _) = api().split_for_parts();
+    let guarded = api
+        .route("/v1/openapi.json", get(about::openapi))
+        .route("/files", any(tus::collection))
+        .route("/files/", any(tus::collection))
+        .route("/files/{key}", any(tus::one))
+        .route("/upload", axum::routing::post(form::receive))
+        .route("/metrics", get(health::metrics))
+        .fallback(page::serve)
+        .method_not_allowed_fallback(page::wrong_method)
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(Arc::clone(node), request::guard));
+    // A viewer's requests carry their right in the path; nothing else about them is looked at.
+    let open = Router::new()
+        .route("/p/{token}/{video}/{generation}/{name}", get(origin::manifest).options(origin::preflight))
+        .route(
+            "/p/{token}/{video}/{generation}/{track}/{name}",
+            get(origin::of_track).options(origin::preflight),
+        )
+        .route(
+            "/p/{token}/{video}/{generation}/{track}/{kind}/{name}",
+            get(origin::segment).options(origin::preflight),
+        )
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready));
+    open.merge(guarded).with_state(Arc::clone(node))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_description_of_the_api_is_its_snapshot() {
+        let snapshot = include_str!("../../../../proto/openapi.json");
+        assert!(
+            super::openapi() == snapshot,
+            "the API changed: look at `matinee openapi | diff proto/openapi.json -`, then write it to proto/openapi.json"
+        );
+    }
+
+    #[test]
+    fn every_problem_code_is_described() {
+        let described = super::openapi();
+        for code in super::problem::Code::ALL {
+            assert!(described.contains(&format!("\"{}\"", code.wire().0)), "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `GET /v1/videos/{id}/playback`: where players find a video now.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::problem::{Code, Problem};
+use super::request::{Caller, External};
+use super::video::visible;
+use super::view::{Addresses, Problems, time};
+use crate::flow::play;
+
+/// Where players find a video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Playback {
+    /// The addresses.
+    #[serde(flatten)]
+    addresses: Addresses,
+    /// The length in seconds.
+    duration: f64,
+    /// More will follow: the playlist grows, and there is no DASH manifest yet.
+    growing: bool,
+    /// The addresses end at this moment, as RFC 3339 text; ask again before.
+    expires_at: String,
+    /// Files to keep, the best first.
+    downloads: Vec<Download>,
+}
+
+/// A file to keep.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Download {
+    /// The rendition, or `source`.
+    id: String,
+    /// What a person reads, for example `720p`.
+    label: String,
+    /// The address.
+    url: String,
+    /// The length in bytes.
+    bytes: u64,
+    /// The name under which it is saved.
+    file_name: String,
+}
+
+/// Gives the addresses of a video, with a token that ends; a public video's to everybody.
+#[utoipa::path(get, path = "/v1/videos/{id}/playback", operation_id = "video_playback", tag = "videos", params(("id" = String, Path, description = "The video.")), responses((status = 200, body = Playback), Problems))]
+pub(crate) async fn show(
+    State(node): State<Shared>,
+    caller: Caller,
+    external: External,
+    Path(id): Path<String>,
+) -> Result<Json<Playback>, Problem> {
+    let (whole, _) = visible(&node, &caller, &id).await?;
+    let Some(playback) = play::playback(&node, &whole.video, &whole.renditions, whole.source_bytes) else {
+        return Err(match &whole.video.reason {
+            Some(reason) if whole.video.state == matinee_core::video::State::Failed => {
+                Problem::new(Code::VideoFailed, reason.human.clone()).fix(reason.fix.clone())
+            }
+            Some(_) | None => Problem::new(Code::NotPlayableYet, "Nothing of this video can be played yet."),
+        });
+    };
+    let addresses = Addresses::of(&playback, &external);
+    let downloads = playback.downloads.into_iter().map(|download| Download {
+        id: download.id,
+        label: download.label,
+        url: external.url(&download.path),
+        bytes: download.bytes,
+        file_name: download.file_name,
+    });
+    Ok(Json(Playback {
+        addresses,
+        duration: playback.duration,
+        growing: playback.growing,
+        expires_at: time(playback.expires),
+        downloads: downloads.collect(),
+    }))
+}

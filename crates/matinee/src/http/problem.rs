@@ -1,0 +1,246 @@
+//! The one form of an error that HTTP shows: RFC 9457 with a stable `code` and a way out.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Every code that a client may meet. A code is never renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    NotPlayableYet,
+    PayloadTooLarge,
+    RangeNotSatisfiable,
+    StorageFull,
+    TokenExpired,
+    TusVersion,
+    Unauthorized,
+    Unavailable,
+    UnknownHost,
+    UnsupportedMediaType,
+    UploadBusy,
+    UploadGone,
+    UploadLength,
+    UploadOffset,
+    VideoFailed,
+    CrossSite,
+}
+
+impl Code {
+    /// All codes, for the documents.
+    pub(crate) const ALL: [Self; 22] = [
+        Self::BadRequest,
+        Self::Conflict,
+        Self::CrossSite,
+        Self::Forbidden,
+        Self::Internal,
+        Self::MethodNotAllowed,
+        Self::NotFound,
+        Self::NotPlayableYet,
+        Self::PayloadTooLarge,
+        Self::RangeNotSatisfiable,
+        Self::StorageFull,
+        Self::TokenExpired,
+        Self::TusVersion,
+        Self::Unauthorized,
+        Self::Unavailable,
+        Self::UnknownHost,
+        Self::UnsupportedMediaType,
+        Self::UploadBusy,
+        Self::UploadGone,
+        Self::UploadLength,
+        Self::UploadOffset,
+        Self::VideoFailed,
+    ];
+
+    /// The stable text and the status.
+    pub(crate) const fn wire(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::BadRequest => ("bad_request", StatusCode::BAD_REQUEST),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT),
+            Self::CrossSite => ("cross_site", StatusCode::FORBIDDEN),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::NotPlayableYet => ("not_playable_yet", StatusCode::CONFLICT),
+            Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::RangeNotSatisfiable => ("range_not_satisfiable", StatusCode::RANGE_NOT_SATISFIABLE),
+            Self::StorageFull => ("storage_full", StatusCode::INSUFFICIENT_STORAGE),
+            Self::TokenExpired => ("token_expired", StatusCode::FORBIDDEN),
+            Self::TusVersion => ("tus_version", StatusCode::PRECONDITION_FAILED),
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::UnknownHost => ("unknown_host", StatusCode::MISDIRECTED_REQUEST),
+            Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::UploadBusy => ("upload_busy", StatusCode::LOCKED),
+            Self::UploadGone => ("upload_gone", StatusCode::GONE),
+            Self::UploadLength => ("upload_length", StatusCode::BAD_REQUEST),
+            Self::UploadOffset => ("upload_offset", StatusCode::CONFLICT),
+            Self::VideoFailed => ("video_failed", StatusCode::CONFLICT),
+        }
+    }
+
+    /// What to do about it, when the thrower knows nothing better.
+    const fn fix(self) -> &'static str {
+        match self {
+            Self::BadRequest => "Mend the request as the text says.",
+            Self::Conflict => "Read the thing again and repeat the change.",
+            Self::CrossSite => {
+                "Add the page's origin to `uploads.origins`, or send an API token in the Authorization header."
+            }
+            Self::Forbidden => "Use a token that has the named scope.",
+            Self::Internal => "Try again; if it stays, report the request id with the server's log.",
+            Self::MethodNotAllowed => "See /v1/openapi.json for what is offered.",
+            Self::NotFound => "Check the address; deleted things do not come back.",
+            Self::NotPlayableYet => "Wait for the event video.playable, then ask again.",
+            Self::PayloadTooLarge => "Send less, or raise `uploads.max_bytes` in the configuration.",
+            Self::RangeNotSatisfiable => "Ask for a range inside the file.",
+            Self::StorageFull => "Free space in the data directory; the upload goes on from where it is.",
+            Self::TokenExpired => "Ask /v1/videos/{id}/playback for a fresh address.",
+            Self::TusVersion => "Send the header Tus-Resumable: 1.0.0.",
+            Self::Unauthorized => "Sign in, or send Authorization: Bearer with a token.",
+            Self::Unavailable => "Try again in a moment; nothing is lost.",
+            Self::UnknownHost => {
+                "Add the name to `hosts` in the configuration, or use the address that the server printed."
+            }
+            Self::UnsupportedMediaType => "Send the Content-Type that the text names.",
+            Self::UploadBusy => "Ask again in a second.",
+            Self::UploadGone => "Start a new upload.",
+            Self::UploadLength => "Send one Upload-Length, a whole number of bytes.",
+            Self::UploadOffset => "Go on at the offset that the header Upload-Offset names.",
+            Self::VideoFailed => "See the video's reason for what to do.",
+        }
+    }
+}
+
+/// A problem document (RFC 9457), served as `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Document {
+    /// An address that names the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The code as words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What happened, for a person.
+    detail: String,
+    /// The stable code.
+    code: &'static str,
+    /// What to do about it.
+    fix: String,
+    /// Finds this request in the server's log.
+    request_id: String,
+}
+
+/// An answer that says what went wrong and what to do.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    detail: String,
+    fix: Option<String>,
+    headers: Vec<(header::HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// A problem of this kind; `detail` is one sentence for a person.
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), fix: None, headers: Vec::new() }
+    }
+
+    /// There is no such thing, or it belongs to somebody else.
+    pub(crate) fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is nothing here.")
+    }
+
+    /// Status, sentence and way out, for a page instead of a document.
+    pub(crate) fn told(&self) -> (StatusCode, &str, &str) {
+        let ((_, status), fix) = (self.code.wire(), self.code.fix());
+        (status, &self.detail, self.fix.as_deref().unwrap_or(fix))
+    }
+
+    /// A better way out than the code's usual one.
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// A header that the answer carries besides.
+    pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (code, status) = self.code.wire();
+        let request_id = super::trace::current();
+        if status.is_server_error() {
+            tracing::error!(code, request_id, detail = self.detail, "a request failed");
+        }
+        let document = Document {
+            kind: format!("/docs/problems#{code}"),
+            title: code.replace('_', " "),
+            status: status.as_u16(),
+            detail: self.detail,
+            code,
+            fix: self.fix.unwrap_or_else(|| self.code.fix().to_owned()),
+            request_id,
+        };
+        let mut response = (status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.headers);
+        response
+    }
+}
+
+impl From<crate::flow::Failure> for Problem {
+    fn from(failure: crate::flow::Failure) -> Self {
+        use crate::flow::Failure;
+        match failure {
+            Failure::Absent => Self::not_found(),
+            Failure::Refused { conflict: true, human } => Self::new(Code::Conflict, human),
+            Failure::Refused { conflict: false, human } => Self::new(Code::BadRequest, human),
+            Failure::Full => {
+                Self::new(Code::StorageFull, "There is no room left for this on the server's disk.")
+            }
+            Failure::Again(cause) => Self::new(Code::Unavailable, "The server cannot do this right now.")
+                .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+                .logged(&cause),
+            Failure::Never(cause) => {
+                Self::new(Code::Internal, "Something went wrong inside the server.").logged(&cause)
+            }
+        }
+    }
+}
+
+impl Problem {
+    /// Writes the inner cause to the log; the client gets only the request id.
+    fn logged(self, cause: &str) -> Self {
+        tracing::error!(request_id = super::trace::current(), cause, "a request met a failure");
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_is_listed_once() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.wire().0).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,234 @@
+//! What every request goes through: its id, its host, who asks, from which site, and the headers of the answer.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, header};
+use matinee_core::access::{Actor, Scope};
+use matinee_core::id::AppId;
+use tracing::Instrument as _;
+
+use super::Shared;
+use super::problem::{Code, Problem};
+use super::trace;
+use crate::flow::access;
+use crate::node::Node;
+
+/// The cookie of a signed-in browser.
+pub(crate) const SESSION_COOKIE: &str = "matinee_session";
+
+/// Our pages load nothing from anywhere else, and nothing inline runs or styles.
+pub(crate) const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; \
+     font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    actor: Option<Actor>,
+    /// `newcomer`, `session`, `token` or `nobody`.
+    pub(crate) kind: &'static str,
+}
+
+impl Caller {
+    /// The caller's app, when the caller may do this.
+    pub(crate) fn permit(&self, scope: Scope) -> Result<AppId, Problem> {
+        match &self.actor {
+            Some(actor) if actor.may(scope) => Ok(actor.app()),
+            Some(_) => {
+                Err(Problem::new(Code::Forbidden, format!("This needs the scope `{}`.", scope.name())))
+            }
+            None => Err(Problem::new(Code::Unauthorized, "This server wants to know who asks.")
+                .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"matinee\""))),
+        }
+    }
+
+    /// The names of everything that the caller may do.
+    pub(crate) fn scopes(&self) -> Vec<&'static str> {
+        let all = self.actor.as_ref().map(|actor| {
+            Scope::ALL.iter().filter(|scope| actor.may(**scope)).map(|scope| scope.name()).collect()
+        });
+        all.unwrap_or_default()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Problem::new(Code::Internal, "A route was left without its guard."))
+    }
+}
+
+/// The address under which the client reaches us: the configured one, else that of its own request.
+#[derive(Debug, Clone)]
+pub(crate) struct External(String);
+
+impl External {
+    /// The address of a server whose client is no browser: the command line.
+    pub(crate) const fn of(url: String) -> Self {
+        Self(url)
+    }
+
+    /// An absolute address for `path`, which begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+impl FromRequestParts<Shared> for External {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, node: &Shared) -> Result<Self, Problem> {
+        if let Some(url) = &node.config.public_url {
+            return Ok(Self(url.trim_end_matches('/').to_owned()));
+        }
+        let host = host_of(parts).unwrap_or_else(|| node.config.listen.to_string());
+        Ok(Self(format!("http://{host}")))
+    }
+}
+
+fn host_of(parts: &Parts) -> Option<String> {
+    let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    named.map(str::to_owned).or_else(|| parts.uri.authority().map(ToString::to_string))
+}
+
+/// Wraps every route but the media ones.
+pub(crate) async fn guard(State(node): State<Shared>, request: Request, next: Next) -> Response {
+    let id = crate::flow::request_id();
+    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let started = crate::flow::Stopwatch::start();
+    let method = request.method().clone();
+    let cors = allowed_origin(&node, request.headers());
+    let answer = async {
+        let mut response = match admitted(&node, request).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        };
+        finish_headers(response.headers_mut(), cors);
+        let status = response.status().as_u16();
+        metrics::counter!("matinee_requests_total", "method" => method.to_string(), "status" => status.to_string())
+            .increment(1);
+        tracing::debug!(status, took_ms = started.elapsed_ms(), "request");
+        response
+    };
+    let mut response = trace::scope(id.clone(), answer.instrument(span)).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+async fn admitted(node: &Shared, request: Request) -> Result<Request, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let host = host_of(&parts).unwrap_or_default();
+    if !known_host(node, &host) {
+        return Err(Problem::new(
+            Code::UnknownHost,
+            format!("This server does not answer for the name `{host}`."),
+        ));
+    }
+    let caller = caller(node, &parts).await?;
+    let by_header = caller.kind == "token";
+    if changes(&parts) && !by_header && !same_site(node, &parts.headers, &host) {
+        return Err(Problem::new(Code::CrossSite, "A page of another site may not do this."));
+    }
+    parts.extensions.insert(caller);
+    Ok(Request::from_parts(parts, body))
+}
+
+/// tus lets a header name the method, so the header alone is reason enough to look where a request comes from.
+fn changes(parts: &Parts) -> bool {
+    !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || parts.headers.contains_key("x-http-method-override")
+}
+
+/// A page elsewhere must not steer a browser that is signed in here, or reach a server that trusts its machine.
+fn same_site(node: &Node, headers: &HeaderMap, host: &str) -> bool {
+    if allowed_origin(node, headers).is_some() {
+        return true;
+    }
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let same_origin =
+        origin.is_none_or(|origin| origin.split_once("://").is_some_and(|(_, from)| from == host));
+    let fetch_site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    same_origin && fetch_site.is_none_or(|site| matches!(site, "same-origin" | "none"))
+}
+
+/// The name under which another site reached us through DNS is not ours (DNS rebinding).
+fn known_host(node: &Node, host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name).trim_start_matches('[').trim_end_matches(']');
+    let public =
+        node.config.public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, rest)| rest);
+    let public = public.map(|rest| rest.split(['/', ':']).next().unwrap_or_default());
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok()
+        || public.is_some_and(|public| public.eq_ignore_ascii_case(name))
+        || node.config.hosts.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(name))
+}
+
+async fn caller(node: &Shared, parts: &Parts) -> Result<Caller, Problem> {
+    let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(secret) = bearer.and_then(|value| value.strip_prefix("Bearer ")) {
+        let actor = access::actor(node, secret.trim()).await?;
+        let actor =
+            actor.ok_or_else(|| Problem::new(Code::Unauthorized, "This token is not known, or is over."))?;
+        return Ok(Caller { actor: Some(actor), kind: "token" });
+    }
+    if let Some(secret) = cookie(&parts.headers, SESSION_COOKIE)
+        && let Some(actor) = access::actor(node, secret).await?
+    {
+        return Ok(Caller { actor: Some(actor), kind: "session" });
+    }
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    if peer.is_some_and(|ip| ip.is_loopback()) && access::newcomers_welcome(node).await? {
+        return Ok(Caller { actor: Some(access::newcomer(node)), kind: "newcomer" });
+    }
+    Ok(Caller { actor: None, kind: "nobody" })
+}
+
+pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// The request's origin, when the configuration lets its pages upload here.
+fn allowed_origin(node: &Node, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    let known = node.config.uploads.origins.iter().any(|allowed| origin == allowed.as_str());
+    known.then(|| origin.clone())
+}
+
+const CORS_METHODS: &str = "POST, HEAD, PATCH, OPTIONS, GET, DELETE";
+const CORS_HEADERS: &str = "Authorization, Origin, X-Requested-With, X-Request-ID, X-HTTP-Method-Override, Content-Type, \
+     Upload-Length, Upload-Offset, Tus-Resumable, Upload-Metadata, Upload-Defer-Length, Upload-Concat, \
+     Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version";
+const CORS_EXPOSED: &str = "Location, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length, Upload-Concat, \
+     Upload-Expires, Tus-Version, Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, \
+     Upload-Complete, Upload-Limit, Matinee-Video, Matinee-Upload";
+
+fn finish_headers(headers: &mut HeaderMap, cors: Option<HeaderValue>) {
+    if let Some(origin) = cors {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(CORS_METHODS));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(CORS_HEADERS));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_EXPOSED));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    let mut absent = |name, value| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    // With `no-referrer` a browser sends `Origin: null` with our own form, and it would be refused.
+    absent(header::REFERRER_POLICY, "same-origin");
+    absent(header::X_FRAME_OPTIONS, "DENY");
+    absent(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    absent(header::CACHE_CONTROL, "no-store");
+}

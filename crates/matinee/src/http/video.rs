@@ -1,0 +1,192 @@
+//! `/v1/videos`: list, show, change, delete, and what happened.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use matinee_core::access::Scope;
+use matinee_core::id::VideoId;
+use matinee_core::limits;
+use matinee_core::video::Policy;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::problem::{Code, Problem};
+use super::request::{Caller, External};
+use super::view::{
+    Ask, Problems, Reach, Sent, Timeline, VIDEO_STATES, Video, VideoList, page_limit, parse_id, word_of,
+};
+use crate::flow::Failure;
+use crate::flow::play;
+use crate::flow::upload;
+use crate::flow::video::{self, Wanted, Whole};
+
+/// Which videos to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// Only in this state: `processing`, `ready` or `failed`.
+    state: Option<String>,
+    /// Only with this text in the title, in whatever case.
+    q: Option<String>,
+    /// Only those made before this one: the `next` of the page before.
+    before: Option<String>,
+    /// At most so many, from 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+}
+
+/// What to change; what is missing stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    /// The new title.
+    title: Option<String>,
+    /// Who may watch: `app` or `public`.
+    policy: Option<String>,
+}
+
+const POLICIES: [(&str, Policy); 2] = [("app", Policy::App), ("public", Policy::Public)];
+
+/// Lists videos, the newest first.
+#[utoipa::path(get, path = "/v1/videos", operation_id = "video_list", tag = "videos", params(Which), responses((status = 200, body = VideoList), Problems))]
+pub(crate) async fn list(
+    State(node): State<Shared>,
+    caller: Caller,
+    external: External,
+    Ask(which): Ask<Which>,
+) -> Result<Json<VideoList>, Problem> {
+    let app = caller.permit(Scope::VideoRead)?;
+    let limit = page_limit(which.limit)?;
+    let wanted = Wanted {
+        state: word_of("state", which.state.as_deref(), &VIDEO_STATES)?,
+        search: which.q.filter(|text| !text.trim().is_empty()),
+        before: parse_id("before", which.before.as_deref())?,
+        limit,
+    };
+    let all = video::list(&node, app, wanted).await?;
+    let full = all.len() == limit as usize;
+    let next = all.last().filter(|_| full).map(|whole| whole.video.id.to_string());
+    let items = all.iter().map(|whole| seen(&node, &external, whole, Reach::Owner)).collect();
+    Ok(Json(VideoList { items, next }))
+}
+
+/// What a reader sees of a video, with fresh addresses.
+pub(super) fn seen(node: &Shared, external: &External, whole: &Whole, reach: Reach) -> Video {
+    let playback = play::playback(node, &whole.video, &whole.renditions, whole.source_bytes);
+    Video::of(whole, playback.as_ref(), external, reach)
+}
+
+/// Loads a video for who may see it. Somebody without any right learns only of public videos; for all others the
+/// answer is the same whether the video exists or not.
+pub(super) async fn visible(node: &Shared, caller: &Caller, id: &str) -> Result<(Whole, Reach), Problem> {
+    let permitted = caller.permit(Scope::VideoRead);
+    let app = permitted.as_ref().ok().copied();
+    let Ok(id) = id.parse::<VideoId>() else {
+        return Err(permitted.err().unwrap_or_else(Problem::not_found));
+    };
+    match video::show(node, app, id).await {
+        Ok(whole) if app == Some(whole.video.app) => Ok((whole, Reach::Owner)),
+        Ok(whole) => Ok((whole, Reach::Viewer)),
+        Err(Failure::Absent) => Err(permitted.err().unwrap_or_else(Problem::not_found)),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Shows a video; a public one to everybody.
+#[utoipa::path(get, path = "/v1/videos/{id}", operation_id = "video_show", tag = "videos", params(("id" = String, Path, description = "The video.")), responses((status = 200, body = Video), Problems))]
+pub(crate) async fn show(
+    State(node): State<Shared>,
+    caller: Caller,
+    external: External,
+    Path(id): Path<String>,
+) -> Result<Json<Video>, Problem> {
+    match visible(&node, &caller, &id).await {
+        Ok((whole, reach)) => Ok(Json(seen(&node, &external, &whole, reach))),
+        Err(problem) => arriving(&node, &caller, &id).await?.map(Json).ok_or(problem),
+    }
+}
+
+/// A video of the caller's app whose bytes are still on their way in.
+async fn arriving(node: &Shared, caller: &Caller, id: &str) -> Result<Option<Video>, Problem> {
+    let (Ok(app), Ok(id)) = (caller.permit(Scope::VideoRead), id.parse()) else { return Ok(None) };
+    match upload::arriving(node, app, id).await {
+        Ok(upload) => Ok(Some(Video::arriving(&upload))),
+        Err(Failure::Absent) => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Changes the title, or who may watch.
+#[utoipa::path(patch, path = "/v1/videos/{id}", operation_id = "video_change", tag = "videos", params(("id" = String, Path, description = "The video.")), request_body = Change, responses((status = 200, body = Video), Problems))]
+pub(crate) async fn change(
+    State(node): State<Shared>,
+    caller: Caller,
+    external: External,
+    Path(id): Path<String>,
+    Sent(change): Sent<Change>,
+) -> Result<Json<Video>, Problem> {
+    let app = caller.permit(Scope::VideoWrite)?;
+    let id = id.parse().map_err(|_| Problem::not_found())?;
+    let title = change.title.as_deref().map(titled).transpose()?;
+    let policy = word_of("policy", change.policy.as_deref(), &POLICIES)?;
+    let whole = video::change(&node, (app, id), title, policy).await?;
+    Ok(Json(seen(&node, &external, &whole, Reach::Owner)))
+}
+
+/// A title that somebody chose: not empty, not endless, any letters; it is escaped wherever it is shown.
+pub(super) fn titled(title: &str) -> Result<&str, Problem> {
+    let title = title.trim();
+    match title.chars().count() {
+        1..=limits::TITLE_CHARS_MAX if !title.chars().any(char::is_control) => Ok(title),
+        _ => {
+            let text =
+                format!("A title has 1 to {} letters and no control characters.", limits::TITLE_CHARS_MAX);
+            Err(Problem::new(Code::BadRequest, text))
+        }
+    }
+}
+
+/// Deletes a video: nobody can watch it any more, and all its bytes go.
+#[utoipa::path(delete, path = "/v1/videos/{id}", operation_id = "video_delete", tag = "videos", params(("id" = String, Path, description = "The video.")), responses((status = 204, description = "It is deleted."), Problems))]
+pub(crate) async fn delete(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let app = caller.permit(Scope::VideoWrite)?;
+    let id = id.parse().map_err(|_| Problem::not_found())?;
+    video::delete(&node, app, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tells what happened to a video, the oldest first.
+#[utoipa::path(get, path = "/v1/videos/{id}/timeline", operation_id = "video_timeline", tag = "videos", params(("id" = String, Path, description = "The video.")), responses((status = 200, body = Timeline), Problems))]
+pub(crate) async fn timeline(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Timeline>, Problem> {
+    let app = caller.permit(Scope::VideoRead)?;
+    let id = id.parse().map_err(|_| Problem::not_found())?;
+    Ok(Json(Timeline::from(video::timeline(&node, app, id).await?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_may_be_anything_but_endless_empty_or_unprintable() {
+        for fine in ["a", " Jörgs Film 🎬 ", "<script>alert(1)</script>", "\u{202e}evil"] {
+            assert_eq!(titled(fine).ok(), Some(fine.trim()));
+        }
+        let (longest, longer) =
+            ("x".repeat(limits::TITLE_CHARS_MAX), "x".repeat(limits::TITLE_CHARS_MAX + 1));
+        assert!(titled(&longest).is_ok());
+        for wrong in ["", "  ", "a\r\nSet-Cookie: b", "\u{0}", &longer] {
+            assert!(titled(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a person reads in a timeline: one sentence for each topic of an event and each kind of a job.
+
+use matinee_core::event::Topic;
+use matinee_core::job::Kind;
+
+/// How an attempt at a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Running,
+    Done,
+    /// Given back or lost: somebody goes on with it.
+    Interrupted,
+    Cancelled,
+    Failed,
+}
+
+impl Standing {
+    /// Reads the outcome of an attempt as it is stored; none while it runs.
+    pub(super) fn of(outcome: Option<&str>) -> Self {
+        match outcome {
+            None => Self::Running,
+            Some("done") => Self::Done,
+            Some("lost" | "returned") => Self::Interrupted,
+            Some("cancelled") => Self::Cancelled,
+            Some(_) => Self::Failed,
+        }
+    }
+}
+
+/// The sentence for an event.
+pub(super) const fn of_topic(topic: Topic) -> &'static str {
+    match topic {
+        Topic::UploadCreated => "Somebody began to send this video.",
+        Topic::UploadProgress => "More of the video has arrived safely.",
+        Topic::UploadCompleted => "The last byte arrived; nothing of the video is missing.",
+        Topic::UploadExpired => "Nothing came for a long time, so the upload was closed.",
+        Topic::UploadCancelled => "The upload was stopped by its sender.",
+        Topic::UploadFailed => "The upload cannot be used any more.",
+        Topic::VideoCreated => "The video has its place, and its link works.",
+        Topic::VideoProbed => "We looked at the video and know what to make of it.",
+        Topic::VideoPlayable => "The video can be watched.",
+        Topic::VideoReady => "Everything is done: the video is there in every size.",
+        Topic::VideoFailed => "This video cannot be made watchable.",
+        Topic::VideoCancelled => "The work for this video was stopped.",
+        Topic::VideoDeleted => "The video was deleted.",
+        Topic::RenditionReady => "One more size is complete.",
+        Topic::RenditionFailed => "One size could not be made; the others go on.",
+        Topic::JobDead => "A piece of work was given up.",
+        Topic::LedgerProvenGone => "A file was deleted, and a second look showed that it is gone.",
+    }
+}
+
+/// What a kind of job does, in the form that follows "is", "was" and "could not be".
+const fn work(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Probe => ("The video", "looked at"),
+        Kind::Remux => ("The file", "rearranged so that one can jump in it"),
+        Kind::Audio => ("The sound", "prepared"),
+        Kind::Chunk => ("A piece of the picture", "encoded in every size"),
+        Kind::Poster => ("The still picture", "taken"),
+        Kind::Assemble => ("The pieces of one size", "joined into one file"),
+        Kind::Finish => ("The last touch", "made"),
+    }
+}
+
+/// The sentence for an attempt at a job.
+pub(super) fn of_job(kind: Kind, attempt: u32, standing: Standing) -> String {
+    let (what, done) = work(kind);
+    let be = if matches!(kind, Kind::Assemble) { ("are", "were") } else { ("is", "was") };
+    let sentence = match standing {
+        Standing::Running => format!("{what} {} being {done}", be.0),
+        Standing::Done => format!("{what} {} {done}", be.1),
+        Standing::Interrupted => {
+            format!("{what} {} not yet {done}: the work was interrupted and goes on", be.1)
+        }
+        Standing::Cancelled => format!("{what} {} not {done}, because nobody wants it any more", be.1),
+        Standing::Failed => format!("{what} could not be {done}"),
+    };
+    if attempt > 1 { format!("{sentence} (attempt {attempt}).") } else { format!("{sentence}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_event_and_every_job_has_a_sentence_of_its_own() {
+        let mut told: BTreeSet<String> = Topic::ALL.iter().map(|topic| of_topic(*topic).to_owned()).collect();
+        assert_eq!(told.len(), Topic::ALL.len());
+        let standings =
+            [Standing::Running, Standing::Done, Standing::Interrupted, Standing::Cancelled, Standing::Failed];
+        told.extend(Kind::ALL.iter().flat_map(|kind| standings.map(|standing| of_job(*kind, 1, standing))));
+        assert_eq!(told.len(), Topic::ALL.len() + 5 * Kind::ALL.len());
+        assert!(
+            told.iter().all(|sentence| sentence.ends_with('.') && sentence.starts_with(char::is_uppercase))
+        );
+    }
+
+    #[test]
+    fn a_repeated_attempt_says_so() {
+        let again = of_job(Kind::Assemble, 3, Standing::Running);
+        assert_eq!(again, "The pieces of one size are being joined into one file (attempt 3).");
+    }
+}

@@ -1,0 +1,135 @@
+//! Uploads as JSON.
+
+use matinee_core::upload::Phase;
+use matinee_core::video::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Reason, time};
+use crate::flow::upload::Listed;
+use crate::http::request::External;
+
+/// The words for the states of an upload.
+pub(crate) const STATES: [(&str, &str); 7] = [
+    ("waiting", "waiting"),
+    ("uploading", "uploading"),
+    ("processing", "processing"),
+    ("ready", "ready"),
+    ("failed", "failed"),
+    ("cancelled", "cancelled"),
+    ("expired", "expired"),
+];
+
+/// An upload.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the API says upload_url, as tus clients do")]
+pub(crate) struct Upload {
+    /// The upload's id.
+    id: String,
+    /// The video that it becomes; its link works from the first second.
+    video_id: String,
+    /// `waiting`, `uploading`, `processing`, `ready`, `failed`, `cancelled` or `expired`.
+    pub(crate) state: &'static str,
+    /// The title of the video.
+    title: String,
+    /// The length in bytes; null until it is known.
+    size_bytes: Option<u64>,
+    /// How many bytes have arrived and are safe.
+    offset_bytes: u64,
+    /// How bytes are sent: always `tus`.
+    protocol: &'static str,
+    /// Where bytes are sent.
+    upload_url: String,
+    /// It expires at this moment if nothing comes, as RFC 3339 text.
+    expires_at: String,
+    /// When it was created.
+    created_at: String,
+    /// Why it did not become a video.
+    reason: Option<Reason>,
+}
+
+/// A page of uploads, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UploadList {
+    /// The uploads; fewer than `limit` do not mean the end.
+    pub(crate) items: Vec<Upload>,
+    /// What to ask for next as `before`; null at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// The phases in which an upload can be whose state has this word.
+pub(crate) fn phases(word: Option<&str>) -> &'static [Phase] {
+    match word {
+        Some("waiting" | "uploading") => &[Phase::Open],
+        Some("processing" | "ready") => &[Phase::Finished],
+        Some("failed") => &[Phase::Finished, Phase::Lost],
+        Some("cancelled") => &[Phase::Cancelled, Phase::Finished],
+        Some("expired") => &[Phase::Expired],
+        Some(_) | None => &[],
+    }
+}
+
+/// The word for an upload: its own phase, then the state of its video; one whose video was deleted is cancelled.
+fn word(phase: Phase, offset: u64, video: Option<State>) -> &'static str {
+    match (phase, video) {
+        (Phase::Open, _) => {
+            if offset == 0 {
+                "waiting"
+            } else {
+                "uploading"
+            }
+        }
+        (Phase::Finished, Some(State::Processing)) => "processing",
+        (Phase::Finished, Some(State::Ready)) => "ready",
+        (Phase::Finished, Some(State::Failed)) | (Phase::Lost, _) => "failed",
+        (Phase::Finished, None) | (Phase::Cancelled, _) => "cancelled",
+        (Phase::Expired, _) => "expired",
+    }
+}
+
+impl Upload {
+    /// What its owner sees of an upload.
+    pub(crate) fn of(listed: &Listed, external: &External) -> Self {
+        let upload = &listed.upload;
+        let video = listed.video.as_ref();
+        let reason = upload.reason.as_ref().or_else(|| video.and_then(|video| video.reason.as_ref()));
+        Self {
+            id: upload.id.to_string(),
+            video_id: upload.video.to_string(),
+            state: word(upload.state.phase(), upload.offset, video.map(|video| video.state)),
+            title: upload.title.clone(),
+            size_bytes: upload.size,
+            offset_bytes: upload.offset,
+            protocol: "tus",
+            upload_url: external.url(&format!("/files/{}", upload.url_key)),
+            expires_at: time(upload.expires),
+            created_at: time(upload.created),
+            reason: reason.map(Reason::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHASES: [Phase; 5] = [Phase::Open, Phase::Finished, Phase::Cancelled, Phase::Expired, Phase::Lost];
+
+    #[test]
+    fn every_word_is_found_in_the_phases_that_are_searched_for_it() {
+        let videos = [None, Some(State::Processing), Some(State::Ready), Some(State::Failed)];
+        for phase in PHASES {
+            for (video, offset) in videos.into_iter().flat_map(|video| [(video, 0), (video, 9)]) {
+                let word = word(phase, offset, video);
+                assert!(phases(Some(word)).contains(&phase), "{word} {phase:?}");
+                assert!(STATES.iter().any(|(known, _)| *known == word));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_make_the_difference_between_waiting_and_uploading() {
+        assert_eq!(word(Phase::Open, 0, None), "waiting");
+        assert_eq!(word(Phase::Open, 1, None), "uploading");
+    }
+}

@@ -1,0 +1,386 @@
+//! Videos as JSON: the row, its renditions and its progress.
+
+use matinee_core::job::Kind;
+use matinee_core::plan::Probe;
+use matinee_core::ribbon::{self, Facts, Progress as Stand, Ribbon, Size, Work};
+use matinee_core::video::{ENCODED, Medium, Policy, RenditionState, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Reason, time};
+use crate::flow::job::done;
+use crate::flow::play::{Playback, brought_in};
+use crate::flow::upload::Upload;
+use crate::flow::video::{Rendition as Track, Whole};
+use crate::http::request::External;
+
+/// The words for the states of a video.
+pub(crate) const STATES: [(&str, State); 3] =
+    [("processing", State::Processing), ("ready", State::Ready), ("failed", State::Failed)];
+
+/// How much of a video its reader may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Somebody of the video's app.
+    Owner,
+    /// Somebody with the link of a public video.
+    Viewer,
+}
+
+/// A video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Video {
+    /// The video's id.
+    id: String,
+    /// The upload that it came from; null for who only has its public link.
+    upload_id: Option<String>,
+    /// The title.
+    title: String,
+    /// `processing`, `ready` or `failed`.
+    state: &'static str,
+    /// Somebody can watch it now.
+    playable: bool,
+    /// Who may watch: `app` or `public`.
+    policy: &'static str,
+    /// The length in seconds, when it is known.
+    duration: Option<f64>,
+    /// When the last byte arrived, as RFC 3339 text.
+    created_at: String,
+    /// When it could be watched first.
+    playable_at: Option<String>,
+    /// When everything was done.
+    ready_at: Option<String>,
+    /// Why it failed, or why a rendition of it did.
+    reason: Option<Reason>,
+    /// What is wrong with the source although it is accepted.
+    damaged: Option<Reason>,
+    /// How far the work is.
+    progress: Progress,
+    /// What somebody brought in, when it was looked at.
+    source: Option<Source>,
+    /// What is made of it, the best picture first.
+    renditions: Vec<Rendition>,
+    /// Where players find it; null while nothing can be played.
+    playback: Option<Addresses>,
+}
+
+/// A page of videos, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VideoList {
+    /// The videos.
+    pub(crate) items: Vec<Video>,
+    /// What to ask for next as `before`; null at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// How far the work on a video is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Progress {
+    /// All of the work, from 0 to 1.
+    overall: f64,
+    /// The steps in order.
+    steps: Vec<Step>,
+}
+
+/// One step of the work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Step {
+    /// `received`, `checked`, `playable`, or the short side of a picture such as `720`.
+    id: String,
+    /// What a person reads.
+    label: String,
+    /// `waiting`, `running`, `done` or `failed`.
+    state: &'static str,
+    /// From 0 to 1.
+    progress: f64,
+}
+
+/// What somebody brought in.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Source {
+    /// Its length in bytes.
+    size_bytes: u64,
+    /// The family of its container, for example `mov` for MP4 and its kin.
+    container: String,
+    /// Its picture.
+    video: Option<Picture>,
+    /// Its first sound.
+    audio: Option<Sound>,
+}
+
+/// The picture of a source.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Picture {
+    /// The codec, as ffmpeg names it.
+    codec: String,
+    /// The width in pixels, as it is shown.
+    width: u32,
+    /// The height in pixels, as it is shown.
+    height: u32,
+    /// Frames per second; 0 when it is not known.
+    frame_rate: f64,
+}
+
+/// The sound of a source.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Sound {
+    /// The codec, as ffmpeg names it.
+    codec: String,
+    /// How many channels it has.
+    channels: u32,
+}
+
+/// One thing that is made of a video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rendition {
+    /// Its name in addresses, for example `h264-720`.
+    id: String,
+    /// `video` or `audio`.
+    medium: &'static str,
+    /// `waiting`, `encoding`, `ready` or `failed`.
+    state: &'static str,
+    /// From 0 to 1.
+    progress: f64,
+    /// The width in pixels.
+    width: Option<u32>,
+    /// The height in pixels.
+    height: Option<u32>,
+    /// Frames per second.
+    frame_rate: Option<f64>,
+    /// The codec as RFC 6381 writes it.
+    codec: Option<String>,
+    /// The length of its file in bytes, with the sound in it.
+    bytes: Option<u64>,
+    /// The average of its file in bits per second.
+    bandwidth: Option<u64>,
+    /// Why it failed.
+    reason: Option<Reason>,
+}
+
+/// Where players find a video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Addresses {
+    /// The HLS multivariant playlist.
+    pub(crate) hls: String,
+    /// The DASH manifest; null while the video grows.
+    pub(crate) dash: Option<String>,
+    /// A file for `<video src>`.
+    pub(crate) mp4: Option<String>,
+    /// The still picture.
+    pub(crate) poster: Option<String>,
+}
+
+impl Addresses {
+    /// Absolute addresses.
+    pub(crate) fn of(playback: &Playback, external: &External) -> Self {
+        let url = |path: &Option<String>| path.as_deref().map(|path| external.url(path));
+        Self {
+            hls: external.url(&playback.hls),
+            dash: url(&playback.dash),
+            mp4: url(&playback.mp4),
+            poster: url(&playback.poster),
+        }
+    }
+}
+
+impl Video {
+    /// What a reader sees of a video.
+    pub(crate) fn of(whole: &Whole, playback: Option<&Playback>, external: &External, reach: Reach) -> Self {
+        let video = &whole.video;
+        let ribbon = ribbon(whole);
+        let duration_ms = video.duration_ms;
+        Self {
+            id: video.id.to_string(),
+            upload_id: (reach == Reach::Owner).then(|| video.upload.to_string()),
+            title: video.title.clone(),
+            state: match video.state {
+                State::Processing => "processing",
+                State::Ready => "ready",
+                State::Failed => "failed",
+            },
+            playable: playback.is_some(),
+            policy: match video.policy {
+                Policy::App => "app",
+                Policy::Public => "public",
+            },
+            duration: duration_ms.map(seconds),
+            created_at: time(video.created),
+            playable_at: video.playable.map(time),
+            ready_at: video.ready.map(time),
+            reason: video.reason.as_ref().map(Reason::from),
+            damaged: video.damaged.as_ref().map(Reason::stored),
+            source: video.probe.as_ref().and_then(|probe| source(probe, whole.source_bytes)),
+            renditions: renditions(whole, &ribbon),
+            progress: progress(ribbon),
+            playback: playback.map(|playback| Addresses::of(playback, external)),
+        }
+    }
+
+    /// A video whose bytes are still on their way in.
+    pub(crate) fn arriving(upload: &Upload) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
+        let share = upload.offset as f64 / upload.size.unwrap_or(u64::MAX).max(1) as f64;
+        let step = |id: &str, label: &str, state, progress| Step {
+            id: id.to_owned(),
+            label: label.to_owned(),
+            state,
+            progress,
+        };
+        let steps = vec![
+            step("received", "Received", "running", share.clamp(0.0, 1.0)),
+            step("checked", "Checked", "waiting", 0.0),
+            step("playable", "Playable", "waiting", 0.0),
+        ];
+        Self {
+            id: upload.video.to_string(),
+            upload_id: Some(upload.id.to_string()),
+            title: upload.title.clone(),
+            state: "processing",
+            playable: false,
+            policy: "app",
+            duration: None,
+            created_at: time(upload.created),
+            playable_at: None,
+            ready_at: None,
+            reason: None,
+            damaged: None,
+            source: None,
+            renditions: Vec::new(),
+            progress: Progress { overall: 0.0, steps },
+            playback: None,
+        }
+    }
+
+    /// The JSON without what is new at every look: addresses carry a token that ends later each time.
+    pub(crate) fn lasting(&self) -> String {
+        let mut value = serde_json::to_value(self).expect("because a video is made of plain values");
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("playback");
+        }
+        value.to_string()
+    }
+}
+
+/// Milliseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
+pub(crate) const fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
+}
+
+/// How far the work on a video is.
+pub(crate) fn ribbon(whole: &Whole) -> Ribbon {
+    let encoded = whole.renditions.iter().filter(|track| track.generation == ENCODED);
+    let sizes = encoded.filter(|track| track.medium == Medium::Video);
+    let work = whole.jobs.iter().filter_map(|job| {
+        let kind = job.task.as_ref()?.kind();
+        Some(Work { kind, state: job.state, done: done(job) })
+    });
+    ribbon::ribbon(&Facts {
+        state: whole.video.state,
+        playable: whole.video.is_playable(),
+        checked: whole.video.probe.is_some(),
+        sizes: sizes.map(|track| Size { short_side: short_side(track), state: track.state }).collect(),
+        work: work.collect(),
+    })
+}
+
+fn short_side(track: &Track) -> u32 {
+    let (width, height) = (track.shape.width.unwrap_or_default(), track.shape.height.unwrap_or_default());
+    width.min(height)
+}
+
+fn progress(ribbon: Ribbon) -> Progress {
+    let steps = ribbon.steps.into_iter().map(|step| Step {
+        id: step.id,
+        label: step.label,
+        state: match step.state {
+            Stand::Waiting => "waiting",
+            Stand::Running => "running",
+            Stand::Done => "done",
+            Stand::Failed => "failed",
+        },
+        progress: rounded(step.progress),
+    });
+    Progress { steps: steps.collect(), overall: rounded(ribbon.overall) }
+}
+
+/// A thousandth is finer than anybody sees, and keeps snapshots from differing by nothing.
+fn rounded(part: f64) -> f64 {
+    (part * 1_000.0).round() / 1_000.0
+}
+
+fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
+    let encoded = || whole.renditions.iter().filter(|track| track.generation == ENCODED);
+    let has_picture = encoded().any(|track| track.medium == Medium::Video);
+    let one = |track: &Track| {
+        // The sound of a video lies in the file of the best picture, whose length says nothing about the sound.
+        let own_file = track.medium == Medium::Video || !has_picture;
+        let bytes = track.file_bytes.filter(|_| own_file && track.file.is_some());
+        let duration_ms = whole.video.duration_ms.filter(|ms| *ms > 0);
+        let done = rounded(track_progress(whole, track, ribbon));
+        Rendition {
+            id: track.name.clone(),
+            medium: match track.medium {
+                Medium::Video => "video",
+                Medium::Audio => "audio",
+            },
+            state: match track.state {
+                // Its first chunk is being encoded, though nothing of it can be shown yet.
+                RenditionState::Waiting if done > 0.0 => "encoding",
+                RenditionState::Waiting => "waiting",
+                RenditionState::Encoding => "encoding",
+                RenditionState::Ready => "ready",
+                RenditionState::Failed => "failed",
+            },
+            progress: done,
+            width: track.shape.width,
+            height: track.shape.height,
+            frame_rate: track.shape.rate.map(|(num, den)| frame_rate(num, den)),
+            codec: track.shape.codec.clone(),
+            bytes,
+            bandwidth: bytes.zip(duration_ms).map(|(bytes, ms)| bytes.saturating_mul(8_000) / ms),
+            reason: track.reason.as_ref().map(Reason::from),
+        }
+    };
+    encoded().map(one).collect()
+}
+
+fn track_progress(whole: &Whole, track: &Track, ribbon: &Ribbon) -> f64 {
+    match (track.state, track.medium) {
+        (RenditionState::Ready, _) => 1.0,
+        (RenditionState::Failed, _) => 0.0,
+        (RenditionState::Waiting | RenditionState::Encoding, Medium::Video) => {
+            let id = short_side(track).to_string();
+            ribbon.steps.iter().find(|step| step.id == id).map_or(0.0, |step| step.progress)
+        }
+        (RenditionState::Waiting | RenditionState::Encoding, Medium::Audio) => {
+            let sound = |job: &&_| job_kind(job) == Some(Kind::Audio);
+            whole.jobs.iter().find(sound).map_or(0.0, done)
+        }
+    }
+}
+
+fn job_kind(job: &crate::flow::job::Job) -> Option<Kind> {
+    job.task.as_ref().map(matinee_core::job::Task::kind)
+}
+
+fn frame_rate(num: u32, den: u32) -> f64 {
+    rounded(f64::from(num) / f64::from(den.max(1)))
+}
+
+/// What the probe said; `None` when an older release wrote it in another form.
+fn source(probe: &serde_json::Value, size_bytes: u64) -> Option<Source> {
+    let container = serde_json::to_value(brought_in(probe)?).ok()?.as_str()?.to_owned();
+    let probe: Probe = serde_json::from_value(probe.clone()).ok()?;
+    let video = probe.video.map(|video| {
+        let turned = matches!(video.rotation_degrees, 90 | 270);
+        let (width, height) = (video.coded_width, video.coded_height);
+        let (width, height) = if turned { (height, width) } else { (width, height) };
+        let rate = video.average_rate.or(video.nominal_rate);
+        let frame_rate = rate.map_or(0.0, |rate| frame_rate(rate.num, rate.den));
+        Picture { codec: video.codec, width, height, frame_rate }
+    });
+    let audio = probe.audio.into_iter().next();
+    let audio = audio.map(|audio| Sound { codec: audio.codec, channels: audio.channels });
+    Some(Source { size_bytes, container, video, audio })
+}

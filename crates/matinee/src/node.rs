@@ -1,0 +1,237 @@
+//! What one running process shares: database, store, ffmpeg, keys and configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use matinee_core::access::path::Key;
+use matinee_core::id::ObjectId;
+use matinee_core::plan::{Capabilities, Pipeline, Quality};
+use matinee_io::db::Db;
+use matinee_io::db::app::Defaults;
+use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
+use matinee_io::spool::Spool;
+use matinee_io::store::Local;
+use matinee_io::{ffmpeg, random};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::shelf::Shelf;
+use crate::turn::Turns;
+
+/// The parts of a running matinee; handed around as `Arc<Node>`.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) db: Db,
+    pub(crate) store: Local,
+    pub(crate) spool: Spool,
+    /// The programs, or why there are none; uploads are taken all the same.
+    pub(crate) ffmpeg: Result<Ffmpeg, FfmpegError>,
+    /// Signs and checks the tokens in media paths.
+    pub(crate) path_key: Key,
+    /// The app and collection of everybody who names none.
+    pub(crate) defaults: Defaults,
+    pub(crate) turns: Turns,
+    pub(crate) shelf: Shelf,
+    /// `name/run`: who holds a lease; the run is new at each start.
+    pub(crate) holder: String,
+    /// An administrator exists; asked of the database until it does.
+    pub(crate) claimed: AtomicBool,
+    /// Cancelled when the process is to end.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Why a process could not start, in a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartFailure {
+    /// The data directory cannot be used.
+    #[error(
+        "the data directory {dir} cannot be used: {error}. Give another one with --data, or mend its rights."
+    )]
+    Data {
+        /// The directory.
+        dir: String,
+        /// What the system said.
+        error: String,
+    },
+    /// The database cannot be opened.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] matinee_io::db::DbError),
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(#[from] crate::config::BadConfig),
+    /// ffmpeg may not run here.
+    #[error(
+        "{0} Only if every file that will ever be uploaded is trusted, set `encode.accept_unsandboxed = true`."
+    )]
+    Sandbox(FfmpegError),
+}
+
+impl Node {
+    /// Opens everything that a process needs. `launcher` is our own binary, for the sandbox.
+    pub(crate) async fn open(config: Config, launcher: &Path) -> Result<Arc<Self>, StartFailure> {
+        let programs = Ffmpeg::detect(ffmpeg::Config {
+            launcher: launcher.to_owned(),
+            ffmpeg: config.encode.ffmpeg_dir.as_ref().map(|dir| dir.join("ffmpeg")),
+            accept_unsandboxed: config.encode.accept_unsandboxed,
+        });
+        let (stored, ffmpeg) = tokio::join!(Stored::open(&config), programs);
+        let stored = stored?;
+        if let Err(refused @ FfmpegError::Refused) = ffmpeg {
+            return Err(StartFailure::Sandbox(refused));
+        }
+        Ok(Arc::new(Self::of(config, stored, ffmpeg)))
+    }
+
+    /// Opens what is stored, for a command that runs no ffmpeg: that is twenty times faster.
+    pub(crate) async fn open_stored(config: Config) -> Result<Arc<Self>, StartFailure> {
+        let stored = Stored::open(&config).await?;
+        Ok(Arc::new(Self::of(config, stored, Err(FfmpegError::Missing("ffmpeg")))))
+    }
+
+    fn of(config: Config, stored: Stored, ffmpeg: Result<Ffmpeg, FfmpegError>) -> Self {
+        let run = u64::from_le_bytes(random::bytes());
+        Self {
+            db: stored.db,
+            store: stored.store,
+            ffmpeg,
+            path_key: stored.path_key,
+            spool: Spool::new(matinee_io::spool::Config::default()),
+            defaults: stored.defaults,
+            turns: Turns::default(),
+            shelf: Shelf::new(),
+            holder: format!("{}/{run:016x}", node_name(&config)),
+            claimed: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            config,
+        }
+    }
+
+    /// Where attempts have their directories.
+    pub(crate) fn work_dir(&self) -> PathBuf {
+        self.config.data.join("work")
+    }
+
+    /// The absolute path of an object's file, for ffmpeg.
+    pub(crate) fn object_path(&self, object: ObjectId) -> std::io::Result<PathBuf> {
+        std::path::absolute(self.store.path_of(object))
+    }
+
+    /// The same as text, as an argument.
+    pub(crate) fn input_text(&self, object: ObjectId) -> std::io::Result<String> {
+        let path = self.object_path(object)?;
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| std::io::Error::other("the data directory has a name that is not UTF-8"))
+    }
+
+    /// Chunks that are encoded here at the same time.
+    pub(crate) fn slots(&self) -> u32 {
+        match self.config.workers.chunks {
+            0 => std::thread::available_parallelism()
+                .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
+            chunks => chunks,
+        }
+    }
+
+    /// What the encoder is asked for.
+    pub(crate) fn pipeline(&self) -> Pipeline {
+        let quality = match self.config.encode.quality {
+            crate::config::Quality::Default => Quality::Default,
+            crate::config::Quality::High => Quality::High,
+        };
+        Pipeline { quality, ..Pipeline::default() }
+    }
+
+    /// What this machine can do; nothing without ffmpeg.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        let found = self.ffmpeg.as_ref().map(Ffmpeg::found).cloned().unwrap_or_default();
+        Capabilities {
+            slots: self.slots(),
+            memory_bytes: memory_bytes(),
+            encoders: found.encoders.into_iter().collect(),
+            filters: found.filters.into_iter().collect(),
+        }
+    }
+}
+
+/// What lies in the data directory and in the database.
+struct Stored {
+    db: Db,
+    store: Local,
+    path_key: Key,
+    defaults: Defaults,
+}
+
+impl Stored {
+    async fn open(config: &Config) -> Result<Self, StartFailure> {
+        let dir = &config.data;
+        let data = |error: &dyn std::fmt::Display| StartFailure::Data {
+            dir: dir.display().to_string(),
+            error: error.to_string(),
+        };
+        private_dir(dir).map_err(|error| data(&error))?;
+        let store = Local::open(dir).map_err(|error| data(&error))?;
+        let path_key = path_key(&dir.join("secrets")).map_err(|error| data(&error))?;
+        let db = Db::open(&config.database()?).await?;
+        let wanted = Defaults { app: random::id(), collection: random::id() };
+        let defaults = db.defaults(wanted, matinee_io::clock::now()).await?;
+        Ok(Self { db, store, path_key, defaults })
+    }
+}
+
+/// Nodes that share a database need different names; one data directory is one node.
+fn node_name(config: &Config) -> String {
+    let absolute = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
+    let hash = matinee_core::hash::of(absolute.as_os_str().as_encoded_bytes());
+    let host = host_name();
+    format!("{host}-{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String =
+        name.trim().chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
+    if name.is_empty() { "node".to_owned() } else { name }
+}
+
+/// Bytes of memory that are free for work, as the kernel says.
+fn memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib =
+        line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+    kib.unwrap_or(1 << 20) * 1_024
+}
+
+/// A directory that only its owner can read: it holds everybody's videos and keys.
+fn private_dir(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// The key of path tokens: made at the first start, then always the same.
+fn path_key(secrets: &Path) -> std::io::Result<Key> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    private_dir(secrets)?;
+    let path = secrets.join("path-token.key");
+    if !path.exists() {
+        // Written beside and renamed: a crash in between leaves no half key.
+        let fresh = secrets.join(format!("path-token.{:016x}", u64::from_le_bytes(random::bytes())));
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(&random::bytes::<32>())?;
+        file.sync_all()?;
+        std::fs::hard_link(&fresh, &path).or_else(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+        })?;
+        std::fs::remove_file(&fresh)?;
+    }
+    let secret = std::fs::read(&path)?;
+    let secret = secret.try_into().map_err(|_| {
+        std::io::Error::other(format!("{} is damaged; remove it, and old addresses end", path.display()))
+    })?;
+    Ok(Key { number: 1, secret })
+}

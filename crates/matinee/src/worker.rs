@@ -1,0 +1,84 @@
+//! The worker: claims, renews and releases. It knows leases, not what a job does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use matinee_core::job::Kind;
+use tokio::task::JoinSet;
+
+use crate::flow::lease::{self, Hold, Slots};
+use crate::flow::{self, Failure};
+use crate::node::Node;
+
+/// Without a wake-up the table is looked at so often: another process may have inserted a job.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Runs jobs until the node stops, then waits for those that run.
+pub(crate) async fn run(node: Arc<Node>) {
+    let limits = limits(&node);
+    let mut ready = node.db.job_ready();
+    let mut running = JoinSet::new();
+    loop {
+        let claimed = tokio::select! {
+            claimed = lease::claim(&node, &limits) => claimed,
+            () = node.stop.cancelled() => break,
+        };
+        match claimed {
+            Ok(Some(hold)) => {
+                running.spawn(work(Arc::clone(&node), hold));
+                continue;
+            }
+            Ok(None) => {}
+            Err(failure) => tracing::warn!(%failure, "no job could be claimed"),
+        }
+        tokio::select! {
+            () = node.stop.cancelled() => break,
+            changed = ready.changed() => if changed.is_err() { break },
+            Some(_) = running.join_next() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// How many jobs of each kind run here at once. Short ones never wait behind the chunks of a long video.
+fn limits(node: &Node) -> Vec<Slots> {
+    let encoding = node.ffmpeg.is_ok();
+    let of = |kind: Kind| {
+        let node_max = match kind {
+            Kind::Chunk => node.slots(),
+            Kind::Probe => 4,
+            Kind::Remux | Kind::Audio | Kind::Poster => 1,
+            Kind::Assemble | Kind::Finish => 2,
+        };
+        Slots { kind, node_max, all_max: u32::MAX }
+    };
+    let needs_ffmpeg = |kind: Kind| !matches!(kind, Kind::Assemble | Kind::Finish);
+    Kind::ALL.into_iter().filter(|kind| encoding || !needs_ffmpeg(*kind)).map(of).collect()
+}
+
+async fn work(node: Arc<Node>, hold: Hold) {
+    let outcome = tokio::select! {
+        outcome = flow::perform(&node, &hold) => outcome,
+        () = lease::renew(&node, &hold) => Err(interruption(&hold)),
+    };
+    let given_back = match outcome {
+        Ok(()) => return,
+        Err(fault) => {
+            let fault = lease::interrupted(&hold).unwrap_or(fault);
+            lease::fail(&node, &hold, &fault).await
+        }
+    };
+    match given_back {
+        Ok(()) => {}
+        // The reaper takes the job when the lease has ended.
+        Err(Failure::Again(cause)) => {
+            tracing::warn!(cause, job = %hold.lease.job, "a job could not be given back");
+        }
+        Err(failure) => tracing::error!(%failure, job = %hold.lease.job, "a job could not be given back"),
+    }
+}
+
+fn interruption(hold: &Hold) -> flow::fault::Fault {
+    lease::interrupted(hold).expect("because renewing ends only when the work is to stop")
+}
