@@ -1,0 +1,182 @@
+//! The command line as a script sees it: words, JSON and exit codes of the real binary.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Runs `matinee` with its data in `dir` and waits for its end.
+fn matinee(dir: &Path, arguments: &[&str]) -> Output {
+    command(dir, arguments).output().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test of the binary starts it")]
+fn command(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_matinee"));
+    // Without a terminal and without what the machine's owner has set.
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.current_dir(dir).args(arguments).args(["--data", "data"]).stdin(Stdio::null());
+    command
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    text(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// A server on a free port; ended with the test.
+struct Server(Child);
+
+impl Server {
+    fn start(dir: &Path) -> Self {
+        use std::io::{BufRead as _, BufReader};
+        let mut command = command(dir, &["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        let greeting = child.stdout.take().unwrap();
+        BufReader::new(greeting).read_line(&mut line).unwrap();
+        assert!(line.starts_with("matinee is ready at http://localhost:"), "{line}");
+        Self(child)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn a_wrong_use_is_code_2_and_a_missing_thing_code_4() {
+    let dir = folder();
+    assert_eq!(code(&matinee(dir.path(), &["show", "not-an-id"])), 2);
+    assert_eq!(code(&matinee(dir.path(), &["ls", "--state", "odd"])), 2);
+    let none = matinee(dir.path(), &["ls"]);
+    assert_eq!(code(&none), 1);
+    assert!(complaint(&none).contains("--data"), "{}", complaint(&none));
+    assert_eq!(code(&matinee(dir.path(), &["import", "absent.mp4"])), 4);
+    let id = "vid_00000000000000000000000000";
+    for order in [&["show", id][..], &["rm", id], &["jobs", "show", "job_00000000000000000000000000"]] {
+        assert_eq!(code(&matinee(dir.path(), order)), 4, "{order:?}");
+    }
+}
+
+#[test]
+fn an_import_without_a_server_waits_for_one_and_can_be_taken_back() {
+    let dir = folder();
+    std::fs::write(dir.path().join("lecture-07.mp4"), "bytes").unwrap();
+    let imported = matinee(dir.path(), &["import", "lecture-07.mp4", "absent.mp4", "--json"]);
+    assert_eq!(code(&imported), 3, "one of two was imported");
+    let told = json_lines(&imported);
+    assert_eq!((&told[0]["state"], &told[1]["state"]), (&"processing".into(), &"refused".into()));
+    assert_eq!(told[1]["reason"]["code"], "import_missing");
+    assert!(complaint(&imported).contains("when one does"), "{}", complaint(&imported));
+    let video = told[0]["video"].as_str().unwrap();
+
+    let listed = json_lines(&matinee(dir.path(), &["ls", "--json"]));
+    assert_eq!((&listed[0]["id"], &listed[0]["title"]), (&video.into(), &"lecture-07".into()));
+    assert_eq!(text(&matinee(dir.path(), &["ls", "-q"])).trim(), video);
+    let jobs = json_lines(&matinee(dir.path(), &["jobs", "--json"]));
+    assert_eq!((&jobs[0]["kind"], &jobs[0]["state"]), (&"probe".into(), &"ready".into()));
+
+    let would = matinee(dir.path(), &["rm", video, "--dry-run"]);
+    assert!(text(&would).contains("would delete") && text(&would).contains("5 bytes"), "{}", text(&would));
+    assert_eq!(code(&matinee(dir.path(), &["show", video])), 0, "a dry run changes nothing");
+    assert_eq!(code(&matinee(dir.path(), &["rm", video])), 0);
+    assert_eq!(code(&matinee(dir.path(), &["show", video])), 4);
+}
+
+#[test]
+fn a_dry_run_of_an_import_brings_nothing_in() {
+    let dir = folder();
+    std::fs::write(dir.path().join("a.mp4"), "bytes").unwrap();
+    let told = matinee(dir.path(), &["import", ".", "--dry-run"]);
+    assert_eq!((code(&told), text(&told).trim()), (0, "would import ./a.mp4 (5 bytes)"));
+    assert_eq!(text(&matinee(dir.path(), &["ls", "--quiet"])), "");
+}
+
+#[test]
+fn bad_files_say_why_and_a_move_keeps_them() {
+    let dir = folder();
+    let _server = Server::start(dir.path());
+    std::fs::write(dir.path().join("empty.mp4"), "").unwrap();
+    std::fs::write(dir.path().join("text.mp4"), "this is no film").unwrap();
+    std::fs::write(dir.path().join("concat.mp4"), "ffconcat version 1.0\nfile /etc/passwd\n").unwrap();
+    let told = matinee(dir.path(), &["import", "--move", "--json", "."]);
+    assert_eq!(code(&told), 1, "all of them failed");
+    for line in json_lines(&told) {
+        assert_eq!((&line["state"], &line["original"]), (&"failed".into(), &"kept".into()), "{line}");
+        assert!(!line["reason"]["human"].as_str().unwrap().is_empty(), "{line}");
+        assert!(!line["reason"]["fix"].as_str().unwrap().is_empty(), "{line}");
+        assert!(dir.path().join(line["path"].as_str().unwrap()).exists(), "{line}");
+    }
+    assert_eq!(json_lines(&told).len(), 3);
+}
+
+#[test]
+fn one_data_directory_has_one_server() {
+    let dir = folder();
+    let server = Server::start(dir.path());
+    let second = matinee(dir.path(), &["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(code(&second), 1);
+    assert!(complaint(&second).contains("serves the data directory"), "{}", complaint(&second));
+    drop(server);
+    // A killed server leaves no lock behind.
+    let _again = Server::start(dir.path());
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_ends_soon_and_well() {
+    let dir = folder();
+    let mut server = Server::start(dir.path());
+    // `kill` is no program everywhere, but the shell always knows it.
+    #[expect(clippy::disallowed_methods, reason = "the standard library sends no SIGTERM")]
+    let told = Command::new("sh").args(["-c", &format!("kill -TERM {}", server.0.id())]).status().unwrap();
+    assert!(told.success());
+    let ended = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let child = &mut server.0;
+        scope.spawn(move || ended.0.send(child.wait().unwrap()).unwrap());
+        let status = ended.1.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(status.code(), Some(0));
+    });
+}
+
+#[test]
+fn the_doctor_finds_a_data_directory_that_cannot_be_made() {
+    let dir = folder();
+    std::fs::write(dir.path().join("data"), "a file where a folder is wanted").unwrap();
+    let found = matinee(dir.path(), &["doctor", "--json"]);
+    assert_eq!(code(&found), 1);
+    let disk = json_lines(&found).into_iter().find(|line| line["check"] == "disk" && line["grade"] == "fix");
+    assert!(disk.unwrap()["fix"].as_str().unwrap().contains("--data"));
+}
+
+#[test]
+fn a_configuration_is_shown_and_checked() {
+    let dir = folder();
+    let shown = text(&matinee(dir.path(), &["config", "show"]));
+    assert!(shown.contains("idle_timeout = \"1d\""), "{shown}");
+    std::fs::write(dir.path().join("matinee.toml"), "listn = \"127.0.0.1:1\"").unwrap();
+    let wrong = matinee(dir.path(), &["config", "validate"]);
+    assert_eq!(code(&wrong), 1);
+    assert!(complaint(&wrong).contains("did you mean `listen`?"), "{}", complaint(&wrong));
+}

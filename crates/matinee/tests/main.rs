@@ -1,0 +1,18 @@
+//! The whole product from outside: the real binary on real sockets and real files, with the faults of a real life.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod bad;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod players;
+#[cfg(test)]
+mod serve;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tus;

@@ -1,0 +1,230 @@
+//! One running matinee: the real binary with a data folder of its own, ended with the test.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{kill, mortal, signal};
+use super::until;
+
+/// Seconds for a start on a loaded machine; the product's own goal is under one.
+const START_S: u64 = 30;
+
+/// A folder in which servers run one after the other.
+pub(crate) struct Place {
+    dir: TempDir,
+    flags: Vec<String>,
+    settings: Vec<(String, String)>,
+}
+
+impl Place {
+    /// An empty folder with this configuration file.
+    pub(crate) fn new(config: &str) -> Self {
+        let dir =
+            tempfile::Builder::new().prefix("matinee-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::write(dir.path().join("matinee.toml"), config).unwrap();
+        Self { dir, flags: Vec::new(), settings: Vec::new() }
+    }
+
+    /// Adds words to the command line.
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        self
+    }
+
+    /// Adds a variable to the environment.
+    pub(crate) fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Where all of the server lies.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Starts the binary; it listens on a port that the kernel chooses, unless flags say otherwise.
+    pub(crate) fn spawn(&self, log: &str) -> Running {
+        let file = |kind: &str| self.dir.path().join(format!("{log}.{kind}"));
+        let mut command = mortal(Path::new(env!("CARGO_BIN_EXE_matinee")));
+        command
+            .current_dir(self.dir.path())
+            .arg("--data")
+            .arg(self.data())
+            .arg("--config")
+            .arg("matinee.toml");
+        if !self.flags.iter().any(|flag| flag == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        // What steers the tests is no configuration of the server, and neither is what the caller's shell has set.
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MATINEE_"))
+        {
+            command.env_remove(name);
+        }
+        command.args(&self.flags).envs(self.settings.iter().map(|(name, value)| (name, value)));
+        let (out, err) = (file("out"), file("err"));
+        command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        Running { child: command.spawn().unwrap(), out, err }
+    }
+}
+
+/// A process and where it writes.
+pub(crate) struct Running {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Running {
+    /// Waits for the end of a process that is to end by itself.
+    pub(crate) async fn ended(&mut self, deadline_s: u64) -> ExitStatus {
+        until("the process ends", deadline_s, async || self.child.try_wait().unwrap()).await
+    }
+
+    /// What it has printed.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.out).unwrap_or_default()
+    }
+
+    /// What it has logged.
+    pub(crate) fn logged(&self) -> String {
+        std::fs::read_to_string(&self.err).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("--- the server said:\n{}{}--- end", self.said(), self.logged());
+        }
+    }
+}
+
+/// A server that answers.
+pub(crate) struct Server {
+    // Dropped before its place, so that it can still say what it has logged.
+    running: Running,
+    place: Arc<Place>,
+    pub(crate) port: u16,
+    http: reqwest::Client,
+    starts: u32,
+}
+
+impl Server {
+    /// A server with its defaults.
+    pub(crate) async fn start() -> Self {
+        Self::at(Place::new("")).await
+    }
+
+    /// A server with this configuration file.
+    pub(crate) async fn with(config: &str) -> Self {
+        Self::at(Place::new(config)).await
+    }
+
+    /// A server in this place.
+    pub(crate) async fn at(place: Place) -> Self {
+        Self::begin(Arc::new(place), 0).await
+    }
+
+    async fn begin(place: Arc<Place>, starts: u32) -> Self {
+        let mut running = place.spawn(&format!("server-{starts}"));
+        let port = until("matinee is ready", START_S, async || {
+            if let Some(status) = running.child.try_wait().unwrap() {
+                panic!("the server ended with {status} at its start: {}", running.logged());
+            }
+            let said = running.said();
+            let line = said.lines().find_map(|line| line.strip_prefix("matinee is ready at "))?;
+            line.trim().rsplit_once(':')?.1.parse().ok()
+        })
+        .await;
+        // Connections are not kept, so that a request never meets one that a killed server has left.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { running, place, port, http, starts }
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.child.id()
+    }
+
+    /// Everything of the server on disk.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.place.data()
+    }
+
+    /// What it has printed.
+    pub(crate) fn said(&self) -> String {
+        self.running.said()
+    }
+
+    /// What it has logged since its start.
+    pub(crate) fn logged(&self) -> String {
+        self.running.logged()
+    }
+
+    /// An address of this server.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// A request to this server.
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.url(path))
+    }
+
+    /// Status and JSON of a GET.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.request(Method::GET, path).send().await.unwrap()).await
+    }
+
+    /// Waits until a video has come to its end, and returns it; fails at once when that is none of these states.
+    pub(crate) async fn video_in(&self, video: &str, states: &[&str], deadline_s: u64) -> Value {
+        let path = format!("/v1/videos/{video}");
+        let ended = until(&format!("{video} is in {states:?}"), deadline_s, async || {
+            let (code, body) = self.get(&path).await;
+            (code == 200 && body["state"] != "processing").then_some(body)
+        })
+        .await;
+        assert!(states.contains(&ended["state"].as_str().unwrap()), "{states:?} was expected: {ended}");
+        ended
+    }
+
+    /// `kill -9`, and waits until the process is no more.
+    pub(crate) fn kill(&mut self) {
+        kill(self.pid());
+        self.running.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits for the orderly end.
+    pub(crate) async fn terminate(&mut self, deadline_s: u64) -> ExitStatus {
+        signal(self.pid(), Signal::TERM);
+        self.running.ended(deadline_s).await
+    }
+
+    /// A second process on the data of this one.
+    pub(crate) fn rival(&self) -> Running {
+        self.place.spawn("rival")
+    }
+
+    /// Starts again on the same data.
+    pub(crate) async fn again(self) -> Self {
+        let (place, starts) = (Arc::clone(&self.place), self.starts + 1);
+        drop(self);
+        Self::begin(place, starts).await
+    }
+}
+
+async fn answer(response: reqwest::Response) -> (u16, Value) {
+    let code = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (code, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}

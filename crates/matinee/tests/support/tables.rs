@@ -1,0 +1,107 @@
+//! A look at the tables from outside, for what no API tells: it shares no code with what it checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use matinee_core::id::{Id, Noun, Object, Video};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+/// The open database of one server.
+pub(crate) struct Tables(SqliteConnection);
+
+/// An object with what the ledger says of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) state: String,
+    pub(crate) size: Option<u64>,
+}
+
+/// A stored run of segments.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) object: String,
+    pub(crate) size: u64,
+}
+
+impl Tables {
+    /// Opens the database below this data folder.
+    pub(crate) async fn open(data: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(data.join("matinee.db"));
+        Self(SqliteConnection::connect_with(&options).await.unwrap())
+    }
+
+    async fn rows(&mut self, sql: &'static str) -> Vec<SqliteRow> {
+        sqlx::query(sql).fetch_all(&mut self.0).await.unwrap()
+    }
+
+    /// Every object that is not proven gone.
+    pub(crate) async fn objects(&mut self) -> BTreeMap<String, Kept> {
+        let sql = "SELECT l.object_id, l.state, o.size_bytes FROM ledger l
+                   LEFT JOIN object o ON o.id = l.object_id WHERE l.state <> 'gone'";
+        let kept = |row: &SqliteRow| Kept {
+            state: row.get(1),
+            size: row.get::<Option<i64>, _>(2).map(i64::cast_unsigned),
+        };
+        self.rows(sql).await.iter().map(|row| (id::<Object>(row, 0), kept(row))).collect()
+    }
+
+    /// The source of a video.
+    pub(crate) async fn source(&mut self, video: &str) -> Source {
+        let sql = "SELECT v.id, v.source_id, o.size_bytes FROM video v JOIN object o ON o.id = v.source_id";
+        let rows = self.rows(sql).await;
+        let row = rows.iter().find(|row| id::<Video>(row, 0) == video).expect("because the video is there");
+        Source { object: id::<Object>(row, 1), size: row.get::<i64, _>(2).cast_unsigned() }
+    }
+
+    /// Every video with its state and the topics of its events, oldest first.
+    pub(crate) async fn histories(&mut self) -> Vec<(String, String, bool, Vec<String>)> {
+        let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in self.rows("SELECT subject, topic FROM event ORDER BY seq").await {
+            topics.entry(row.get(0)).or_default().push(row.get(1));
+        }
+        let videos =
+            self.rows("SELECT id, state, playable_ms IS NOT NULL FROM video WHERE deleted_ms IS NULL").await;
+        let history = |row: &SqliteRow| {
+            let video = id::<Video>(row, 0);
+            let topics = topics.get(&video).cloned().unwrap_or_default();
+            (video, row.get(1), row.get(2), topics)
+        };
+        videos.iter().map(history).collect()
+    }
+
+    /// Uploads as (id, state, topics of their events).
+    pub(crate) async fn uploads(&mut self) -> Vec<(String, String, Vec<String>)> {
+        let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in self.rows("SELECT subject, topic FROM event ORDER BY seq").await {
+            topics.entry(row.get(0)).or_default().push(row.get(1));
+        }
+        let uploads = self.rows("SELECT id, state FROM upload").await;
+        let upload = |row: &SqliteRow| {
+            let upload = id::<matinee_core::id::Upload>(row, 0);
+            (upload.clone(), row.get(1), topics.get(&upload).cloned().unwrap_or_default())
+        };
+        uploads.iter().map(upload).collect()
+    }
+
+    /// Every job as (kind, attempts, state).
+    pub(crate) async fn attempts(&mut self) -> Vec<(String, i64, i64)> {
+        let sql = "SELECT kind, (SELECT count(*) FROM job_attempt a WHERE a.job_id = job.id), state FROM job";
+        self.rows(sql).await.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+    }
+
+    /// The names of all objects that lie in the store of this data folder.
+    pub(crate) fn stored(data: &Path) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for shard in std::fs::read_dir(data.join("objects")).unwrap().flatten() {
+            let files = std::fs::read_dir(shard.path()).unwrap().flatten();
+            found.extend(files.map(|file| file.file_name().to_str().unwrap().to_owned()));
+        }
+        found
+    }
+}
+
+fn id<N: Noun>(row: &SqliteRow, at: usize) -> String {
+    let bytes: Vec<u8> = row.get(at);
+    Id::<N>::from_bits(u128::from_be_bytes(bytes.try_into().unwrap())).to_string()
+}

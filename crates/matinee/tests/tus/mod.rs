@@ -1,0 +1,5 @@
+//! Resumable uploads: what the protocol demands, and what broken connections and crashes leave behind.
+
+mod breaks;
+mod crash;
+mod protocol;
