@@ -1,0 +1,131 @@
+"""The published table: kept results become Markdown between two marks of README.md."""
+
+import json
+import time
+
+from . import ladder, playable, serving, upload
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def keep(here, name, result, rounds):
+    """A part is measured in one run; another part may be of another run."""
+    kept = {"result": result, "rounds": rounds, "day": time.strftime("%Y-%m-%d"), "conditions": here.conditions()}
+    folder = here.cache / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(kept, indent=1))
+
+
+def text(here, names):
+    """The whole table from what is kept."""
+    lines = []
+    for name in names:
+        path = here.cache / "results" / f"{name}.json"
+        if not path.exists():
+            lines += [f"*{name}: not measured yet.*", ""]
+            continue
+        kept = json.loads(path.read_text())
+        lines += WRITERS[name](kept["result"])
+        facts = "; ".join(f"{key} {value}" for key, value in kept["conditions"].items())
+        lines += ["", f"<sub>{kept['day']}, {kept['rounds']} rounds, interleaved. {facts}.</sub>", ""]
+    return "\n".join(lines).strip() + "\n"
+
+
+def into_readme(path, table):
+    readme = path.read_text()
+    head, _, rest = readme.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not end:
+        raise RuntimeError(f"{path} has no marks for the table")
+    path.write_text(f"{head}{BEGIN}\n{table}{END}{tail}")
+
+
+def span(spread, digits=2):
+    """Median with the smallest and the largest value."""
+    return f"{spread['median']:.{digits}f} ({spread['min']:.{digits}f}–{spread['max']:.{digits}f})"
+
+
+def verdict(value, goal):
+    return f"≤ {goal}: {'reached' if value <= goal else '**missed**'}"
+
+
+def of_playable(rows):
+    lines = [
+        "**From the last byte to playable**, ms after the final 204, median (min–max). *Stamped* is the server's own time.",
+        "",
+        "| Source, H.264 High with B-frames and AAC | Size | Stamped | Seen by a poll | First segment received | Goal, ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        place = "index in front" if row["front"] else "index at the end"
+        lines.append(
+            f"| {row['seconds']} s, {place} | {row['bytes'] / 1e6:.0f} MB | {span(row['stamped'], 0)} "
+            f"| {span(row['asked'], 0)} | {span(row['segment'], 0)} | {verdict(row['asked']['median'], playable.GOAL_MS)} |"
+        )
+    return lines
+
+
+def of_ladder(result):
+    cpu, made = result["cpu"], result["bytes"]
+    rows = [
+        ("matinee, upload to ready", "matinee", ""),
+        ("one bare ffmpeg, decoding once, and one for the sound", "cascade", ("to_cascade", ladder.GOAL_CASCADE)),
+        ("one bare ffmpeg per rendition, and one for the sound", "separate", ("to_separate", ladder.GOAL_SEPARATE)),
+    ]
+    lines = [
+        f"**The ladder**, {result['seconds']} s of 1080p to {', '.join(result['renditions'])} and AAC: "
+        "CPU seconds of all processes, x264 `veryfast`, same quality and caps.",
+        "",
+        "| | CPU s | Bytes, each size with sound | matinee to it | Goal |",
+        "|---|---|---|---|---|",
+    ]
+    for label, name, goal in rows:
+        ratio = f"{span(result[goal[0]])} | {verdict(result[goal[0]]['median'], goal[1])}" if goal else "1 | "
+        lines.append(f"| {label} | {span(cpu[name], 1)} | {made[name] / 1e6:.1f} MB | {ratio} |")
+    return lines
+
+
+def of_upload(rows):
+    lines = [
+        "**Uploads** (tus, one PATCH each, same disk). matinee syncs to the disk before it answers, @tus/server 2.4.5 does not.",
+        "",
+        "| | Server CPU s/GiB | Peak memory, MiB | MiB/s | Client CPU s/GiB | CPU to the peer | Goal |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for label, side in (("matinee", row["matinee"]), ("@tus/server", row["peer"])):
+            goal = f"{span(row['cpu_ratio'])} | {verdict(row['cpu_ratio']['median'], upload.GOAL)}"
+            lines.append(
+                f"| {row['case']}, {label} | {span(side['cpu'])} | {span(side['peak'], 0)} | {span(side['mib_s'], 0)} "
+                f"| {span(side['client'])} | {goal if side is row['matinee'] else '1 | '} |"
+            )
+    return lines
+
+
+def of_serving(rows):
+    names = {
+        "stored": "matinee, stored size",
+        "source": "matinee, out of the source",
+        "nginx sendfile": "nginx, `sendfile on`",
+        "nginx buffers": "nginx, `sendfile off`",
+    }
+    lines = [
+        f"**Serving**, {serving.CONNECTIONS} kept connections; the ratio is to the better nginx, server and client together.",
+        "",
+        "| Answer, read by the client in | | CPU s/GB, server + client | Server alone | Server µs/request | Requests/s | CPU to nginx | Goal |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for name, label in names.items():
+            one, cell = row["all"][name], f"{row['bytes'] / 1e3:.0f} KB, {row['read']}"
+            own = row["ratio"].get(name)
+            goal = f"{span(own['sum'])} | {verdict(own['sum']['median'], serving.GOAL)}" if own else " | "
+            goal = "1 | " if name == row["nginx"] else goal
+            lines.append(
+                f"| {cell} | {label} | {span(one['sum'], 3)} | {span(one['server'], 3)} | {span(one['server_us'], 0)} "
+                f"| {span(one['per_s'], 0)} | {goal} |"
+            )
+    return lines
+
+
+WRITERS = {"playable": of_playable, "ladder": of_ladder, "upload": of_upload, "serving": of_serving}
