@@ -1,0 +1,154 @@
+//! The durable offset never lies, whatever the sizes, the resumptions and the memory.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+
+fn pattern(len: usize) -> Bytes {
+    (0..len).map(|at| u8::try_from((at ^ (at >> 8) ^ (at >> 16)) & 255).unwrap()).collect()
+}
+
+fn spool(direct: Direct) -> (tempfile::TempDir, PathBuf, Spool) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("source");
+    (dir, path, Spool::new(Config { direct, ..Config::default() }))
+}
+
+async fn in_frames(writer: &mut Writer, bytes: &Bytes, frame: usize) {
+    let from = usize::try_from(writer.received()).unwrap();
+    for start in (from..bytes.len()).step_by(frame) {
+        writer.write(bytes.slice(start..(start + frame).min(bytes.len()))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn bytes_arrive_whatever_the_frame_and_the_mode() {
+    for direct in [Direct::Auto, Direct::Never] {
+        for (len, frame) in
+            [(0, 1), (1, 1), (4096, 4096), (12_345, 1000), (9 << 20, 400_000), ((9 << 20) + 7, 4 << 20)]
+        {
+            for expected in [Some(len as u64), None] {
+                let (_dir, path, spool) = spool(direct);
+                let bytes = pattern(len);
+                let mut writer = spool.open(&path, 0, expected).await.unwrap();
+                in_frames(&mut writer, &bytes, frame).await;
+                assert_eq!(writer.commit().await.unwrap(), len as u64);
+                assert!(
+                    std::fs::read(&path).unwrap() == bytes,
+                    "{len} bytes in frames of {frame}, {direct:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_commit_never_promises_more_than_the_file_has() {
+    let (_dir, path, spool) = spool(Direct::Auto);
+    let bytes = pattern((10 << 20) + 123);
+    let mut writer = spool.open(&path, 0, Some(bytes.len() as u64)).await.unwrap();
+    let mut seen = 0;
+    for (count, frame) in bytes.chunks(77_777).enumerate() {
+        writer.write(Bytes::copy_from_slice(frame)).await.unwrap();
+        seen += frame.len();
+        assert!(writer.durable() <= len(&path).await.unwrap().unwrap());
+        if count % 7 == 0 {
+            let durable = writer.commit().await.unwrap();
+            assert_eq!(durable, seen as u64);
+            assert!(std::fs::read(&path).unwrap()[..seen] == bytes[..seen]);
+        }
+    }
+    drop(writer);
+}
+
+#[tokio::test]
+async fn an_upload_resumes_at_any_offset_after_its_writer_was_dropped() {
+    for direct in [Direct::Auto, Direct::Never] {
+        let (_dir, path, spool) = spool(direct);
+        let bytes = pattern(20 << 20);
+        let mut durable = 0_u64;
+        for (step, take) in [1, 4095, 1_000_001, 3, 5 << 20, 9_999_999].into_iter().enumerate() {
+            let mut writer = spool.open(&path, durable, Some(bytes.len() as u64)).await.unwrap();
+            let from = usize::try_from(durable).unwrap();
+            in_frames(&mut writer, &bytes.slice(..from + take), 100_000).await;
+            durable = writer.commit().await.unwrap();
+            assert_eq!(durable, (from + take) as u64);
+            if step % 2 == 0 {
+                // More, never committed: it may be lost but must not be promised.
+                let more = usize::try_from(durable).unwrap();
+                writer.write(bytes.slice(more..more + 1_500_000)).await.unwrap();
+                assert_eq!(writer.durable(), durable);
+            }
+            drop(writer);
+            assert!(len(&path).await.unwrap().unwrap() >= durable);
+        }
+        let mut writer = spool.open(&path, durable, Some(bytes.len() as u64)).await.unwrap();
+        in_frames(&mut writer, &bytes, 1 << 20).await;
+        assert_eq!(writer.commit().await.unwrap(), bytes.len() as u64);
+        assert!(std::fs::read(&path).unwrap() == bytes, "{direct:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_commit_loses_nothing() {
+    let (_dir, path, spool) = spool(Direct::Auto);
+    let bytes = pattern(3_000_001);
+    let mut writer = spool.open(&path, 0, None).await.unwrap();
+    for frame in bytes.chunks(100_001) {
+        writer.write(Bytes::copy_from_slice(frame)).await.unwrap();
+        let commit = writer.commit();
+        let _ = tokio::time::timeout(Duration::ZERO, commit).await;
+    }
+    assert_eq!(writer.commit().await.unwrap(), bytes.len() as u64);
+    assert!(std::fs::read(&path).unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn many_uploads_share_little_memory_without_waiting_for_each_other_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::new(Config { direct: Direct::Auto, memory_bytes: 192 << 10 });
+    let bytes = pattern(700_001);
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let (spool, bytes, path) = (spool.clone(), bytes.clone(), dir.path().join(number.to_string()));
+        tasks.spawn(async move {
+            let mut writer = spool.open(&path, 0, Some(bytes.len() as u64)).await.unwrap();
+            in_frames(&mut writer, &bytes, 50_000).await;
+            writer.commit().await.unwrap();
+            assert!(std::fs::read(&path).unwrap() == bytes);
+        });
+    }
+    let all = async {
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), all).await.expect("no deadlock");
+    assert_eq!(spool.budget.available_permits(), spool.blocks, "all memory is back");
+}
+
+#[tokio::test]
+async fn a_file_shorter_than_its_offset_is_lost() {
+    let (_dir, path, spool) = spool(Direct::Auto);
+    let absent = spool.open(&path, 5, None).await;
+    assert!(matches!(absent, Err(SpoolError::Lost { len: 0, wanted: 5 })));
+    assert_eq!(len(&path).await.unwrap(), None, "and nothing was made");
+    std::fs::write(&path, b"1234").unwrap();
+    assert!(matches!(spool.open(&path, 5, None).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
+    assert!(matches!(truncate_to(&path, 5).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
+    truncate_to(&path, 3).await.unwrap();
+    assert_eq!(len(&path).await.unwrap(), Some(3));
+}
+
+#[tokio::test]
+async fn two_writers_never_hold_one_file() {
+    let (_dir, path, spool) = spool(Direct::Never);
+    let first = spool.open(&path, 0, None).await.unwrap();
+    let waits = tokio::time::timeout(Duration::from_millis(100), spool.open(&path, 0, None)).await;
+    assert!(waits.is_err(), "the second waits");
+    drop(first);
+    spool.open(&path, 0, None).await.unwrap();
+}

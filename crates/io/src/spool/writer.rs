@@ -1,0 +1,220 @@
+//! The writer of one upload: one buffer is filled while the other is written.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use super::aligned::{Aligned, BLOCK_BYTES};
+use super::disk::Disk;
+use super::{Spool, SpoolError, blocking};
+
+/// Blocks of a buffer while at least half of the budget is free (1 MiB).
+const BLOCKS_RICH: usize = 256;
+/// While a quarter is free (256 KiB).
+const BLOCKS_FAIR: usize = 64;
+/// Under pressure (64 KiB).
+const BLOCKS_POOR: usize = 16;
+
+/// Appends to one upload. Dropping it loses nothing that was committed, and what is being written then holds the
+/// file's lock until it is done.
+#[derive(Debug)]
+pub struct Writer {
+    spool: Spool,
+    disk: Arc<Disk>,
+    expected: Option<u64>,
+    /// Where the first byte of `buffer` belongs; a multiple of the block size.
+    base: u64,
+    buffer: Option<Aligned>,
+    spare: Option<Aligned>,
+    flight: Option<JoinHandle<Landed>>,
+    received: u64,
+    durable: u64,
+    failed: bool,
+}
+
+/// A buffer that comes back from the disk.
+#[derive(Debug)]
+struct Landed {
+    buffer: Option<Aligned>,
+    result: io::Result<()>,
+    /// All bytes before this are durable.
+    synced: Option<u64>,
+}
+
+impl Writer {
+    pub(super) fn new(spool: Spool, disk: Disk, offset: u64, expected: Option<u64>) -> Self {
+        Self {
+            spool,
+            disk: Arc::new(disk),
+            expected,
+            base: offset,
+            buffer: None,
+            spare: None,
+            flight: None,
+            received: offset,
+            durable: offset,
+            failed: false,
+        }
+    }
+
+    /// The offset after the last byte that was taken; not durable yet.
+    pub const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The offset that the last commit made durable.
+    pub const fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Takes bytes; waits while both buffers are full, or while other uploads hold all memory. When the future is
+    /// dropped, a part may have been taken: [`Writer::received`] tells.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), SpoolError> {
+        while bytes.has_remaining() {
+            if self.failed {
+                return Err(SpoolError::Failed);
+            }
+            let Some(buffer) = self.buffer.as_mut() else {
+                self.prepare().await?;
+                continue;
+            };
+            let taken = buffer.put(&bytes);
+            bytes.advance(taken);
+            self.received += taken as u64;
+            if buffer.is_full() {
+                self.land().await?;
+                self.launch();
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable that was taken, and returns the durable offset.
+    pub async fn commit(&mut self) -> Result<u64, SpoolError> {
+        self.land().await?;
+        if self.failed {
+            return Err(SpoolError::Failed);
+        }
+        if self.durable == self.received && !self.disk.is_name_unsynced() {
+            return Ok(self.durable);
+        }
+        let (disk, buffer) = (Arc::clone(&self.disk), self.buffer.take());
+        let (base, until) = (self.base, self.received);
+        self.flight = Some(tokio::task::spawn_blocking(move || {
+            let unwritten = buffer.as_ref().filter(|buffer| buffer.is_unwritten());
+            let written = unwritten.map_or(Ok(()), |buffer| disk.write(buffer.bytes(), base));
+            let result = written.and_then(|()| disk.sync());
+            Landed { buffer, result, synced: Some(until) }
+        }));
+        self.land().await?;
+        // An upload that pauses must not keep the memory that others wait for.
+        self.spare = None;
+        if self.spool.budget.available_permits() < self.spool.blocks / 2 {
+            self.buffer = None;
+        }
+        Ok(self.durable)
+    }
+
+    /// Sends the full buffer to the disk.
+    fn launch(&mut self) {
+        let Some(buffer) = self.buffer.take() else { return };
+        let (disk, base) = (Arc::clone(&self.disk), self.base);
+        self.base += buffer.bytes().len() as u64;
+        self.flight = Some(tokio::task::spawn_blocking(move || {
+            let result = disk.write(buffer.bytes(), base);
+            Landed { buffer: Some(buffer), result, synced: None }
+        }));
+    }
+
+    /// Waits for the buffer that is with the disk. The handle stays here until it answers, so that a dropped
+    /// future loses neither the buffer nor the error.
+    async fn land(&mut self) -> Result<(), SpoolError> {
+        let Some(flight) = self.flight.as_mut() else { return Ok(()) };
+        let landed = flight.await;
+        self.flight = None;
+        let landed = landed.unwrap_or_else(|panic| Landed {
+            buffer: None,
+            result: Err(io::Error::other(panic)),
+            synced: None,
+        });
+        if let Err(error) = landed.result {
+            self.failed = true;
+            return Err(error.into());
+        }
+        self.durable = landed.synced.unwrap_or(self.durable);
+        let Some(mut buffer) = landed.buffer else { return Ok(()) };
+        buffer.keep_tail();
+        if self.buffer.is_none() && landed.synced == Some(self.received) {
+            self.base = self.received - buffer.bytes().len() as u64;
+            self.buffer = Some(buffer);
+        } else {
+            // Another buffer was begun while the future of a commit was dropped.
+            buffer.clear();
+            self.spare = Some(buffer);
+        }
+        Ok(())
+    }
+
+    /// Gets a buffer, and reads back what its first block holds already.
+    async fn prepare(&mut self) -> Result<(), SpoolError> {
+        let head = usize::try_from(self.received % BLOCK_BYTES as u64).expect("because it is below a block");
+        if head > 0 {
+            // A commit whose future was dropped brings the buffer back.
+            self.land().await?;
+            if self.buffer.is_some() {
+                return Ok(());
+            }
+        }
+        let mut buffer = self.grant().await?;
+        self.base = self.received - head as u64;
+        if head > 0 {
+            let (disk, base) = (Arc::clone(&self.disk), self.base);
+            let read = blocking(move || {
+                let mut bytes = vec![0; head];
+                disk.read(&mut bytes, base)?;
+                Ok(bytes)
+            });
+            buffer.put_written(&read.await?);
+        }
+        self.buffer = Some(buffer);
+        Ok(())
+    }
+
+    /// The spare buffer, or a new one. Never waits for a second buffer while it has a first: all uploads could
+    /// wait for each other.
+    async fn grant(&mut self) -> Result<Aligned, SpoolError> {
+        if self.spare.is_none() && self.flight.is_some() {
+            let second = Arc::clone(&self.spool.budget).try_acquire_many_owned(self.blocks());
+            match second {
+                Ok(budget) => return Ok(Aligned::new(budget)),
+                Err(_) => self.land().await?,
+            }
+        }
+        if let Some(buffer) = self.spare.take().or_else(|| self.buffer.take()) {
+            return Ok(buffer);
+        }
+        let budget = Arc::clone(&self.spool.budget).acquire_many_owned(self.blocks()).await;
+        let budget: OwnedSemaphorePermit = budget.expect("because nobody closes the budget");
+        Ok(Aligned::new(budget))
+    }
+
+    /// How many blocks the next buffer shall have: fewer under pressure, and no more than are still to come.
+    fn blocks(&self) -> u32 {
+        let free = self.spool.budget.available_permits();
+        let blocks = if free * 2 >= self.spool.blocks {
+            BLOCKS_RICH
+        } else if free * 4 >= self.spool.blocks {
+            BLOCKS_FAIR
+        } else {
+            BLOCKS_POOR
+        };
+        let to_come = self.expected.map_or(u64::MAX, |expected| expected.saturating_sub(self.received));
+        // One block more for the head of a resumed upload; a full buffer is written before its end is known.
+        let needed = usize::try_from(to_come / BLOCK_BYTES as u64).unwrap_or(usize::MAX).saturating_add(2);
+        let blocks = blocks.min(needed).min(self.spool.blocks);
+        u32::try_from(blocks).expect("because it is at most 256")
+    }
+}
