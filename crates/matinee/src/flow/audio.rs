@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use matinee_core::id::RenditionId;
 use matinee_core::ledger;
@@ -171,10 +170,7 @@ async fn read(path: &Path) -> Result<Option<Index>, Fault> {
     match indexed::index(path).await {
         Ok(index) => Ok(Some(index)),
         Err(indexed::IndexFailure::Media(_)) => Ok(None),
-        Err(indexed::IndexFailure::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Ok(None)
-        }
+        Err(indexed::IndexFailure::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(failure) => Err(failure.into()),
     }
 }
