@@ -147,10 +147,10 @@ describe.each([
       20_000,
       player,
     );
-    // What is in the buffer stays; the choice begins with the next segment.
+    // Near the end no segment follows: the choice must hold for what is already in the buffer.
     await page.evaluate(() => {
       const video = document.querySelector<HTMLVideoElement>('media-controller video');
-      if (video) video.currentTime = 0;
+      if (video) video.currentTime = video.duration - 0.5;
     });
     await play();
     await page.evaluate(() => document.querySelector<HTMLElement>('#quality-button')?.click());

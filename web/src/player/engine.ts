@@ -48,7 +48,9 @@ function byHls(video: HTMLVideoElement, url: string, start_s: number, told: Told
   hls.attachMedia(video);
   return {
     choose: (level) => {
-      hls.nextLevel = level;
+      // Who picks a size wants to see it now: what is buffered in another one goes, also before the last segment.
+      if (level < 0) hls.nextLevel = level;
+      else hls.currentLevel = level;
     },
     stop: () => hls.destroy(),
   };
