@@ -12,6 +12,26 @@ pub enum Way {
     Form,
     /// A path on the machine's own disk.
     Path,
+    /// A link that the server fetches.
+    Url,
+    /// A recording that Zoom announced.
+    Zoom,
+    /// An object of a bucket that is looked through.
+    Bucket,
+}
+
+impl Way {
+    /// The word for this way in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tus => "tus",
+            Self::Form => "form",
+            Self::Path => "path",
+            Self::Url => "url",
+            Self::Zoom => "zoom",
+            Self::Bucket => "bucket",
+        }
+    }
 }
 
 /// Where an upload is in its life, without the numbers.

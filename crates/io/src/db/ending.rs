@@ -161,8 +161,8 @@ async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<VideoId, DbError> {
 async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO video (id, app_id, collection_id, upload_id, source_id, title, policy, state, generation,
-           created_ms, updated_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'processing', 0, $8, $8)",
+           created_ms, updated_ms, facts, external_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'processing', 0, $8, $8, $9, $10)",
         args![
             upload.video,
             upload.app,
@@ -171,7 +171,9 @@ async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(
             upload.object,
             upload.title.as_str(),
             Policy::App,
-            finish.now
+            finish.now,
+            upload.facts.clone(),
+            upload.external_id.as_deref()
         ],
     )
     .await?;

@@ -6,7 +6,7 @@ use matinee_core::ledger::Kind;
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, State, Way};
 use matinee_core::video::Problem;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Db;
 use super::error::DbError;
@@ -37,6 +37,10 @@ pub struct NewUpload {
     pub title: String,
     /// The raw `Upload-Metadata` header, or an empty text.
     pub metadata: String,
+    /// A JSON object that the app knows of the video; handed on to it.
+    pub facts: Value,
+    /// The name that the app gave the video; unique among its living uploads and their videos.
+    pub external_id: Option<String>,
     /// The declared length in bytes, if it is known.
     pub size: Option<u64>,
     /// When it expires if nothing comes.
@@ -68,6 +72,10 @@ pub struct Upload {
     pub title: String,
     /// The raw `Upload-Metadata` header.
     pub metadata: String,
+    /// A JSON object that the app knows of the video.
+    pub facts: Value,
+    /// The name that the app gave the video.
+    pub external_id: Option<String>,
     /// How many bytes are durable.
     pub offset: u64,
     /// The declared length in bytes.
@@ -231,8 +239,8 @@ impl Db {
 async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO upload (id, app_id, collection_id, video_id, object_id, url_key, way, state, title, metadata,
-           size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9, $10, 0, 0, $11, $11, $12)",
+           size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms, facts, external_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9, $10, 0, 0, $11, $11, $12, $13, $14)",
         args![
             new.id,
             new.app,
@@ -245,7 +253,9 @@ async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
             new.metadata.as_str(),
             new.size,
             new.now,
-            new.expires
+            new.expires,
+            new.facts.clone(),
+            new.external_id.as_deref()
         ],
     )
     .await?;
@@ -291,6 +301,8 @@ pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
         state,
         title: row.get("title")?,
         metadata: row.get("metadata")?,
+        facts: row.get("facts")?,
+        external_id: row.get("external_id")?,
         offset,
         size,
         epoch: row.get("epoch")?,

@@ -36,6 +36,8 @@ pub struct Video {
     pub title: String,
     /// The name that the app gave it; unique per app.
     pub external_id: Option<String>,
+    /// A JSON object that the app or the way in knows of it.
+    pub facts: Value,
     /// Who may watch.
     pub policy: Policy,
     /// Where it is in its life.
@@ -222,6 +224,7 @@ pub(crate) fn video_of(row: &Row) -> Result<Video, DbError> {
         poster: row.get("poster_id")?,
         title: row.get("title")?,
         external_id: row.get("external_id")?,
+        facts: row.get("facts")?,
         policy: row.get("policy")?,
         state: row.get("state")?,
         reason: word::problem(row, "reason")?,

@@ -12,6 +12,7 @@ use matinee_core::video::Problem;
 use matinee_io::db::{Finish, NewUpload};
 use matinee_io::random;
 use matinee_io::store::{Original, OriginalError, StoreError, Taken, Taking};
+use serde_json::json;
 
 use super::{Failure, now};
 use crate::node::Node;
@@ -125,6 +126,8 @@ pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<I
         way: Way::Path,
         title: order.title.clone(),
         metadata: String::new(),
+        facts: json!({}),
+        external_id: None,
         size: Some(size),
         expires: now().plus(SILENCE_MS),
         now: now(),

@@ -94,8 +94,7 @@ fn broken(error: &multer::Error) -> Problem {
 /// Streams one file into an upload whose length is known at its end.
 async fn taken(node: &Shared, app: AppId, name: &str, field: Field<'_>) -> Result<VideoId, Problem> {
     let title = upload::title_from(name);
-    let draft = Draft { app, title, metadata: String::new(), size: None, way: Way::Form };
-    let opened = upload::create(node, draft).await?;
+    let opened = upload::create(node, Draft::new(node, app, title, Way::Form)).await?;
     let answer = match upload::append(node, app, &opened.key, 0, field).await {
         Ok(Ended::Stored { .. }) => match upload::complete(node, app, &opened.key).await {
             Ok(video) => return Ok(video),

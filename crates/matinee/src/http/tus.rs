@@ -66,7 +66,7 @@ pub(crate) async fn one(
     }
     let answer = async {
         versioned(&headers)?;
-        let app = caller.permit(Scope::UploadWrite)?;
+        let app = caller.permit_upload(&key)?;
         match method {
             Method::HEAD => Ok(described(&upload::status(&node, app, &key).await?)),
             Method::PATCH => append(&node, &caller, &key, &headers, body).await,
@@ -138,7 +138,7 @@ async fn create(
     if has_body {
         streamed(headers)?;
     }
-    let draft = Draft { app, title: title(&pairs), metadata, size: Some(size), way: Way::Tus };
+    let draft = Draft { metadata, size: Some(size), ..Draft::new(node, app, title(&pairs), Way::Tus) };
     let opened = upload::create(node, draft).await?;
     let location = external.url(&format!("/files/{}", opened.key));
     let mut response = StatusCode::CREATED.into_response();
@@ -161,7 +161,7 @@ async fn append(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let app = caller.permit(Scope::UploadWrite)?;
+    let app = caller.permit_upload(key)?;
     streamed(headers)?;
     let offset = number(headers, &UPLOAD_OFFSET)?
         .ok_or_else(|| Problem::new(Code::BadRequest, "A PATCH must say its Upload-Offset."))?;

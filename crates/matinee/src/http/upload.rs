@@ -19,6 +19,7 @@ use super::view::{
     Ask, Problems, Sent, UPLOAD_STATES, Upload, UploadList, page_limit, parse_id, upload_phases, word_of,
 };
 use crate::flow::upload::{self, Draft};
+use crate::node::Node;
 
 /// Pages of the table that one request looks through for uploads in one state.
 const PAGES_MAX: u32 = 20;
@@ -63,12 +64,18 @@ pub(crate) async fn create(
     Sent(new): Sent<NewUpload>,
 ) -> Result<(StatusCode, Json<Upload>), Problem> {
     let app = caller.permit(Scope::UploadWrite)?;
-    let draft = draft(app, &new, node.config.uploads.max_bytes)?;
+    let draft = draft(&node, app, &new)?;
     let listed = upload::announce(&node, draft, repeat(&headers)?).await?;
     Ok((StatusCode::CREATED, Json(Upload::of(&listed, &external))))
 }
 
-fn draft(app: AppId, new: &NewUpload, max_bytes: u64) -> Result<Draft, Problem> {
+fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Problem> {
+    let (title, metadata, size) = described(new, node.config.uploads.max_bytes)?;
+    Ok(Draft { metadata, size: Some(size), ..Draft::new(node, app, title, Way::Tus) })
+}
+
+/// Title, metadata and length of the file that is announced.
+fn described(new: &NewUpload, max_bytes: u64) -> Result<(String, String, u64), Problem> {
     let size = new.size_bytes.ok_or_else(|| {
         Problem::new(Code::BadRequest, "`size_bytes` is missing: this server must know how long the file is.")
             .fix("Send size_bytes, or send the file by the HTML form, which needs no length.")
@@ -90,7 +97,7 @@ fn draft(app: AppId, new: &NewUpload, max_bytes: u64) -> Result<Draft, Problem> 
     };
     let metadata =
         if file_name.is_empty() { String::new() } else { format!("filename {}", BASE64.encode(file_name)) };
-    Ok(Draft { app, title, metadata, size: Some(size), way: Way::Tus })
+    Ok((title, metadata, size))
 }
 
 fn repeat(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -161,16 +168,16 @@ pub(crate) async fn delete(
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Option<Draft> {
-        draft(AppId::from_bits(1), &serde_json::from_str(json).unwrap(), 100).ok()
+    fn read(json: &str) -> Option<(String, String, u64)> {
+        described(&serde_json::from_str(json).unwrap(), 100).ok()
     }
 
     #[test]
     fn a_file_name_gives_the_title_unless_there_is_one() {
-        let named = read(r#"{"file_name":"../a/film.mp4","size_bytes":5}"#).unwrap();
-        assert_eq!((named.title.as_str(), named.size), ("film", Some(5)));
-        assert_eq!(named.metadata, "filename Li4vYS9maWxtLm1wNA==");
-        assert_eq!(read(r#"{"title":"Mine","file_name":"x.mp4","size_bytes":5}"#).unwrap().title, "Mine");
+        let (title, metadata, size) = read(r#"{"file_name":"../a/film.mp4","size_bytes":5}"#).unwrap();
+        assert_eq!((title.as_str(), size), ("film", 5));
+        assert_eq!(metadata, "filename Li4vYS9maWxtLm1wNA==");
+        assert_eq!(read(r#"{"title":"Mine","file_name":"x.mp4","size_bytes":5}"#).unwrap().0, "Mine");
     }
 
     #[test]

@@ -52,6 +52,8 @@ impl Bench {
             way: Way::Tus,
             title: "Snow 100%".to_owned(),
             metadata: String::new(),
+            facts: serde_json::json!({ "topic": "Snow" }),
+            external_id: None,
             size,
             expires: T0.plus(1_000),
             now: T0,

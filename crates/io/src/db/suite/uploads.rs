@@ -6,13 +6,14 @@ use matinee_core::video::Problem;
 
 use super::stage::finish;
 use super::support::{Bench, T0, on_both};
-use crate::db::DbError;
+use crate::db::{DbError, NewUpload};
 
 on_both! {
     an_upload_keeps_what_was_committed
     only_the_newest_connection_commits
     finishing_twice_is_finishing_once
     one_end_wins_the_race
+    what_the_app_knows_of_an_upload_its_video_knows
     an_idle_upload_expires_and_its_bytes_go
     a_lost_upload_says_why_and_is_forgotten_later
 }
@@ -100,6 +101,20 @@ async fn one_end_wins_the_race(bench: Bench) {
         let wanted = if won[0] { ledger::State::Present } else { ledger::State::ToDelete };
         assert_eq!(bench.in_state(new.video, wanted).await, [new.object]);
     }
+}
+
+async fn what_the_app_knows_of_an_upload_its_video_knows(bench: Bench) {
+    let named = |upload: NewUpload| NewUpload { external_id: Some("course-7".to_owned()), ..upload };
+    let first = named(bench.new_upload(Some(10)));
+    bench.db.create_upload(&first).await.unwrap();
+    let again = bench.db.create_upload(&named(bench.new_upload(Some(10)))).await;
+    assert!(matches!(again, Err(DbError::Taken(_))), "a name is given once: {again:?}");
+    bench.db.cancel_upload(first.id, T0).await.unwrap();
+    let second = named(bench.new_upload(Some(10)));
+    bench.db.create_upload(&second).await.unwrap();
+    bench.db.finish_upload(&finish(second.id, None, 10)).await.unwrap();
+    let video = bench.db.video(bench.app, second.video).await.unwrap().unwrap();
+    assert_eq!((video.external_id, video.facts), (second.external_id, second.facts));
 }
 
 async fn an_idle_upload_expires_and_its_bytes_go(bench: Bench) {

@@ -5,6 +5,7 @@ use matinee_core::plan::Probe;
 use matinee_core::ribbon::{self, Facts, Progress as Stand, Ribbon, Size, Work};
 use matinee_core::video::{ENCODED, Medium, Policy, RenditionState, State};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{Reason, time};
@@ -42,6 +43,11 @@ pub(crate) struct Video {
     playable: bool,
     /// Who may watch: `app` or `public`.
     policy: &'static str,
+    /// The name that the app gave it.
+    external_id: Option<String>,
+    /// What the app or the way in knows of it, as an object; empty for who only has its public link.
+    #[schema(value_type = Object)]
+    metadata: Value,
     /// The length in seconds, when it is known.
     duration: Option<f64>,
     /// When the last byte arrived, as RFC 3339 text.
@@ -203,6 +209,8 @@ impl Video {
                 Policy::App => "app",
                 Policy::Public => "public",
             },
+            external_id: video.external_id.clone().filter(|_| reach == Reach::Owner),
+            metadata: if reach == Reach::Owner { video.facts.clone() } else { Value::Object(Map::new()) },
             duration: duration_ms.map(seconds),
             created_at: time(video.created),
             playable_at: video.playable.map(time),
@@ -238,6 +246,8 @@ impl Video {
             state: "processing",
             playable: false,
             policy: "app",
+            external_id: upload.external_id.clone(),
+            metadata: upload.facts.clone(),
             duration: None,
             created_at: time(upload.created),
             playable_at: None,
@@ -369,7 +379,7 @@ fn frame_rate(num: u32, den: u32) -> f64 {
 }
 
 /// What the probe said; `None` when an older release wrote it in another form.
-fn source(probe: &serde_json::Value, size_bytes: u64) -> Option<Source> {
+fn source(probe: &Value, size_bytes: u64) -> Option<Source> {
     let container = serde_json::to_value(brought_in(probe)?).ok()?.as_str()?.to_owned();
     let probe: Probe = serde_json::from_value(probe.clone()).ok()?;
     let video = probe.video.map(|video| {
