@@ -25,15 +25,24 @@ export interface Engine {
   stop(): void;
 }
 
-/** Starts playing `url` from `start_s` seconds. */
-export function engine(video: HTMLVideoElement, url: string, start_s: number, told: Told): Engine {
-  return Hls.isSupported() ? byHls(video, url, start_s, told) : byElement(video, url, start_s, told);
+/** Where to start: seconds from the beginning, and the level, or -1 to let the player choose. */
+export interface Start {
+  at_s: number;
+  level: number;
 }
 
-function byHls(video: HTMLVideoElement, url: string, start_s: number, told: Told): Engine {
-  const hls = new Hls(hlsOptions(start_s));
+/** Starts playing `url`. */
+export function engine(video: HTMLVideoElement, url: string, start: Start, told: Told): Engine {
+  return Hls.isSupported() ? byHls(video, url, start, told) : byElement(video, url, start, told);
+}
+
+function byHls(video: HTMLVideoElement, url: string, start: Start, told: Told): Engine {
+  const hls = new Hls(hlsOptions(start.at_s));
   let recoveries = 0;
-  hls.on(Hls.Events.MANIFEST_PARSED, () => told.qualities(qualitiesOf(hls)));
+  hls.on(Hls.Events.MANIFEST_PARSED, () => {
+    if (start.level >= 0) hls.loadLevel = start.level;
+    told.qualities(qualitiesOf(hls));
+  });
   hls.on(Hls.Events.LEVEL_SWITCHED, (_event, { level }) => told.level(level));
   hls.on(Hls.Events.ERROR, (_event, error) => {
     if (!error.fatal) return;
@@ -48,9 +57,7 @@ function byHls(video: HTMLVideoElement, url: string, start_s: number, told: Told
   hls.attachMedia(video);
   return {
     choose: (level) => {
-      // Who picks a size wants to see it now: what is buffered in another one goes, also before the last segment.
-      if (level < 0) hls.nextLevel = level;
-      else hls.currentLevel = level;
+      hls.nextLevel = level;
     },
     stop: () => hls.destroy(),
   };
@@ -73,9 +80,9 @@ function nameOf(level: { width: number; height: number; name: string; frameRate:
   return `${side}p${level.frameRate > 40 ? Math.round(level.frameRate) : ''}`;
 }
 
-function byElement(video: HTMLVideoElement, url: string, start_s: number, told: Told): Engine {
+function byElement(video: HTMLVideoElement, url: string, start: Start, told: Told): Engine {
   const begin = () => {
-    if (start_s > 0) video.currentTime = start_s;
+    if (start.at_s > 0) video.currentTime = start.at_s;
   };
   const fail = () => told.fault(elementFault(video.error?.code ?? 0));
   video.addEventListener('loadedmetadata', begin, { once: true });

@@ -25,6 +25,20 @@ export function hlsOptions(start_s: number) {
   };
 }
 
+/** A choice of size takes hold at the next segment; with less than this to come there may be none. */
+const NEXT_SEGMENT_S = 12;
+/** Where the last picture still is, before the end. */
+const LAST_PICTURE_S = 0.3;
+
+/**
+ * Where to load a video again so that a chosen size is seen at `at_s`; null when the next segment brings it, without
+ * a break.
+ */
+export function reloadFor(at_s: number, duration_s: number): number | null {
+  if (!Number.isFinite(duration_s) || duration_s - at_s > NEXT_SEGMENT_S) return null;
+  return Math.max(0, Math.min(at_s, duration_s - LAST_PICTURE_S));
+}
+
 /** Whether two addresses name the same layout of a video; only the token in them may differ. */
 export function sameLayout(one: string, other: string): boolean {
   return layout(one) === layout(other);
