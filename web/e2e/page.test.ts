@@ -143,7 +143,11 @@ describe.each([
     await pick('240p');
     await until(
       'the small picture is shown',
-      async () => ((await player())?.width ?? 9999) <= 428,
+      async () => {
+        // While it is loaded again there is no picture at all.
+        const seen = (await player())?.width ?? 0;
+        return seen > 0 && seen <= 428;
+      },
       20_000,
       player,
     );

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { coverage } from './coverage.ts';
 import { elementFault, faultOf } from './fault.ts';
 import { actionOf, type Focus, HELP, nextRate } from './keys.ts';
-import { hlsOptions, reloadFor, sameLayout } from './policy.ts';
+import { hlsOptions, nextBringsIt, reloadAt, sameLayout } from './policy.ts';
 import { startOf, worthKeeping } from './position.ts';
 
 const press = (key: string, more = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, ...more });
@@ -93,13 +93,18 @@ test('every load gives up a silent server after two and a half seconds', () => {
   expect(options.startPosition).toBe(7);
 });
 test('a chosen size is seen, also where no segment follows', () => {
-  expect(reloadFor(0, 60)).toBe(null);
-  expect(reloadFor(47.9, 60)).toBe(null);
-  expect(reloadFor(48, 60)).toBe(48);
-  expect(reloadFor(60, 60)).toBeCloseTo(59.7);
-  expect(reloadFor(1, 5)).toBe(1);
-  expect(reloadFor(0.2, 0.2)).toBe(0);
-  expect(reloadFor(3, Number.NaN)).toBe(null);
+  expect(nextBringsIt(0, 60)).toBe(true);
+  expect(nextBringsIt(47.9, 60)).toBe(true);
+  expect(nextBringsIt(48, 60)).toBe(false);
+  expect(nextBringsIt(1, 5)).toBe(false);
+  expect(nextBringsIt(3, Number.NaN)).toBe(true);
+});
+test('what is loaded again begins where a picture is', () => {
+  expect(reloadAt(48, 60, false)).toBe(48);
+  expect(reloadAt(60, 60, false)).toBeCloseTo(59.7);
+  expect(reloadAt(60, 60, true)).toBe(0);
+  expect(reloadAt(0.2, 0.2, false)).toBe(0);
+  expect(reloadAt(3, Number.NaN, false)).toBe(3);
 });
 test('a new token is the same layout, a new generation is not', () => {
   expect(sameLayout('/p/a/vid_1/2/m.m3u8', 'https://x.test/p/b/vid_1/2/m.m3u8')).toBe(true);

@@ -30,13 +30,15 @@ const NEXT_SEGMENT_S = 12;
 /** Where the last picture still is, before the end. */
 const LAST_PICTURE_S = 0.3;
 
-/**
- * Where to load a video again so that a chosen size is seen at `at_s`; null when the next segment brings it, without
- * a break.
- */
-export function reloadFor(at_s: number, duration_s: number): number | null {
-  if (!Number.isFinite(duration_s) || duration_s - at_s > NEXT_SEGMENT_S) return null;
-  return Math.max(0, Math.min(at_s, duration_s - LAST_PICTURE_S));
+/** Whether the next segment brings a chosen size without a break; else the video must be loaded again. */
+export function nextBringsIt(at_s: number, duration_s: number): boolean {
+  return !Number.isFinite(duration_s) || duration_s - at_s > NEXT_SEGMENT_S;
+}
+
+/** Where to load a video again that was at `at_s`: at its very end there is nothing to load, and play means again. */
+export function reloadAt(at_s: number, duration_s: number, ended: boolean): number {
+  if (ended) return 0;
+  return Number.isFinite(duration_s) ? Math.max(0, Math.min(at_s, duration_s - LAST_PICTURE_S)) : at_s;
 }
 
 /** Whether two addresses name the same layout of a video; only the token in them may differ. */
