@@ -175,7 +175,8 @@ describe.each([
     await until('m gives it its sound', async () => (await player())?.muted === false, 5000, player);
     await page.keyboard.press('m');
     await page.keyboard.press('0');
-    await until('0 goes to the start', async () => (await player())?.at_s === 0, 5000, player);
+    // hls.js steps over a first frame of sound that has no picture yet.
+    await until('0 goes to the start', async () => ((await player())?.at_s ?? 9) < 0.1, 5000, player);
     await page.keyboard.press('5');
     const half_s = ((await videoOf(server, id))?.duration ?? 0) / 2;
     await until(
