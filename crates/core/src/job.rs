@@ -12,6 +12,8 @@ use crate::time::Millis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// Fetches the source from its address.
+    Fetch,
     /// Looks at the source and makes the plan.
     Probe,
     /// Rewrites a source that cannot be seeked.
@@ -30,12 +32,21 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 7] =
-        [Self::Probe, Self::Remux, Self::Audio, Self::Chunk, Self::Poster, Self::Assemble, Self::Finish];
+    pub const ALL: [Self; 8] = [
+        Self::Fetch,
+        Self::Probe,
+        Self::Remux,
+        Self::Audio,
+        Self::Chunk,
+        Self::Poster,
+        Self::Assemble,
+        Self::Finish,
+    ];
 
     /// The word for this kind in the database, the API and metrics.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Fetch => "fetch",
             Self::Probe => "probe",
             Self::Remux => "remux",
             Self::Audio => "audio",
@@ -45,12 +56,22 @@ impl Kind {
             Self::Finish => "finish",
         }
     }
+
+    /// Can its work take the worker down? A fetch only moves bytes, so a lost lease is a restart and nothing worse.
+    pub const fn is_risky(self) -> bool {
+        !matches!(self, Self::Fetch)
+    }
 }
 
 /// What a job has to do: its kind with the arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Task {
+    /// Fetches the source from its address, which its `pull` row knows.
+    Fetch {
+        /// The video that it will become.
+        video: VideoId,
+    },
     /// Looks at the source and makes the plan.
     Probe {
         /// The video.
@@ -98,6 +119,7 @@ impl Task {
     /// The kind of this task.
     pub const fn kind(&self) -> Kind {
         match self {
+            Self::Fetch { .. } => Kind::Fetch,
             Self::Probe { .. } => Kind::Probe,
             Self::Remux { .. } => Kind::Remux,
             Self::Audio { .. } => Kind::Audio,
@@ -111,7 +133,8 @@ impl Task {
     /// The video that this task works for.
     pub const fn video(&self) -> VideoId {
         match *self {
-            Self::Probe { video }
+            Self::Fetch { video }
+            | Self::Probe { video }
             | Self::Remux { video }
             | Self::Audio { video, .. }
             | Self::Chunk { video, .. }

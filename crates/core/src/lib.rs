@@ -4,6 +4,7 @@
 //! arguments always give the same answer.
 
 pub mod access;
+pub mod address;
 pub mod event;
 pub mod hash;
 pub mod id;
@@ -14,8 +15,10 @@ pub mod limits;
 pub mod manifest;
 pub mod media;
 pub mod plan;
+pub mod pull;
 pub mod range;
 pub mod ribbon;
 pub mod time;
 pub mod upload;
 pub mod video;
+pub mod zoom;

@@ -173,3 +173,42 @@ pub const FINISHED_UPLOAD_MS: i64 = 3_600_000;
 
 /// Done jobs are kept for so long, in milliseconds.
 pub const DONE_JOB_MS: i64 = 7 * 86_400_000;
+
+/// Redirects that a fetch follows: a link shortener, a login and a content network are three.
+pub const PULL_REDIRECTS_MAX: u32 = 5;
+
+/// A connection to a source must stand within this, in milliseconds: one lost packet and its repeat.
+pub const PULL_CONNECT_MS: u64 = 10_000;
+
+/// The head of an answer must come within this, in milliseconds: a source may have to fetch the file itself first.
+pub const PULL_HEAD_MS: u64 = 30_000;
+
+/// A source that sends nothing for so long is taken as gone, in milliseconds.
+pub const PULL_IDLE_MS: u64 = 30_000;
+
+/// Connections in a row that brought no byte, until the attempt ends and waits.
+pub const PULL_CUTS_MAX: u32 = 3;
+
+/// Times that a file may turn out to be another one than before; then it is one that never stands still.
+pub const PULL_RESTARTS_MAX: u32 = 5;
+
+/// The longest address in bytes: signed links have about 2,000.
+pub const PULL_URL_BYTES_MAX: usize = 8_192;
+
+/// The longest JSON answer of a service in bytes: the recordings of one meeting are some kilobytes.
+pub const PULL_JSON_BYTES_MAX: usize = 4 << 20;
+
+/// What an upload lives longer than its source is waited for, in milliseconds: the longest wait before an attempt, twice.
+pub const PULL_GRACE_MS: i64 = 2 * RETRY_WAIT_MAX_MS;
+
+/// The longest name that an app may give a video, in bytes.
+pub const EXTERNAL_ID_BYTES_MAX: usize = 255;
+
+/// What an app may tell of a video, in bytes of JSON: it is loaded with every look at the video.
+pub const FACTS_BYTES_MAX: usize = 16 << 10;
+
+/// How far the clock of Zoom may be ahead of ours, in milliseconds.
+pub const ZOOM_AHEAD_MS: i64 = 300_000;
+
+/// The largest event of Zoom in bytes: a meeting of hundreds of files fits.
+pub const ZOOM_EVENT_BYTES_MAX: usize = 1 << 20;
