@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod db;
+pub mod fetch;
 pub mod ffmpeg;
 pub mod random;
 pub mod spool;
