@@ -1,5 +1,6 @@
 //! What the death of jobs means for their rendition and their video, in the transaction in which they die.
 //!
+//! * Without the fetch there is no video: its upload fails.
 //! * A poster that cannot be made is only noted by the job's own event.
 //! * A file that cannot be assembled fails its rendition; the others go on.
 //! * Without the probe, the remux, a chunk or the sound nothing can be encoded: all encoded renditions that are not
@@ -22,7 +23,7 @@ use super::rendition::renditions_of;
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
-use super::{job, object, word};
+use super::{job, object, pull, word};
 
 /// Jobs died together, the cause first: their rendition or video fails in the same transaction.
 pub(crate) async fn job_died(
@@ -32,6 +33,9 @@ pub(crate) async fn job_died(
     now: Millis,
 ) -> Result<(), DbError> {
     let Some((cause, first)) = died.first() else { return Ok(()) };
+    if matches!(first, Task::Fetch { .. }) {
+        return pull::died(tx, first.video(), &problem_of(error), now).await;
+    }
     let video = first.video();
     let app = match lock_video(tx, video).await {
         Err(DbError::Absent) => return Ok(()),
@@ -43,7 +47,8 @@ pub(crate) async fn job_died(
         match task {
             Task::Poster { .. } => {}
             Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
-            Task::Probe { .. }
+            Task::Fetch { .. }
+            | Task::Probe { .. }
             | Task::Remux { .. }
             | Task::Chunk { .. }
             | Task::Audio { .. }

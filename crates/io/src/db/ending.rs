@@ -14,7 +14,7 @@ use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::upload::{Upload, upload_of};
 use super::value::args;
-use super::{job, object, word};
+use super::{job, object, pull, word};
 
 /// The end of an upload whose last byte is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,13 +116,14 @@ impl Db {
 }
 
 /// The ends that are no video.
-enum End<'a> {
+pub(crate) enum End<'a> {
     Cancelled,
     Expired,
     Lost(&'a Problem),
 }
 
-async fn locked(tx: &mut Tx, id: UploadId) -> Result<Upload, DbError> {
+/// The upload, locked until the commit.
+pub(crate) async fn locked(tx: &mut Tx, id: UploadId) -> Result<Upload, DbError> {
     let sql = Sql::Each {
         sqlite: "SELECT * FROM upload WHERE id = $1",
         postgres: "SELECT * FROM upload WHERE id = $1 FOR UPDATE",
@@ -130,7 +131,8 @@ async fn locked(tx: &mut Tx, id: UploadId) -> Result<Upload, DbError> {
     upload_of(&tx.row(sql, args![id]).await?.ok_or(DbError::Absent)?)
 }
 
-async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<VideoId, DbError> {
+/// Finishes an upload in the caller's transaction.
+pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<VideoId, DbError> {
     let upload = locked(tx, finish.id).await?;
     match upload.state.phase() {
         Phase::Open => {}
@@ -191,7 +193,8 @@ async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(
     job::insert(tx, &probe, finish.now).await
 }
 
-async fn end(tx: &mut Tx, upload: &Upload, end: End<'_>, now: Millis) -> Result<(), DbError> {
+/// Ends an open upload without a video: its bytes go, and so does the work that fetches them.
+pub(crate) async fn end(tx: &mut Tx, upload: &Upload, end: End<'_>, now: Millis) -> Result<(), DbError> {
     let (phase, topic, reason) = match end {
         End::Cancelled => (Phase::Cancelled, Topic::UploadCancelled, None),
         End::Expired => (Phase::Expired, Topic::UploadExpired, None),
@@ -203,6 +206,8 @@ async fn end(tx: &mut Tx, upload: &Upload, end: End<'_>, now: Millis) -> Result<
     )
     .await?;
     object::unwanted(tx, upload.object, word::Word::word(phase), now).await?;
+    pull::forget(tx, upload.id).await?;
+    job::cancel_of_video(tx, upload.video, now).await?;
     let facts = json!({ "video": upload.video, "offset": upload.offset, "reason": reason });
     tell(tx, upload.app, topic, (upload.id.to_string(), facts), now).await
 }

@@ -4,6 +4,7 @@ mod encoding;
 mod evidence;
 mod leftovers;
 mod postgres;
+mod pulls;
 mod random;
 mod rules;
 mod stage;

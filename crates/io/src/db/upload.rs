@@ -236,7 +236,8 @@ impl Db {
     }
 }
 
-async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
+/// Creates an upload in the caller's transaction.
+pub(crate) async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO upload (id, app_id, collection_id, video_id, object_id, url_key, way, state, title, metadata,
            size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms, facts, external_id)

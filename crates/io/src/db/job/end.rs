@@ -152,7 +152,11 @@ async fn lose(tx: &mut Tx, rows: &[Row], now: Millis, jitter: u32) -> Result<Rea
             let tries = tries_of(tx, job, row.get("tries_from")?).await?;
             close_attempt(tx, job, Outcome::Lost, None, now).await?;
             let error = json!({ "code": "worker_lost", "lost_in_a_row": tries.lost_in_a_row + 1 });
-            let verdict = tries.judge_lost(now, jitter.wrapping_add(spread.wrapping_mul(0x9e37_79b9)));
+            let verdict = if task_of(row.get("payload")?)?.kind().is_risky() {
+                tries.judge_lost(now, jitter.wrapping_add(spread.wrapping_mul(0x9e37_79b9)))
+            } else {
+                Verdict::Retry { run_at: now, safe_profile: false }
+            };
             follow(tx, row, verdict, &error, now).await?
         };
         match ended {

@@ -9,7 +9,7 @@ use super::{end, state_of};
 use crate::db::error::DbError;
 use crate::db::tx::{Sql, Tx};
 use crate::db::value::{Row, args};
-use crate::db::{Db, death as video};
+use crate::db::{Db, death as video, pull};
 
 /// So many old jobs are forgotten in one transaction.
 const PRUNE_BATCH: u32 = 1_000;
@@ -29,7 +29,13 @@ impl Db {
         self.write((app, job, now), |tx, (app, job, now)| {
             Box::pin(async move {
                 let row = locked(tx, *app, *job).await?;
-                match state_of(row.get("state")?)? {
+                let state = state_of(row.get("state")?)?;
+                if let (false, Task::Fetch { video }) = (state.is_over(), task_of(row.get("payload")?)?) {
+                    pull::unwanted(tx, video, *now).await?;
+                    let waited = matches!(state, State::Blocked | State::Ready);
+                    return Ok(if waited { Cancelled::Now } else { Cancelled::Asked });
+                }
+                match state {
                     State::Blocked | State::Ready => {
                         end::finish(tx, *job, State::Cancelled, *now).await?;
                         cascade::over(tx, *job, State::Cancelled, *now).await?;
@@ -55,7 +61,9 @@ impl Db {
             Box::pin(async move {
                 let row = locked(tx, *app, *job).await?;
                 let dead = state_of(row.get("state")?)? == State::Dead;
-                if !dead || needs_a_lost_job(tx, *job).await? {
+                // The upload of a dead fetch is over, and what had arrived is gone.
+                let lost = matches!(task_of(row.get("payload")?)?, Task::Fetch { .. });
+                if !dead || lost || needs_a_lost_job(tx, *job).await? {
                     return Err(DbError::Absent);
                 }
                 tx.execute(
