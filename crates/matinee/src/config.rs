@@ -1,5 +1,7 @@
 //! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
 
+mod ingest;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,8 @@ use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::ingest::{Ingest, Zoom};
 
 /// Everything that an operator can set. Every key has a default, and nothing needs to be set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) hosts: Vec<String>,
     pub(crate) access: Access,
     pub(crate) uploads: Uploads,
+    pub(crate) ingest: Ingest,
+    pub(crate) zoom: Zoom,
     pub(crate) workers: Workers,
     pub(crate) encode: Encode,
     pub(crate) log: Log,
@@ -146,6 +152,8 @@ impl Default for Config {
             hosts: Vec::new(),
             access: Access::default(),
             uploads: Uploads::default(),
+            ingest: Ingest::default(),
+            zoom: Zoom::default(),
             workers: Workers::default(),
             encode: Encode::default(),
             log: Log::default(),
@@ -208,6 +216,9 @@ pub(crate) struct Flags {
 #[error("{0}")]
 pub(crate) struct BadConfig(String);
 
+/// What may stand in a file of its own, which `MATINEE_SECTION__KEY_FILE` names.
+const SECRETS: [&str; 3] = ["database", "zoom.secret_token", "zoom.client_secret"];
+
 /// Reads the configuration from all its places.
 pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
     let file = flags.config.clone().unwrap_or_else(|| PathBuf::from("matinee.toml"));
@@ -220,10 +231,12 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
             figment.merge(Toml::file_exact(place))
         })
         .merge(Env::prefixed("MATINEE_").filter(|key| !key.as_str().ends_with("_file")).split("__"));
-    if let Some(path) = Env::var("MATINEE_DATABASE_FILE") {
-        let url = std::fs::read_to_string(&path)
-            .map_err(|error| BadConfig(format!("MATINEE_DATABASE_FILE={path} cannot be read: {error}")))?;
-        figment = figment.merge(("database", url.trim().to_owned()));
+    for key in SECRETS {
+        let name = format!("MATINEE_{}_FILE", key.replace('.', "__").to_uppercase());
+        let Some(path) = Env::var(&name) else { continue };
+        let secret = std::fs::read_to_string(&path)
+            .map_err(|error| BadConfig(format!("{name}={path} cannot be read: {error}")))?;
+        figment = figment.merge((key, secret.trim().to_owned()));
     }
     figment.merge(Serialized::defaults(flags)).extract().map_err(|error| explain(error, &file))
 }

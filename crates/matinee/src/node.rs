@@ -9,6 +9,7 @@ use matinee_core::id::ObjectId;
 use matinee_core::plan::{Capabilities, Pipeline, Quality};
 use matinee_io::db::Db;
 use matinee_io::db::app::Defaults;
+use matinee_io::fetch::Fetch;
 use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
 use matinee_io::spool::Spool;
 use matinee_io::store::Local;
@@ -25,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) db: Db,
     pub(crate) store: Local,
     pub(crate) spool: Spool,
+    /// Fetches what others serve.
+    pub(crate) fetch: Fetch,
     /// The programs, or why there are none; uploads are taken all the same.
     pub(crate) ffmpeg: Result<Ffmpeg, FfmpegError>,
     /// Signs and checks the tokens in media paths.
@@ -96,6 +99,7 @@ impl Node {
             store: stored.store,
             ffmpeg,
             path_key: stored.path_key,
+            fetch: stored.fetch,
             spool: Spool::new(matinee_io::spool::Config::default()),
             defaults: stored.defaults,
             turns: Turns::default(),
@@ -160,6 +164,7 @@ struct Stored {
     store: Local,
     path_key: Key,
     defaults: Defaults,
+    fetch: Fetch,
 }
 
 impl Stored {
@@ -175,7 +180,8 @@ impl Stored {
         let db = Db::open(&config.database()?).await?;
         let wanted = Defaults { app: random::id(), collection: random::id() };
         let defaults = db.defaults(wanted, matinee_io::clock::now()).await?;
-        Ok(Self { db, store, path_key, defaults })
+        let fetch = Fetch::new(&config.fetch()?).expect("because the configuration has tried it");
+        Ok(Self { db, store, path_key, defaults, fetch })
     }
 }
 

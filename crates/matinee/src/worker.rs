@@ -46,6 +46,7 @@ fn limits(node: &Node) -> Vec<Slots> {
     let encoding = node.ffmpeg.is_ok();
     let of = |kind: Kind| {
         let node_max = match kind {
+            Kind::Fetch => node.config.ingest.fetches,
             Kind::Chunk => node.slots(),
             Kind::Probe => 4,
             Kind::Remux | Kind::Audio | Kind::Poster => 1,
@@ -53,7 +54,7 @@ fn limits(node: &Node) -> Vec<Slots> {
         };
         Slots { kind, node_max, all_max: u32::MAX }
     };
-    let needs_ffmpeg = |kind: Kind| !matches!(kind, Kind::Assemble | Kind::Finish);
+    let needs_ffmpeg = |kind: Kind| !matches!(kind, Kind::Fetch | Kind::Assemble | Kind::Finish);
     Kind::ALL.into_iter().filter(|kind| encoding || !needs_ffmpeg(*kind)).map(of).collect()
 }
 

@@ -11,6 +11,8 @@ mod kill;
 #[cfg(test)]
 mod players;
 #[cfg(test)]
+mod pull;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod support;

@@ -34,8 +34,8 @@ export interface Upload {
   title: string;
   size_bytes: number | null;
   offset_bytes: number;
-  protocol: 'tus';
-  upload_url: string;
+  protocol: 'tus' | 'form' | 'path' | 'url' | 'zoom' | 'bucket';
+  upload_url: string | null;
   expires_at: string;
   created_at: string;
   reason: Reason | null;

@@ -35,6 +35,7 @@ enum Order {
 pub(crate) fn run(flags: &Flags, arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let mut config = config::load(flags)?;
     config.database()?;
+    config.fetch()?;
     config.database = without_password(&config.database);
     match arguments.order {
         Order::Show { json: true } => writeln!(out, "{}", serde_json::to_string(&config)?)?,

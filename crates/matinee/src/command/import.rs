@@ -1,5 +1,6 @@
-//! `matinee import`: brings in files of this machine, and waits for their videos if asked.
+//! `matinee import`: brings in files of this machine or by their addresses, and waits for their videos if asked.
 
+mod fetch;
 mod told;
 mod wait;
 
@@ -22,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   matinee import lecture-07.mp4
   matinee import ~/Videos --wait
   matinee import --move /mnt/card/*.MP4 --json
+  matinee import https://example.org/lecture-07.mp4 --wait
 
 Without --copy, --link or --move the original stays, and its blocks are shared where the disk can (Btrfs, XFS);
 elsewhere the file is copied. A server need not run: then the work begins when it does.";
@@ -31,7 +33,7 @@ elsewhere the file is copied. A server need not run: then the work begins when i
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Arguments {
-    /// Files, or folders whose media files are taken; symbolic links are not followed
+    /// Files, folders whose media files are taken (symbolic links are not followed), or addresses that the server fetches
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The title, for a single file; otherwise the file's name
@@ -69,11 +71,17 @@ pub(crate) async fn run(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let node = Node::open_stored(config::load(flags)?).await?;
-    let paths = paths(&arguments.paths, &node.config.data)?;
-    if arguments.title.is_some() && paths.len() != 1 {
-        anyhow::bail!("--title is for a single file, and these are {}", count(paths.len(), "file"));
+    let (urls, named): (Vec<_>, Vec<_>) =
+        arguments.paths.iter().cloned().partition(|path| fetch::is_url(path));
+    let paths = paths(&named, &node.config.data)?;
+    if arguments.title.is_some() && paths.len() + urls.len() != 1 {
+        anyhow::bail!(
+            "--title is for a single file, and these are {}",
+            count(paths.len() + urls.len(), "file")
+        );
     }
     if arguments.dry_run {
+        fetch::dry_run(&urls, arguments.form, out)?;
         return dry_run(&node, &paths, arguments.form, out);
     }
     stop_on_interrupt(&node);
@@ -96,6 +104,7 @@ pub(crate) async fn run(
             break;
         }
     }
+    codes.extend(fetch::run(&node, arguments, &urls, out).await?);
     hint(&node, arguments, !codes.is_empty() || !going.is_empty());
     if let Some(goal) = goal {
         codes.extend(wait::wait(&node, &board, going, (goal, arguments.adopt, arguments.form), out).await?);

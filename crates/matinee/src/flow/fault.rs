@@ -5,7 +5,9 @@ use matinee_core::media::MediaError;
 use matinee_core::plan::Refusal;
 use matinee_core::video::Problem;
 use matinee_io::db::DbError;
+use matinee_io::fetch;
 use matinee_io::ffmpeg::{self, RunError};
+use matinee_io::spool::SpoolError;
 use matinee_io::store::StoreError;
 use serde_json::{Value, json};
 
@@ -65,6 +67,29 @@ impl From<Refusal> for Fault {
     }
 }
 
+impl From<fetch::Refusal> for Fault {
+    fn from(refusal: fetch::Refusal) -> Self {
+        let (code, fix) = match &refusal {
+            fetch::Refusal::Unreadable | fetch::Refusal::Scheme(_) => {
+                ("pull_url", "Give an address that begins with https:// or http://.")
+            }
+            fetch::Refusal::Credentials => {
+                ("pull_url", "Leave the name and the password away; use a signed link instead.")
+            }
+            fetch::Refusal::Port(_) => {
+                ("pull_port", "Use port 80 or 443, or add the port to `ingest.allow_ports`.")
+            }
+            fetch::Refusal::Address { .. } => (
+                "pull_address",
+                "Only public hosts are fetched from; add the host to `ingest.allow_hosts` if it is yours.",
+            ),
+            fetch::Refusal::Redirects => ("pull_redirects", "Give the address to which the others lead."),
+        };
+        let human = format!("The file is not fetched: {refusal}.");
+        Self::new(Class::Refusal, code, human, fix)
+    }
+}
+
 impl From<DbError> for Fault {
     fn from(error: DbError) -> Self {
         match error {
@@ -79,6 +104,26 @@ impl From<DbError> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::world(format!("the store could not do it: {error}"))
+    }
+}
+
+impl From<SpoolError> for Fault {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Lost { .. } => Self::new(
+                Class::Refusal,
+                "upload_lost",
+                "Bytes that had arrived are missing on the server's disk.",
+                "Fetch the file again, and have the server's disk checked.",
+            ),
+            SpoolError::NoSpace => Self::new(
+                Class::World,
+                "storage_full",
+                "There is no room left on the server's disk.",
+                "Free space in the data directory; the fetch goes on by itself.",
+            ),
+            SpoolError::Busy | SpoolError::Failed | SpoolError::Io(_) => Self::world(error.to_string()),
+        }
     }
 }
 

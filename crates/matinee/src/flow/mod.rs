@@ -9,15 +9,18 @@ mod coding;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod fault;
+mod fetch;
 mod finish;
 pub(crate) mod health;
 pub(crate) mod import;
 mod indexed;
+mod intake;
 pub(crate) mod job;
 pub(crate) mod lease;
 pub(crate) mod play;
 mod poster;
 mod probe;
+pub(crate) mod pull;
 mod remux;
 pub(crate) mod scratch;
 pub(crate) mod serve;
@@ -25,6 +28,7 @@ pub(crate) mod sweep;
 pub(crate) mod upload;
 pub(crate) mod video;
 mod whole;
+pub(crate) mod zoom;
 
 use std::io::ErrorKind;
 
@@ -113,6 +117,7 @@ pub(crate) fn now() -> Millis {
 /// Does what a job's task says; the worker knows nothing of it.
 pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault::Fault> {
     match hold.task {
+        Task::Fetch { .. } => fetch::perform(node, hold).await,
         Task::Probe { .. } => probe::perform(node, hold).await,
         Task::Remux { .. } => remux::perform(node, hold).await,
         Task::Audio { track, .. } => audio::perform(node, hold, track).await,

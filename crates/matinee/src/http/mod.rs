@@ -4,6 +4,7 @@ mod about;
 mod event;
 mod form;
 pub(crate) mod health;
+mod ingest_url;
 mod job;
 mod origin;
 mod page;
@@ -18,6 +19,7 @@ mod tus;
 mod upload;
 mod video;
 pub(crate) mod view;
+mod zoom;
 
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(token::delete))
         .routes(routes!(upload::create, upload::list))
         .routes(routes!(upload::show, upload::delete))
+        .routes(routes!(ingest_url::create))
         .routes(routes!(video::list))
         .routes(routes!(video::show, video::change, video::delete))
         .routes(routes!(playback::show))
@@ -61,9 +64,14 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(event::stream))
 }
 
+/// What carries its right in a signature over its body, so that neither token nor site is looked at.
+fn signed() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(zoom::hear))
+}
+
 /// The OpenAPI document as text.
 pub(crate) fn openapi() -> String {
-    let (_, mut document) = api().split_for_parts();
+    let (_, mut document) = api().merge(signed()).split_for_parts();
     name_codes(&mut document);
     let mut text = document.to_pretty_json().expect("because the document is made of plain values");
     text.push('\n');
@@ -109,7 +117,8 @@ pub(crate) fn router(node: &Shared) -> Router {
         )
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
-    open.merge(guarded).with_state(Arc::clone(node))
+    let (signed, _) = signed().split_for_parts();
+    open.merge(signed).merge(guarded).with_state(Arc::clone(node))
 }
 
 #[cfg(test)]

@@ -29,13 +29,14 @@ pub(crate) enum Code {
     UploadGone,
     UploadLength,
     UploadOffset,
+    UrlRefused,
     VideoFailed,
     CrossSite,
 }
 
 impl Code {
     /// All codes, for the documents.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::Conflict,
         Self::CrossSite,
@@ -57,6 +58,7 @@ impl Code {
         Self::UploadGone,
         Self::UploadLength,
         Self::UploadOffset,
+        Self::UrlRefused,
         Self::VideoFailed,
     ];
 
@@ -84,6 +86,7 @@ impl Code {
             Self::UploadGone => ("upload_gone", StatusCode::GONE),
             Self::UploadLength => ("upload_length", StatusCode::BAD_REQUEST),
             Self::UploadOffset => ("upload_offset", StatusCode::CONFLICT),
+            Self::UrlRefused => ("url_refused", StatusCode::UNPROCESSABLE_ENTITY),
             Self::VideoFailed => ("video_failed", StatusCode::CONFLICT),
         }
     }
@@ -116,6 +119,7 @@ impl Code {
             Self::UploadGone => "Start a new upload.",
             Self::UploadLength => "Send one Upload-Length, a whole number of bytes.",
             Self::UploadOffset => "Go on at the offset that the header Upload-Offset names.",
+            Self::UrlRefused => "Give the address of a file on the public internet.",
             Self::VideoFailed => "See the video's reason for what to do.",
         }
     }

@@ -100,7 +100,8 @@ fn described(new: &NewUpload, max_bytes: u64) -> Result<(String, String, u64), P
     Ok((title, metadata, size))
 }
 
-fn repeat(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+/// The key that makes a repeat harmless.
+pub(super) fn repeat(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=REPEAT_BYTES_MAX).contains(&key.len()));
     let wrong = format!("The header Idempotency-Key must be 1 to {REPEAT_BYTES_MAX} plain letters.");

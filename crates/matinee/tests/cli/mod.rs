@@ -180,3 +180,37 @@ fn a_configuration_is_shown_and_checked() {
     assert_eq!(code(&wrong), 1);
     assert!(complaint(&wrong).contains("did you mean `listen`?"), "{}", complaint(&wrong));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_fetched_by_the_server_that_runs() {
+    use crate::support::clips;
+    use crate::support::files::{Files, Manner};
+    let (dir, files) = (folder(), Files::start().await);
+    let url = files.put("/lecture.mp4", clips::faststart(3), Manner::default());
+    let missing = format!("http://127.0.0.1:{}/missing.mp4", files.port);
+    std::fs::write(dir.path().join("matinee.toml"), files.allowed()).unwrap();
+    let refused = matinee(dir.path(), &["import", "http://169.254.169.254/a.mp4", "--json"]);
+    assert_eq!(code(&refused), 1);
+    assert_eq!(json_lines(&refused)[0]["reason"]["code"], "pull_address");
+    let dry = matinee(dir.path(), &["import", &url, "--dry-run"]);
+    assert_eq!((code(&dry), text(&dry)), (0, format!("would fetch {url}\n")));
+    assert_eq!(code(&matinee(dir.path(), &["import", &url, "--quiet"])), 0, "its server may come later");
+    let server = Server::start(dir.path());
+    let fetched = matinee(dir.path(), &["import", &url, &missing, "--wait=playable", "--json"]);
+    let told = json_lines(&fetched);
+    assert_eq!((code(&fetched), told.len()), (3, 2), "{}", complaint(&fetched));
+    assert!(matches!(told[0]["state"].as_str(), Some("playable" | "ready")), "{}", told[0]);
+    assert_eq!((&told[1]["state"], &told[1]["reason"]["code"]), (&"failed".into(), &"pull_not_found".into()));
+    drop(server);
+}
+
+#[test]
+fn secrets_of_zoom_are_never_shown() {
+    let dir = folder();
+    let text_of = "[zoom]\nsecret_token = \"hidden-1\"\nclient_secret = \"hidden-2\"\n";
+    std::fs::write(dir.path().join("matinee.toml"), text_of).unwrap();
+    for form in [&["config", "show"][..], &["config", "show", "--json"]] {
+        let shown = text(&matinee(dir.path(), form));
+        assert!(shown.contains("***") && !shown.contains("hidden"), "{shown}");
+    }
+}

@@ -1,12 +1,14 @@
 //! What the tests stand on: a server process, clients, clips, and the invariants that hold after every fault.
 
 pub(crate) mod clips;
+pub(crate) mod files;
 pub(crate) mod invariants;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod sender;
 pub(crate) mod server;
 pub(crate) mod tables;
+pub(crate) mod zoom;
 
 use std::time::Duration;
 

@@ -84,6 +84,19 @@ impl Tables {
         uploads.iter().map(upload).collect()
     }
 
+    /// What is known of a video besides its bytes.
+    pub(crate) async fn facts(&mut self, video: &str) -> serde_json::Value {
+        let rows = self.rows("SELECT id, facts FROM video").await;
+        let row = rows.iter().find(|row| id::<Video>(row, 0) == video).expect("because the video is there");
+        serde_json::from_str(row.get(1)).unwrap()
+    }
+
+    /// Every event of Zoom as (meeting, deliveries).
+    pub(crate) async fn zoom_events(&mut self) -> Vec<(String, i64)> {
+        let rows = self.rows("SELECT meeting_uuid, deliveries FROM zoom_event").await;
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+
     /// Every job as (kind, attempts, state).
     pub(crate) async fn attempts(&mut self) -> Vec<(String, i64, i64)> {
         let sql = "SELECT kind, (SELECT count(*) FROM job_attempt a WHERE a.job_id = job.id), state FROM job";

@@ -29,6 +29,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "coding",  // one run of an encoder and one stored output
     "fault",   // why an attempt failed, and whether it is worth another
     "indexed", // the index of a file, read for `core::media`
+    "intake",  // how an upload begins that the server fetches itself
     "lease",   // the right to do one attempt
     "scratch", // the empty directory of one attempt
     "whole",   // a video with all that its page shows

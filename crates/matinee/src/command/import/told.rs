@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use matinee_core::upload::Phase;
 use matinee_core::video::{Problem, State};
 use matinee_io::store::Taken;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::command::progress::Board;
 use crate::command::text::{plain, size};
 use crate::command::{Form, write_problem};
 use crate::flow::import::{ImportFailure, Imported};
+use crate::flow::upload::Upload;
 use crate::flow::video::Whole;
 
 /// A file and what became of it.
@@ -22,7 +24,7 @@ pub(super) struct Told {
     bytes: Option<u64>,
     /// `shared`, `copied` or `linked`.
     taken: Option<&'static str>,
-    /// `processing`, `playable`, `ready`, `failed` or `refused`.
+    /// `fetching`, `processing`, `playable`, `ready`, `failed` or `refused`.
     state: &'static str,
     /// What became of the original, when it was to be moved: `removed` or `kept`.
     original: Option<&'static str>,
@@ -70,6 +72,29 @@ impl Told {
         }
     }
 
+    /// The server fetches it, or has, or could not.
+    pub(super) fn fetched(url: &str, upload: &Upload) -> Self {
+        Self {
+            path: url.to_owned(),
+            upload: Some(upload.id.to_string()),
+            video: Some(upload.video.to_string()),
+            bytes: upload.size,
+            taken: None,
+            state: match upload.state.phase() {
+                Phase::Open => "fetching",
+                Phase::Finished => "processing",
+                Phase::Cancelled | Phase::Expired | Phase::Lost => "failed",
+            },
+            original: None,
+            reason: upload.reason.clone(),
+        }
+    }
+
+    /// The server does not fetch it.
+    pub(super) fn unfetched(url: &str, problem: Problem) -> Self {
+        Self { path: url.to_owned(), ..Self::refused(Path::new(url), &ImportFailure::Refused(problem)) }
+    }
+
     /// Nobody waited for its video to be checked, so an original that was to be moved stays.
     pub(super) fn keep(&mut self, adopt: bool) {
         self.original = adopt.then_some("kept");
@@ -105,6 +130,8 @@ fn write(form: Form, told: &Told, out: &mut impl Write) -> anyhow::Result<()> {
     } else if let (Some(video), Some(bytes), Some(taken)) = (&told.video, told.bytes, told.taken) {
         let original = told.original.map(|word| format!(", original {word}")).unwrap_or_default();
         writeln!(out, "{:<10}  {video}  {path} ({}, {taken}{original})", told.state, size(bytes))?;
+    } else if let Some(video) = &told.video {
+        writeln!(out, "{:<10}  {video}  {path}", told.state)?;
     } else {
         writeln!(out, "{:<10}  {path}", told.state)?;
     }

@@ -16,9 +16,9 @@ use crate::http::view;
 use crate::node::Node;
 
 /// How often it is asked.
-const LOOK: Duration = Duration::from_millis(300);
+pub(super) const LOOK: Duration = Duration::from_millis(300);
 /// How long a server may be away, for example while it is restarted, in milliseconds.
-const AWAY_MS: u64 = 5_000;
+pub(super) const AWAY_MS: u64 = 5_000;
 
 /// How far a video is to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -33,7 +33,7 @@ pub(crate) enum Goal {
 }
 
 impl Goal {
-    fn is_reached(self, whole: &Whole) -> bool {
+    pub(super) fn is_reached(self, whole: &Whole) -> bool {
         let over = whole.video.state != State::Processing;
         over || match self {
             Self::Checked => whole.video.probe.is_some(),

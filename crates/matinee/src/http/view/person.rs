@@ -53,6 +53,7 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
 /// What a kind of job does, in the form that follows "is", "was" and "could not be".
 const fn work(kind: Kind) -> (&'static str, &'static str) {
     match kind {
+        Kind::Fetch => ("The file", "fetched from its address"),
         Kind::Probe => ("The video", "looked at"),
         Kind::Remux => ("The file", "rearranged so that one can jump in it"),
         Kind::Audio => ("The sound", "prepared"),

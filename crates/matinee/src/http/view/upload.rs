@@ -1,6 +1,6 @@
 //! Uploads as JSON.
 
-use matinee_core::upload::Phase;
+use matinee_core::upload::{Phase, Way};
 use matinee_core::video::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,10 +36,10 @@ pub(crate) struct Upload {
     size_bytes: Option<u64>,
     /// How many bytes have arrived and are safe.
     offset_bytes: u64,
-    /// How bytes are sent: always `tus`.
+    /// How bytes come: `tus`, `form`, `path`, `url`, `zoom` or `bucket`.
     protocol: &'static str,
-    /// Where bytes are sent.
-    upload_url: String,
+    /// Where bytes are sent; null when they are not sent by tus.
+    upload_url: Option<String>,
     /// It expires at this moment if nothing comes, as RFC 3339 text.
     expires_at: String,
     /// When it was created.
@@ -100,8 +100,8 @@ impl Upload {
             title: upload.title.clone(),
             size_bytes: upload.size,
             offset_bytes: upload.offset,
-            protocol: "tus",
-            upload_url: external.url(&format!("/files/{}", upload.url_key)),
+            protocol: upload.way.name(),
+            upload_url: (upload.way == Way::Tus).then(|| external.url(&format!("/files/{}", upload.url_key))),
             expires_at: time(upload.expires),
             created_at: time(upload.created),
             reason: reason.map(Reason::from),

@@ -1,0 +1,94 @@
+//! How an upload begins whose bytes the server fetches itself.
+
+use matinee_core::id::{AppId, CollectionId};
+use matinee_core::limits;
+use matinee_core::pull::Place;
+use matinee_core::upload::Way;
+use matinee_io::db::{NewPull, NewUpload};
+use matinee_io::random;
+use serde_json::Value;
+
+use super::{now, upload_key};
+use crate::node::Node;
+
+/// What is known of a file that is to be fetched.
+pub(crate) struct Source {
+    pub(crate) app: AppId,
+    pub(crate) collection: CollectionId,
+    pub(crate) way: Way,
+    pub(crate) title: String,
+    pub(crate) facts: Value,
+    pub(crate) external_id: Option<String>,
+    /// The length that was announced.
+    pub(crate) size: Option<u64>,
+    pub(crate) url: String,
+    pub(crate) bearer: Option<String>,
+    pub(crate) place: Option<Place>,
+    /// A second wish with the same key is the first one.
+    pub(crate) idem_key: Option<String>,
+}
+
+/// The rows to write for it.
+pub(crate) fn pull(node: &Node, source: Source) -> NewPull {
+    let upload = NewUpload {
+        id: random::id(),
+        app: source.app,
+        collection: source.collection,
+        video: random::id(),
+        object: random::id(),
+        url_key: upload_key(),
+        way: source.way,
+        title: source.title,
+        metadata: String::new(),
+        facts: source.facts,
+        external_id: source.external_id,
+        size: source.size,
+        expires: now().plus(lifetime_ms(node)),
+        now: now(),
+    };
+    NewPull {
+        upload,
+        url: source.url,
+        bearer: source.bearer,
+        place: source.place.map(|place| serde_json::to_value(place).expect("because a place is plain text")),
+        job: random::id(),
+        idem_key: source.idem_key,
+    }
+}
+
+/// An upload that is fetched outlives the patience with its source: its job ends it, and says why.
+pub(crate) fn lifetime_ms(node: &Node) -> i64 {
+    node.config.ingest.patience.ms.saturating_add(limits::PULL_GRACE_MS)
+}
+
+/// A title for a person from a file's name: no folder, no ending, no control characters, not endless.
+pub(crate) fn title_from(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let stem = name
+        .rsplit_once('.')
+        .map_or(name, |(stem, ending)| if stem.is_empty() || ending.len() > 5 { name } else { stem });
+    let plain: String =
+        stem.chars().filter(|letter| !letter.is_control()).take(limits::TITLE_CHARS_MAX).collect();
+    let plain = plain.trim();
+    if plain.is_empty() { "Untitled".to_owned() } else { plain.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_a_file_name_without_its_dangers() {
+        for (name, title) in [
+            ("lecture-07.mp4", "lecture-07"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\films\\a.b.mkv", "a.b"),
+            ("\u{0}\r\n", "Untitled"),
+            (".mp4", ".mp4"),
+            ("Version 1.2 of everything", "Version 1.2 of everything"),
+        ] {
+            assert_eq!(title_from(name), title);
+        }
+        assert_eq!(title_from(&"x".repeat(9_000)).len(), limits::TITLE_CHARS_MAX);
+    }
+}
