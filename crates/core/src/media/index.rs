@@ -108,6 +108,13 @@ impl Indexer {
         }
     }
 
+    /// What is known of a fragmented file whose next bytes are not there yet; `None` before its `moov` was read, and
+    /// for every other file, whose index is complete or nothing.
+    pub fn so_far(mut self) -> Option<Index> {
+        let growing = self.moov.as_ref().is_some_and(|movie| movie.fragments.is_some());
+        if growing { self.finish(false).ok().map(|index| *index) } else { None }
+    }
+
     /// Looks at the box that starts at `self.at`.
     fn turn(&mut self) -> Result<Turn, MediaError> {
         let room = self.size.saturating_sub(self.at);

@@ -2,6 +2,9 @@
 //!
 //! Every segment is a few literal bytes and ranges of the source. The literals and the lists of ranges of all
 //! segments stand in one byte string, the sidecar, and [`Row`]s say where.
+//!
+//! A source that still arrives is laid out the same way, so that its first segments can be played: [`layout`] when its
+//! index is complete, [`layout_so_far`] when it is one of fragments that follow one by one.
 
 use bytes::Bytes;
 
@@ -42,8 +45,17 @@ pub struct LayoutTrack {
     pub samples: u64,
     /// One row per segment.
     pub rows: Vec<Row>,
+    /// For each segment, how many bytes from the begin of the source must be there to play it and all before it.
+    pub reaches: Vec<u64>,
     /// Bits per second.
     pub rates: Rates,
+}
+
+impl LayoutTrack {
+    /// How many segments can be played of a source of which `bytes` from its begin are there.
+    pub fn reached(&self, bytes: u64) -> usize {
+        self.reaches.partition_point(|reach| *reach <= bytes)
+    }
 }
 
 /// Lays out a source; says why not when a player could not play it as it is.
@@ -56,10 +68,9 @@ pub fn layout(index: &Index) -> Result<Layout, Unfit> {
     let mut sidecar = Vec::new();
     let mut tracks: Vec<LayoutTrack> = Vec::new();
     for track in choose(index)? {
-        let delay = delay(track);
+        let delay = if index.fragmented { delay_of_fragments(track)? } else { delay(track) };
         let init = Init::of(track, media_time(track)? + u64::from(delay)).ok_or(Unfit::Empty)?;
-        let (rows, open) = (Vec::new(), Vec::new());
-        let mut table = Table { init: &init, delay, sidecar: &mut sidecar, rows, open, samples: 0 };
+        let mut table = Table::new(&init, delay, &mut sidecar);
         match (track.kind, tracks.first()) {
             (TrackKind::Video { .. }, _) => cut_video(index, track, &mut table)?,
             (TrackKind::Audio { .. } | TrackKind::Other, video) => {
@@ -72,7 +83,7 @@ pub fn layout(index: &Index) -> Result<Layout, Unfit> {
                 )?;
             }
         }
-        let Table { rows, samples, .. } = table;
+        let Table { rows, reaches, samples, .. } = table;
         tracks.push(LayoutTrack {
             source_track: track.id,
             kind: track.kind,
@@ -83,9 +94,24 @@ pub fn layout(index: &Index) -> Result<Layout, Unfit> {
             samples,
             rates: rates(&rows, track.timescale),
             rows,
+            reaches,
         });
     }
     Ok(Layout { tracks, sidecar: sidecar.into() })
+}
+
+/// Lays out the fragments of a source that are known so far; see [`Indexer::so_far`](super::Indexer::so_far).
+///
+/// Its segments have the very bytes that [`layout`] gives them when all fragments are there. So the last segment of
+/// each track, which may still grow, is left out.
+pub fn layout_so_far(index: &Index) -> Result<Layout, Unfit> {
+    let mut known = layout(index)?;
+    for track in &mut known.tracks {
+        track.rows.pop();
+        track.reaches.pop();
+        track.rates = rates(&track.rows, track.timescale);
+    }
+    Ok(known)
 }
 
 /// By how much pictures are shown before they are decoded, in ticks.
@@ -96,6 +122,20 @@ fn delay(track: &Track) -> u32 {
     track.samples.iter().map(|sample| sample.cts.min(0).unsigned_abs()).max().unwrap_or(0)
 }
 
+/// The same where more fragments may follow: it must be known from the first group of pictures on. So there is room
+/// for later groups that are reordered more deeply, and a source that needs more than that is not played as it is.
+fn delay_of_fragments(track: &Track) -> Result<u32, Unfit> {
+    let second_key = track.samples.syncs().nth(1).map_or(usize::MAX, |(number, _)| number);
+    let first_group = track.samples.iter().take(second_key);
+    let least = first_group.map(|sample| sample.cts.min(0).unsigned_abs()).max().unwrap_or(0);
+    let picture = track.samples.iter().next().map_or(0, |sample| sample.duration);
+    let room = if least == 0 { 0 } else { least.max(picture.saturating_mul(REORDERED_MAX)) };
+    if delay(track) <= room { Ok(room) } else { Err(Unfit::Reordered) }
+}
+
+/// Pictures that are decoded before an earlier one is shown: encoders use one or two, four are plenty.
+const REORDERED_MAX: u32 = 4;
+
 /// The segments of one track while they are made.
 struct Table<'a> {
     init: &'a Init,
@@ -103,12 +143,17 @@ struct Table<'a> {
     delay: u32,
     sidecar: &'a mut Vec<u8>,
     rows: Vec<Row>,
+    reaches: Vec<u64>,
     /// The samples of the segment that still grows.
     open: Vec<Sample>,
     samples: u64,
 }
 
-impl Table<'_> {
+impl<'a> Table<'a> {
+    const fn new(init: &'a Init, delay: u32, sidecar: &'a mut Vec<u8>) -> Self {
+        Self { init, delay, sidecar, rows: Vec::new(), reaches: Vec::new(), open: Vec::new(), samples: 0 }
+    }
+
     fn push(&mut self, sample: Sample) -> Result<(), Unfit> {
         let cts = sample.cts.checked_add_unsigned(self.delay).ok_or(Unfit::Segment)?;
         self.open.push(Sample { cts, ..sample });
@@ -122,9 +167,12 @@ impl Table<'_> {
         let sequence = u32::try_from(self.rows.len() + 1).map_err(|_| Unfit::Segment)?;
         let head = head(self.init.medium, sequence, first.dts, &self.open).map_err(|_| Unfit::Segment)?;
         let mut ranges = Ranges::default();
+        let mut reach = self.reaches.last().copied().unwrap_or(0);
         for sample in &self.open {
             ranges.push(sample.offset, u64::from(sample.size));
+            reach = reach.max(sample.end());
         }
+        self.reaches.push(reach);
         let ranges = ranges.finish();
         let short = |len: usize| u32::try_from(len).map_err(|_| Unfit::Segment);
         self.rows.push(Row {

@@ -7,9 +7,9 @@ use super::fragment::Fragment;
 use super::hybrid::{Hybrid, SegmentIn, TrackIn, hybrid};
 use super::index::{Indexer, Step};
 use super::init::{Init, Medium};
-use super::layout::{Layout, LayoutTrack, Unfit, layout};
+use super::layout::{Layout, LayoutTrack, Unfit, layout, layout_so_far};
 use super::made::{Source, bytes_of, sources};
-use super::rope::Rope;
+use super::rope::{Piece, Rope};
 use super::sample::Sample;
 use super::segment::{Row, virtual_pieces};
 use super::track::{Edit, Index, Track, TrackKind};
@@ -179,6 +179,59 @@ proptest! {
     }
 
     #[test]
+    fn a_segment_reaches_as_far_as_its_last_byte_and_never_less_than_the_one_before(source in sources()) {
+        let layout = laid_out(&source.index)?;
+        for track in &layout.tracks {
+            prop_assert_eq!(track.reaches.len(), track.rows.len());
+            let mut furthest = 0;
+            for (n, (row, reach)) in track.rows.iter().zip(&track.reaches).enumerate() {
+                for piece in segment(&layout, row).pieces() {
+                    if let Piece::Range { offset, len, .. } = piece {
+                        furthest = furthest.max(offset + len);
+                    }
+                }
+                prop_assert_eq!(*reach, furthest);
+                prop_assert!(track.reached(furthest) > n && track.reached(furthest - 1) <= n);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_listed_of_a_part_of_the_fragments_stays_as_it_is(
+        source in sources(), parts in proptest::collection::vec(0_usize..900, 2), negative in any::<bool>(),
+    ) {
+        let mut whole = Index { fragmented: true, ..source.index };
+        if negative {
+            // The other form of reordering: offsets below zero, and no edit list that takes a delay back.
+            let shifted = |sample: Sample| Sample { cts: sample.cts - 900, ..sample };
+            for track in whole.tracks.iter_mut().filter(|track| track.id == 1) {
+                track.samples = track.samples.iter().map(shifted).collect();
+                track.edit = Edit::NONE;
+            }
+        }
+        let all = match layout(&whole) {
+            Err(Unfit::Reordered | Unfit::Edited { .. }) => return Err(TestCaseError::reject("cannot be laid out")),
+            _ => laid_out(&whole)?,
+        };
+        let mut part = whole.clone();
+        for (track, taken) in part.tracks.iter_mut().zip(parts) {
+            track.samples = track.samples.iter().take(taken).collect();
+        }
+        // Where nothing can be listed yet, nothing is.
+        let Ok(known) = layout_so_far(&part) else { return Ok(()) };
+        let common = known.tracks.iter().map(|track| track.rows.len()).min().unwrap_or(0);
+        for (track, later) in known.tracks.iter().zip(&all.tracks) {
+            prop_assert_eq!(&track.init, &later.init);
+            for n in 0..common {
+                let (now, then) = (&track.rows[n], &later.rows[n]);
+                prop_assert_eq!(Row { offset: 0, ..*now }, Row { offset: 0, ..*then });
+                prop_assert_eq!(segment(&known, now), segment(&all, then));
+                prop_assert_eq!(track.reaches[n], later.reaches[n]);
+            }
+        }
+    }
+
+    #[test]
     fn no_table_of_samples_makes_the_layout_panic(
         samples in proptest::collection::vec((any::<[u64; 2]>(), any::<[u32; 2]>(), any::<i32>(), any::<bool>()), 0..9),
         (lead_ticks, media_time, length_ticks) in any::<(u64, u64, u64)>(), shift in 0_u32..64, timescale in 1_u32..,
@@ -199,6 +252,7 @@ proptest! {
                 let track = Track { samples: sorted.iter().copied().collect(), edit, timescale, ..track };
                 let index = super::made::index_of(u64::MAX >> kind, vec![track]);
                 let _ = layout(&index);
+                let _ = layout_so_far(&Index { fragmented: true, ..index });
             }
         }
     }

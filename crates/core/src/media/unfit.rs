@@ -118,6 +118,9 @@ pub enum Unfit {
         /// The picture, from 0.
         sample: u64,
     },
+    /// Fragments whose pictures are reordered more deeply than those of the first one.
+    #[error("later fragments reorder their pictures more than the first ones")]
+    Reordered,
     /// Sound with a pause, or that begins late, so that a segment would have none.
     #[error("the sound has no frame from second {seconds} on for a whole segment")]
     Silence {
