@@ -24,6 +24,8 @@ pub enum State {
 pub enum Kind {
     /// The file that somebody brought in.
     Source,
+    /// The last bytes of a source, sent before the others, until all are there.
+    Tail,
     /// A source rewritten into a seekable MP4, for the time of encoding.
     Work,
     /// The headers and byte ranges of a source that is served as it is.

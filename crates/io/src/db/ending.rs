@@ -14,7 +14,7 @@ use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::upload::{Upload, upload_of};
 use super::value::args;
-use super::{job, object, pull, word};
+use super::{job, object, pull, tail, word};
 
 /// The end of an upload whose last byte is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,6 +208,7 @@ pub(crate) async fn end(tx: &mut Tx, upload: &Upload, end: End<'_>, now: Millis)
     object::unwanted(tx, upload.object, word::Word::word(phase), now).await?;
     pull::forget(tx, upload.id).await?;
     job::cancel_of_video(tx, upload.video, now).await?;
+    tail::unwanted(tx, upload.video, word::Word::word(phase), now).await?;
     let facts = json!({ "video": upload.video, "offset": upload.offset, "reason": reason });
     tell(tx, upload.app, topic, (upload.id.to_string(), facts), now).await
 }

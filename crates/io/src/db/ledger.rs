@@ -160,6 +160,8 @@ impl Db {
                      WHERE state = 'intended' AND created_ms <= $2
                        AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.object_id = ledger.object_id
                                        AND u.state = 'open')
+                       AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.tail_id = ledger.object_id
+                                       AND u.state = 'open')
                        AND NOT EXISTS (SELECT 1 FROM object o JOIN job j ON j.id = o.job_id
                          WHERE o.id = ledger.object_id AND j.state = 2 AND j.attempt = o.attempt)",
                     args![*now, now.plus(-older_than_ms)],

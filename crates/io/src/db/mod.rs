@@ -23,6 +23,7 @@ mod rendition;
 mod signal;
 #[cfg(test)]
 pub(crate) mod suite;
+mod tail;
 mod timeline;
 pub mod token;
 mod told;
@@ -56,6 +57,7 @@ pub use self::probed::{Probed, VirtualSet, VirtualTrack};
 pub use self::pull::{NewPull, Pull, Pulled, ZoomEvent};
 pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
 use self::signal::{Listener, Signals};
+pub use self::tail::{Arriving, Tail};
 pub use self::timeline::Moment;
 use self::tx::{Link, Tx, Wakes};
 pub use self::upload::{NewUpload, Upload};

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::Db;
 use super::error::DbError;
-use super::job;
 use super::lease::{Held, settled};
 use super::object::{Stored, present};
 use super::part::{self, Part};
@@ -16,6 +15,7 @@ use super::rendition::{NewTrack, insert_track};
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
+use super::{job, tail};
 
 /// A track that gathers bytes of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,7 @@ impl Db {
 
 async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbError> {
     let held = settled(tx, lease, probed.now).await?;
+    tail::unwanted(tx, held.video, "probed", probed.now).await?;
     let playable = probed.virtual_set.is_some();
     tx.execute_one(
         "UPDATE video SET duration_ms = $2, probe = $3, plan = $4, damaged = $5, updated_ms = $6,

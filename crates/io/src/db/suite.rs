@@ -9,5 +9,6 @@ mod random;
 mod rules;
 mod stage;
 pub(crate) mod support;
+mod tails;
 mod uploads;
 mod videos;

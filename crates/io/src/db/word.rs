@@ -49,7 +49,7 @@ words! {
     video::Medium { Video "video" Audio "audio" }
     ledger::State { Intended "intended" Present "present" ToDelete "to_delete" Gone "gone" }
     ledger::Kind {
-        Source "source" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
+        Source "source" Tail "tail" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
         Rendition "rendition" Poster "poster"
     }
 }
