@@ -20,6 +20,14 @@ pub const SOURCE_LATE_MS: u32 = 500;
 /// Most bytes of `moov`, and of all `moof` boxes of a file together: 12 hours of two tracks are below 100 MB.
 pub const INDEX_BYTES_MAX: u64 = 256 << 20;
 
+/// Most bytes of the index of a source that is played while it arrives, and of a tail that is sent before the rest: it is
+/// read before anything else of the source is known to be true, and 12 hours of one track fit.
+pub const EARLY_INDEX_BYTES_MAX: u64 = 32 << 20;
+
+/// Most samples of a source that is played while it arrives: its layout is kept in memory, about 10 bytes for each; ten
+/// hours of pictures and sound.
+pub const EARLY_SAMPLES_MAX: usize = 4_000_000;
+
 /// Most tracks of one file; ffprobe stops at 1,000 streams as well, and no honest file comes near.
 pub const INDEX_TRACKS_MAX: u64 = 1_000;
 

@@ -17,7 +17,7 @@ use matinee_io::{ffmpeg, random};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::shelf::Shelf;
+use crate::shelf::{Arrivals, Shelf};
 use crate::turn::Turns;
 
 /// The parts of a running matinee; handed around as `Arc<Node>`.
@@ -36,6 +36,7 @@ pub(crate) struct Node {
     pub(crate) defaults: Defaults,
     pub(crate) turns: Turns,
     pub(crate) shelf: Shelf,
+    pub(crate) arrivals: Arrivals,
     /// `name/run`: who holds a lease; the run is new at each start.
     pub(crate) holder: String,
     /// An administrator exists; asked of the database until it does.
@@ -104,6 +105,7 @@ impl Node {
             defaults: stored.defaults,
             turns: Turns::default(),
             shelf: Shelf::new(),
+            arrivals: Arrivals::new(),
             holder: format!("{}/{run:016x}", node_name(&config)),
             claimed: AtomicBool::new(false),
             stop: CancellationToken::new(),

@@ -7,6 +7,8 @@ mod bad;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod early;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod players;

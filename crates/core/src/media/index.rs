@@ -29,6 +29,11 @@ pub enum Step {
     Done(Box<Index>),
 }
 
+/// Does the end of a file, of which these are the first of `len` bytes, begin with the whole index?
+pub fn begins_with_index(first: &[u8], len: u64) -> bool {
+    Header::parse(first, len).is_ok_and(|header| header.kind.0 == *b"moov" && header.len <= len)
+}
+
 /// Reads an index piece by piece: box headers, then `moov`, then every `moof` of a fragmented file.
 #[derive(Debug)]
 pub struct Indexer {
@@ -297,6 +302,41 @@ mod tests {
         beyond.extend(*b"\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff");
         let why = "its length is beyond any file";
         assert_eq!(read(1000, &[(0, beyond)]).map(drop), Err(MediaError::malformed(*b"mdat", why)));
+    }
+
+    #[test]
+    fn the_end_of_a_file_begins_with_its_index_or_it_is_of_no_use() {
+        assert!(begins_with_index(b"\0\0\0\x10moov\0\0\0\x08mvhd", 16));
+        assert!(
+            !begins_with_index(b"\0\0\0\x11moov\0\0\0\x08mvhd", 16),
+            "it is longer than the end of the file"
+        );
+        assert!(!begins_with_index(b"\0\0\0\x10mdat\0\0\0\x08mvhd", 16));
+        assert!(!begins_with_index(b"moov", 4) && !begins_with_index(b"", 0));
+    }
+
+    #[test]
+    fn fragments_are_known_as_far_as_they_are_there() {
+        let (trex, mvhd) = (full(*b"trex", 0, 0, &[1, 1, 0, 0, 0]), full(*b"mvhd", 0, 0, &[0, 0, 1000, 0]));
+        let start = [boxed(*b"ftyp", b"isom"), nest(*b"moov", &[&mvhd, &nest(*b"mvex", &[&trex])])].concat();
+        let known = |there: &[u8]| {
+            let mut indexer = Indexer::new(1 << 30);
+            let mut answer = vec![];
+            while let Ok(Step::Read { offset, len }) = indexer.step(&answer) {
+                let from = usize::try_from(offset).unwrap().min(there.len());
+                answer = there[from..].to_vec();
+                if (answer.len() as u64) < len.min(1 << 12) {
+                    return indexer.so_far();
+                }
+                answer.resize(usize::try_from(len).unwrap(), 0);
+            }
+            None
+        };
+        let padded = [start.as_slice(), &boxed(*b"free", &[0; 1 << 13])].concat();
+        assert!(known(&padded).unwrap().fragmented, "the index is there, and no fragment yet");
+        assert!(known(b"").is_none(), "nothing is there");
+        let whole = [boxed(*b"ftyp", b"isom"), moov(), boxed(*b"free", &[0; 1 << 13])].concat();
+        assert!(known(&whole).is_none(), "an index that is complete is no part of one");
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct LayoutTrack {
     pub timescale: u32,
     /// How many samples the track has: pictures, or frames of sound.
     pub samples: u64,
+    /// The time of all samples, in ticks.
+    pub ticks: u64,
     /// One row per segment.
     pub rows: Vec<Row>,
     /// For each segment, how many bytes from the begin of the source must be there to play it and all before it.
@@ -92,6 +94,7 @@ pub fn layout(index: &Index) -> Result<Layout, Unfit> {
             init: init.write(),
             timescale: track.timescale,
             samples,
+            ticks: rows.iter().map(|row| u64::from(row.duration)).sum(),
             rates: rates(&rows, track.timescale),
             rows,
             reaches,

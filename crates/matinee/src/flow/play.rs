@@ -8,7 +8,7 @@ use matinee_core::time::Millis;
 use matinee_core::video::{self, ENCODED, Medium, RenditionState, VIRTUAL};
 use matinee_io::db::{Rendition, Video};
 
-use super::now;
+use super::{Failure, early, now};
 use crate::node::Node;
 
 /// The file as it was uploaded, among the downloads; it is an MP4 that plays only where its tracks do.
@@ -56,10 +56,7 @@ pub(crate) fn playback(
         return None;
     }
     let duration_ms = video.duration_ms.unwrap_or_default();
-    let life_ms =
-        limits::PATH_TOKEN_MS.max(i64::try_from(duration_ms).unwrap_or(i64::MAX / 4).saturating_mul(2));
-    // Rounded up, so that a page that asks again within the hour gets the same addresses, and caches keep working.
-    let expires = Millis(now().plus(life_ms).0.div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS);
+    let expires = expires(duration_ms);
     let root = root(node, video.id, generation, expires);
     let ended = generation == VIRTUAL || encoded_whole(renditions);
     let downloads = downloads(video, renditions, source_bytes, &root);
@@ -78,6 +75,32 @@ pub(crate) fn playback(
         expires,
         downloads,
     })
+}
+
+/// The same for a video whose source arrives, or was not examined yet; `None` while nothing of it can be played.
+pub(crate) async fn early(node: &Node, video: VideoId) -> Result<Option<Playback>, Failure> {
+    let Some(duration_ms) = early::playable(node, video).await? else { return Ok(None) };
+    let expires = expires(duration_ms);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
+    let duration = duration_ms as f64 / 1_000.0;
+    Ok(Some(Playback {
+        hls: format!("{}/m.m3u8", root(node, video, VIRTUAL, expires)),
+        dash: None,
+        mp4: None,
+        poster: None,
+        duration,
+        growing: true,
+        expires,
+        downloads: Vec::new(),
+    }))
+}
+
+/// When the addresses of a video of this length end.
+fn expires(duration_ms: u64) -> Millis {
+    let life_ms =
+        limits::PATH_TOKEN_MS.max(i64::try_from(duration_ms).unwrap_or(i64::MAX / 4).saturating_mul(2));
+    // Rounded up, so that a page that asks again within the hour gets the same addresses, and caches keep working.
+    Millis(now().plus(life_ms).0.div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS)
 }
 
 fn poster_path(root: &str, poster: ObjectId) -> String {

@@ -6,19 +6,19 @@ use std::time::Duration;
 use matinee_core::id::JobId;
 use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
-use matinee_core::media::layout::{Layout, LayoutTrack, layout};
+use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
-use matinee_core::media::segment::rows_encode;
 use matinee_core::media::{Edit, Index, Track, TrackKind};
 use matinee_core::plan::timeline::{Packet, PacketList};
-use matinee_core::plan::{self, Container, Plan, Probe, Rate, Refusal, Timeline, argv};
+use matinee_core::plan::{self, Container, Plan, Probe, Refusal, Timeline, argv};
 use matinee_core::video::Medium;
-use matinee_io::db::{NewTrack, Probed, Shape, Stored, Video, VirtualSet, VirtualTrack};
+use matinee_io::db::{NewTrack, Probed, Shape, Stored, Video, VirtualSet};
 use matinee_io::ffmpeg::{Failure, Job, Limits, Program, Stdout};
 use matinee_io::random;
 use serde_json::json;
 
 use super::coding::{ffmpeg, keep, video};
+use super::early::{self, virtual_track};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::{indexed, now};
@@ -42,7 +42,9 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let index = index.ok().filter(|index| probe.container == Container::Mov && !index.tracks.is_empty());
     let timeline = timeline(node, hold, &probe, index.as_ref(), &path).await?;
     let plan = plan::plan(&probe, &timeline, &node.pipeline(), &node.capabilities())?;
-    let layout = index.as_ref().map(layout);
+    let honest =
+        early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;
+    let layout = index.as_ref().filter(|_| honest).map(layout);
     if let Some(Err(unfit)) = &layout {
         tracing::info!(video = %video.id, %unfit, "the source is not playable as it is");
     }
@@ -176,47 +178,6 @@ async fn publishable(node: &Node, hold: &Hold, layout: Layout) -> Result<Virtual
     let sidecar: Stored =
         keep(node, hold, ledger::Kind::Sidecar, rope, |(), _, _| unreachable!("no ranges")).await?;
     Ok(VirtualSet { sidecar, tracks: layout.tracks.into_iter().map(virtual_track).collect() })
-}
-
-fn virtual_track(track: LayoutTrack) -> VirtualTrack {
-    let (medium, name, width, height, channels) = match track.kind {
-        TrackKind::Video { width, height, .. } => (Medium::Video, "source", Some(width), Some(height), None),
-        TrackKind::Audio { channels, .. } => {
-            (Medium::Audio, "source-audio", None, None, Some(u32::from(channels)))
-        }
-        TrackKind::Other => unreachable!("because a layout has only pictures and sound"),
-    };
-    let rate = (medium == Medium::Video).then(|| average_rate(&track)).flatten();
-    VirtualTrack {
-        segments: u32::try_from(track.rows.len()).expect("because the index was in memory"),
-        bytes: track.rows.iter().map(|row| row.len).sum(),
-        rows: rows_encode(&track.rows),
-        track: NewTrack {
-            id: random::id(),
-            name: name.to_owned(),
-            medium,
-            place: 0,
-            shape: Shape {
-                codec: Some(track.codec),
-                width: width.map(u32::from),
-                height: height.map(u32::from),
-                rate,
-                channels,
-                language: Some(track.language),
-                timescale: Some(track.timescale),
-                init: Some(track.init.to_vec()),
-                entry_hash: None,
-            },
-        },
-    }
-}
-
-/// Pictures per second over the whole track.
-fn average_rate(track: &LayoutTrack) -> Option<(u32, u32)> {
-    let ticks: u64 = track.rows.iter().map(|row| u64::from(row.duration)).sum();
-    let exact = Rate::reduced(track.samples * u64::from(track.timescale), ticks)?;
-    let rate = Rate::grid(Some(exact), None, None);
-    Some((rate.num, rate.den))
 }
 
 /// The tracks that will be encoded, the largest picture first, then the sound.

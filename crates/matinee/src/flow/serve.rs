@@ -13,10 +13,10 @@ use matinee_core::plan::Rate;
 use matinee_core::video::{Medium, PartFrontier, RenditionState, VIRTUAL, common_frontier};
 use matinee_io::store;
 
-use super::{Failure, now};
+use super::{Failure, early, now};
 use crate::node::Node;
 pub(crate) use crate::shelf::Shown;
-use crate::shelf::{Placed, Shelved, ShelvedPart};
+use crate::shelf::{Placed, Shelved, ShelvedPart, target_duration_s};
 
 /// Bytes to send, by pieces of the store.
 pub(crate) struct Body {
@@ -61,6 +61,9 @@ async fn read(node: &Node, id: VideoId, generation: u32) -> Result<Arc<Shown>, F
 async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<Arc<Shown>>, Failure> {
     let read = now();
     let tracks = node.db.presentation(id, generation).await?;
+    if tracks.is_empty() && generation == VIRTUAL {
+        return early::shown(node, id).await.map(Some);
+    }
     let video =
         node.db.video_any(id).await?.filter(|video| video.deleted.is_none()).ok_or(Failure::Absent)?;
     if tracks.is_empty() {
@@ -79,6 +82,7 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
                 first: part.first,
                 object: part.object,
                 source: part.source,
+                sidecar: None,
                 rows: rows.into(),
             });
         }
@@ -86,27 +90,18 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
         if parts.is_empty() {
             return Err(Failure::Absent);
         }
-        let shape = track.rendition.shape;
+        let rendition = track.rendition;
         shelved.push(Shelved {
-            name: track.rendition.name,
-            medium: track.rendition.medium,
-            codec: shape.codec.unwrap_or_default(),
-            init: shape.init.unwrap_or_default().into(),
-            timescale: shape.timescale.unwrap_or(1),
-            width: shape.width.unwrap_or_default(),
-            height: shape.height.unwrap_or_default(),
-            rate: shape.rate.unwrap_or((25, 1)),
-            channels: shape.channels.unwrap_or(2),
-            language: shape.language.unwrap_or_default(),
-            file: track.rendition.file,
-            file_bytes: track.rendition.file_bytes.unwrap_or_default(),
-            parts,
+            file: rendition.file,
+            file_bytes: rendition.file_bytes.unwrap_or_default(),
+            ..Shelved::of(rendition.name, rendition.medium, rendition.shape, parts)
         });
     }
     Ok(Some(Arc::new(Shown {
-        source: video.source,
+        source: Some(video.source),
         poster: video.poster,
         ended: generation == VIRTUAL || whole,
+        target_duration_s: target_duration_s(&shelved),
         tracks: shelved,
         read,
     })))
@@ -174,22 +169,8 @@ fn presentation(shown: &Shown) -> Presentation {
             default: n == 0,
         })
         .collect();
-    let target_duration_s = target_duration_s(&variants, &audio);
+    let target_duration_s = shown.target_duration_s;
     Presentation { ended: shown.ended, target_duration_s, variants, audio, i_frames: false }
-}
-
-/// The bound of all playlists; it must stay what it was while a video grows and when it has ended.
-///
-/// Segments of pictures are as long as the first one, and those of sound at most a quarter longer.
-fn target_duration_s(variants: &[Variant], audio: &[Audio]) -> u32 {
-    let longest = |track: &manifest::Track| {
-        let ticks = track.segments.iter().map(|segment| u64::from(segment.duration_ticks)).max();
-        (ticks.unwrap_or_default() * 5).div_ceil(4 * u64::from(track.timescale.max(1)))
-    };
-    let tracks = variants.iter().map(|one| &one.track);
-    let pictures = tracks.map(longest).max();
-    let longest = pictures.or_else(|| audio.iter().map(|one| longest(&one.track)).max());
-    u32::try_from(longest.unwrap_or_default()).unwrap_or(u32::MAX).max(limits::TARGET_DURATION_S)
 }
 
 fn frontier(shown: &Shown) -> usize {
@@ -217,7 +198,7 @@ pub(crate) fn track<'s>(shown: &'s Shown, name: &str, medium: Medium) -> Option<
 
 /// The bytes of one segment: a slice of an object, or a head from the sidecar and ranges of the source.
 pub(crate) async fn segment_body(node: &Node, placed: &Placed) -> Result<Body, Failure> {
-    let Placed { row, object, source } = *placed;
+    let Placed { row, object, source, ref sidecar } = *placed;
     let Some(source) = source else {
         return Ok(Body {
             pieces: vec![store::Piece::Object { object, offset: row.offset, len: row.len }],
@@ -225,9 +206,18 @@ pub(crate) async fn segment_body(node: &Node, placed: &Placed) -> Result<Body, F
         });
     };
     let len = row.head_len as usize + row.ranges_len as usize;
-    let sidecar = node.store.read_at(object, row.offset, len).await?;
+    let sidecar = match sidecar {
+        Some(known) => slice(known, row.offset, len).ok_or(Failure::Absent)?,
+        None => node.store.read_at(object, row.offset, len).await?,
+    };
     let rope = virtual_pieces(&row, &sidecar, source).map_err(|error| Failure::Never(error.to_string()))?;
     Ok(body(&rope))
+}
+
+fn slice(bytes: &Bytes, offset: u64, len: usize) -> Option<Bytes> {
+    let from = usize::try_from(offset).ok()?;
+    let until = from.checked_add(len).filter(|until| *until <= bytes.len())?;
+    Some(bytes.slice(from..until))
 }
 
 fn body(rope: &Rope<ObjectId>) -> Body {
@@ -249,7 +239,7 @@ pub(crate) async fn object_size(node: &Node, object: ObjectId) -> Result<u64, Fa
 /// The file of a track, or the source under its own name.
 pub(crate) async fn file(node: &Node, shown: &Shown, track: &str, grant: &Grant) -> Result<File, Failure> {
     if track == "source" {
-        let object = Some(shown.source).filter(|_| grant.source).ok_or(Failure::Absent)?;
+        let object = shown.source.filter(|_| grant.source).ok_or(Failure::Absent)?;
         return Ok(File { object, size: object_size(node, object).await?, kind: "video/mp4" });
     }
     let track = shown.tracks.iter().find(|known| known.name == track).ok_or(Failure::Absent)?;

@@ -13,6 +13,7 @@ pub(crate) mod problem;
 pub(crate) mod request;
 pub(crate) mod server;
 mod session;
+mod tail;
 mod token;
 mod trace;
 mod tus;
@@ -98,6 +99,7 @@ pub(crate) fn router(node: &Shared) -> Router {
         .route("/files", any(tus::collection))
         .route("/files/", any(tus::collection))
         .route("/files/{key}", any(tus::one))
+        .route("/files/{key}/tail", axum::routing::put(tail::keep))
         .route("/upload", axum::routing::post(form::receive))
         .route("/metrics", get(health::metrics))
         .fallback(page::serve)

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
-use super::video::visible;
+use super::video::{arriving, playable, visible};
 use super::view::{Addresses, Problems, time};
 use crate::flow::play;
 
@@ -51,15 +51,20 @@ pub(crate) async fn show(
     external: External,
     Path(id): Path<String>,
 ) -> Result<Json<Playback>, Problem> {
-    let (whole, _) = visible(&node, &caller, &id).await?;
-    let Some(playback) = play::playback(&node, &whole.video, &whole.renditions, whole.source_bytes) else {
-        return Err(match &whole.video.reason {
-            Some(reason) if whole.video.state == matinee_core::video::State::Failed => {
-                Problem::new(Code::VideoFailed, reason.human.clone()).fix(reason.fix.clone())
-            }
-            Some(_) | None => Problem::new(Code::NotPlayableYet, "Nothing of this video can be played yet."),
-        });
+    let (playback, reason) = match visible(&node, &caller, &id).await {
+        Ok((whole, _)) => {
+            let failed = whole.video.state == matinee_core::video::State::Failed;
+            (playable(&node, &whole).await?, whole.video.reason.filter(|_| failed))
+        }
+        Err(problem) => {
+            let upload = arriving(&node, &caller, &id).await?.ok_or(problem)?;
+            (play::early(&node, upload.video).await?, None)
+        }
     };
+    let playback = playback.ok_or_else(|| match reason {
+        Some(reason) => Problem::new(Code::VideoFailed, reason.human).fix(reason.fix),
+        None => Problem::new(Code::NotPlayableYet, "Nothing of this video can be played yet."),
+    })?;
     let addresses = Addresses::of(&playback, &external);
     let downloads = playback.downloads.into_iter().map(|download| Download {
         id: download.id,

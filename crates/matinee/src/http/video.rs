@@ -17,7 +17,7 @@ use super::view::{
     Ask, Problems, Reach, Sent, Timeline, VIDEO_STATES, Video, VideoList, page_limit, parse_id, word_of,
 };
 use crate::flow::Failure;
-use crate::flow::play;
+use crate::flow::play::{self, Playback};
 use crate::flow::upload;
 use crate::flow::video::{self, Wanted, Whole};
 
@@ -103,16 +103,35 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Video>, Problem> {
     match visible(&node, &caller, &id).await {
-        Ok((whole, reach)) => Ok(Json(seen(&node, &external, &whole, reach))),
-        Err(problem) => arriving(&node, &caller, &id).await?.map(Json).ok_or(problem),
+        Ok((whole, reach)) => {
+            let playback = playable(&node, &whole).await?;
+            Ok(Json(Video::of(&whole, playback.as_ref(), &external, reach)))
+        }
+        Err(problem) => {
+            let upload = arriving(&node, &caller, &id).await?.ok_or(problem)?;
+            let playback = play::early(&node, upload.video).await?;
+            Ok(Json(Video::arriving(&upload, playback.as_ref(), &external)))
+        }
     }
 }
 
-/// A video of the caller's app whose bytes are still on their way in.
-async fn arriving(node: &Shared, caller: &Caller, id: &str) -> Result<Option<Video>, Problem> {
+/// Where players find a video, also before its source was examined.
+pub(super) async fn playable(node: &Shared, whole: &Whole) -> Result<Option<Playback>, Problem> {
+    match play::playback(node, &whole.video, &whole.renditions, whole.source_bytes) {
+        None if whole.video.probe.is_none() => Ok(play::early(node, whole.video.id).await?),
+        found => Ok(found),
+    }
+}
+
+/// The upload of a video of the caller's app whose bytes are still on their way in.
+pub(super) async fn arriving(
+    node: &Shared,
+    caller: &Caller,
+    id: &str,
+) -> Result<Option<upload::Upload>, Problem> {
     let (Ok(app), Ok(id)) = (caller.permit(Scope::VideoRead), id.parse()) else { return Ok(None) };
     match upload::arriving(node, app, id).await {
-        Ok(upload) => Ok(Some(Video::arriving(&upload))),
+        Ok(upload) => Ok(Some(upload)),
         Err(Failure::Absent) => Ok(None),
         Err(failure) => Err(failure.into()),
     }

@@ -62,6 +62,19 @@ pub(crate) fn faststart(seconds: u32) -> Vec<u8> {
     encoded(&format!("front-{seconds}.mp4"), "320x180", seconds, &args)
 }
 
+/// The same as fragments that begin with key frames.
+pub(crate) fn fragmented(seconds: u32) -> Vec<u8> {
+    let args = [&H264[..], &["-movflags", "+frag_keyframe+empty_moov+default_base_moof"]].concat();
+    encoded(&format!("fragments-{seconds}.mp4"), "320x180", seconds, &args)
+}
+
+/// Fragments with reordered pictures, whose offsets are below zero.
+pub(crate) fn cmaf(seconds: u32) -> Vec<u8> {
+    let reordered = ["-preset", "veryfast", "-bf", "3", "-x264-params", "b-pyramid=normal"];
+    let args = [&H264[..], &reordered[..], &["-movflags", "+cmaf+frag_keyframe"]].concat();
+    encoded(&format!("cmaf-{seconds}.mp4"), "320x180", seconds, &args)
+}
+
 /// MPEG-4 and MP2 in AVI: has to be encoded before it can be played.
 pub(crate) fn avi(seconds: u32) -> Vec<u8> {
     encoded(&format!("old-{seconds}.avi"), "640x360", seconds, &["-c:v", "mpeg4", "-c:a", "mp2"])

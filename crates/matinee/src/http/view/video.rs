@@ -225,7 +225,7 @@ impl Video {
     }
 
     /// A video whose bytes are still on their way in.
-    pub(crate) fn arriving(upload: &Upload) -> Self {
+    pub(crate) fn arriving(upload: &Upload, playback: Option<&Playback>, external: &External) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
         let share = upload.offset as f64 / upload.size.unwrap_or(u64::MAX).max(1) as f64;
         let step = |id: &str, label: &str, state, progress| Step {
@@ -237,18 +237,21 @@ impl Video {
         let steps = vec![
             step("received", "Received", "running", share.clamp(0.0, 1.0)),
             step("checked", "Checked", "waiting", 0.0),
-            step("playable", "Playable", "waiting", 0.0),
+            match playback {
+                Some(_) => step("playable", "Playable", "done", 1.0),
+                None => step("playable", "Playable", "waiting", 0.0),
+            },
         ];
         Self {
             id: upload.video.to_string(),
             upload_id: Some(upload.id.to_string()),
             title: upload.title.clone(),
             state: "processing",
-            playable: false,
+            playable: playback.is_some(),
             policy: "app",
             external_id: upload.external_id.clone(),
             metadata: upload.facts.clone(),
-            duration: None,
+            duration: playback.map(|playback| playback.duration),
             created_at: time(upload.created),
             playable_at: None,
             ready_at: None,
@@ -257,7 +260,7 @@ impl Video {
             source: None,
             renditions: Vec::new(),
             progress: Progress { overall: 0.0, steps },
-            playback: None,
+            playback: playback.map(|playback| Addresses::of(playback, external)),
         }
     }
 
