@@ -80,6 +80,7 @@ const DRAWN: Readonly<Record<string, readonly string[]>> = {
     '-movflags',
     'frag_keyframe+empty_moov+default_base_moof',
   ],
+  'front.mp4': [...picture('640x360', 25, 40), ...surround(40), ...H264, ...AAC, '-movflags', '+faststart'],
   'growing.avi': [
     ...picture('640x360', 25, 64),
     '-f',

@@ -62,6 +62,37 @@ export async function startServer(): Promise<Server> {
   return { url: ready[1] ?? '', claim: ready[2] ?? '', stop };
 }
 
+/** An upload that takes its bytes piece by piece. */
+export async function uploadInPieces(server: Server, path: string) {
+  const body = readFileSync(path);
+  const tus = { 'Tus-Resumable': '1.0.0' };
+  const name = Buffer.from(basename(path)).toString('base64');
+  const created = await fetch(`${server.url}/files/`, {
+    method: 'POST',
+    headers: { ...tus, 'Upload-Length': String(body.length), 'Upload-Metadata': `filename ${name}` },
+  });
+  const url = created.headers.get('Location') ?? '';
+  let at = 0;
+  return {
+    id: created.headers.get('Matinee-Video') ?? '',
+    /** Sends what is missing until this share of the file is there. */
+    until: async (share: number): Promise<void> => {
+      const end = Math.floor(body.length * share);
+      const answer = await fetch(url, {
+        method: 'PATCH',
+        headers: {
+          ...tus,
+          'Upload-Offset': String(at),
+          'Content-Type': 'application/offset+octet-stream',
+        },
+        body: body.subarray(at, end),
+      });
+      if (answer.status !== 204) throw new Error(`upload: ${answer.status} ${await answer.text()}`);
+      at = end;
+    },
+  };
+}
+
 /** Uploads a file by tus in one request; gives the video's id. */
 export async function upload(server: Server, path: string): Promise<string> {
   const body = readFileSync(path);

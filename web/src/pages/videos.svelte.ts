@@ -45,6 +45,8 @@ export class Videos {
       this.problem = null;
     } catch (thrown) {
       this.problem = problemIn(thrown);
+      // A cancelled upload takes its video along.
+      if (this.#subject && this.problem.status === 404) this.live = drop(this.live, this.#subject);
     }
     this.loaded = true;
     this.news += 1;

@@ -2,6 +2,7 @@
 import { DetailedError, Upload } from 'tus-js-client';
 import { problemOf, reasonOf } from '../api/problem.ts';
 import type { Reason } from '../api/types.ts';
+import { sendTail } from './tail.ts';
 
 export interface Told {
   /** The server made the upload: its address and the ids of upload and video. */
@@ -58,6 +59,7 @@ export function sending(file: File, endpoint: string, url: string | null, told: 
       if (request.getMethod() !== 'POST' || response.getStatus() !== 201) return;
       const location = response.getHeader('Location');
       if (!location) return;
+      void sendTail(file, new URL(location, document.baseURI).href);
       told.named(
         new URL(location, document.baseURI).href,
         response.getHeader('Matinee-Upload') ?? null,
