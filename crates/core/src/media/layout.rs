@@ -53,13 +53,6 @@ pub struct LayoutTrack {
     pub rates: Rates,
 }
 
-impl LayoutTrack {
-    /// How many segments can be played of a source of which `bytes` from its begin are there.
-    pub fn reached(&self, bytes: u64) -> usize {
-        self.reaches.partition_point(|reach| *reach <= bytes)
-    }
-}
-
 /// Lays out a source; says why not when a player could not play it as it is.
 ///
 /// Video is cut at its first sample, then at each key frame that is at least a segment's length after the last cut.
@@ -364,6 +357,29 @@ mod tests {
             unfit(|index| index.tracks[1].kind = eight),
             Unfit::Sound { channels: 8, rate_hz: 48_000 }
         );
+    }
+
+    /// A source of fragments whose offsets begin below zero, with one offset changed.
+    fn fragments(sample: usize, cts: i32) -> Result<Layout, Unfit> {
+        let mut index = Index { fragmented: true, ..source() };
+        let mut all: Vec<Sample> = index.tracks[0].samples.iter().collect();
+        all.iter_mut().for_each(|sample| sample.cts -= 512);
+        all[sample].cts = cts;
+        index.tracks[0].samples = all.into_iter().collect();
+        index.tracks[0].edit = Edit::NONE;
+        layout(&index)
+    }
+
+    #[test]
+    fn the_first_fragments_say_how_deeply_all_may_reorder_their_pictures() {
+        let media_time = |layout: Layout| Init::read(&layout.tracks[0].init).unwrap().media_time;
+        assert_eq!(
+            fragments(0, 0).map(media_time),
+            Ok(4 * 512),
+            "room for more than the 512 of the first group"
+        );
+        assert_eq!(fragments(52, -4 * 512 - 1).map(media_time), Err(Unfit::Reordered));
+        assert_ne!(fragments(52, -4 * 512).map(media_time), Err(Unfit::Reordered));
     }
 
     #[test]
