@@ -331,7 +331,7 @@ mod tests {
             }
             None
         };
-        let filler = boxed(*b"free", &[0; 1 << 17]);
+        let filler = boxed(*b"free", &vec![0; 1 << 17]);
         let index = known(&[start.as_slice(), &filler].concat()).unwrap();
         assert!(index.fragmented && !index.cut, "the index is there, and no fragment yet");
         assert!(known(b"").is_none(), "nothing is there");

@@ -363,7 +363,9 @@ mod tests {
     fn fragments(sample: usize, cts: i32) -> Result<Layout, Unfit> {
         let mut index = Index { fragmented: true, ..source() };
         let mut all: Vec<Sample> = index.tracks[0].samples.iter().collect();
-        all.iter_mut().for_each(|sample| sample.cts -= 512);
+        for sample in &mut all {
+            sample.cts -= 512;
+        }
         all[sample].cts = cts;
         index.tracks[0].samples = all.into_iter().collect();
         index.tracks[0].edit = Edit::NONE;

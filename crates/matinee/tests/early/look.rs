@@ -84,7 +84,7 @@ impl Watched {
             }
             let init = bytes(server, &format!("{at}/{kind}/init.mp4")).await;
             assert_eq!(self.inits.entry(kind).or_insert_with(|| init.clone()), &init);
-            let names: Vec<&str> = playlist.lines().filter(|line| line.ends_with(".m4s")).collect();
+            let names: Vec<&str> = playlist.lines().filter(|line| !line.starts_with('#')).collect();
             for (number, name) in (1..).zip(&names) {
                 assert_eq!(*name, format!("{kind}/{number}.m4s"));
                 let segment = bytes(server, &format!("{at}/{name}")).await;

@@ -138,7 +138,7 @@ async fn an_index_that_lies_is_not_believed_before_the_probe() {
     // The index names bytes behind the declared length.
     never_early(&server, &whole[..whole.len() * 3 / 4], whole.len() as u64 * 4 / 5).await;
     // The index is longer than any that is read early: only its header is sent.
-    let long = [b"\0\0\0\x10ftypisom\0\0\0\0".as_slice(), b"\x12\xc0\0\0moov", &[0; 200_000]].concat();
+    let long = [b"\0\0\0\x10ftypisom\0\0\0\0".as_slice(), b"\x12\xc0\0\0moov", &vec![0; 200_000]].concat();
     never_early(&server, &long, 400 << 20).await;
     // A part of the index is missing.
     never_early(&server, &whole[..2_000], whole.len() as u64).await;
