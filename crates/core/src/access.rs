@@ -2,6 +2,7 @@
 
 pub mod path;
 pub mod secret;
+pub mod sender;
 
 use std::fmt;
 use std::str::FromStr;

@@ -42,6 +42,8 @@ topics! {
     VideoDeleted "video.deleted" "The video was deleted.";
     RenditionReady "rendition.ready" "One rendition has its final file.";
     RenditionFailed "rendition.failed" "One rendition cannot be made.";
+    CollectionDeleted "collection.deleted" "A collection is gone with all that was in it.";
+    AppDeleted "app.deleted" "An app is gone with all that was in it.";
     JobDead "job.dead" "A job was given up.";
     LedgerProvenGone "ledger.proven_gone" "Something outside is proven deleted.";
 }

@@ -5,7 +5,7 @@ pub mod retry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::id::{AppId, JobId, RenditionId, VideoId};
+use crate::id::{AppId, CollectionId, JobId, RenditionId, VideoId};
 use crate::time::Millis;
 
 /// Every kind of job of this release.
@@ -28,11 +28,13 @@ pub enum Kind {
     Assemble,
     /// Declares the video ready.
     Finish,
+    /// Empties an app or a collection that is being deleted.
+    Erase,
 }
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fetch,
         Self::Probe,
         Self::Remux,
@@ -41,6 +43,7 @@ impl Kind {
         Self::Poster,
         Self::Assemble,
         Self::Finish,
+        Self::Erase,
     ];
 
     /// The word for this kind in the database, the API and metrics.
@@ -54,6 +57,7 @@ impl Kind {
             Self::Poster => "poster",
             Self::Assemble => "assemble",
             Self::Finish => "finish",
+            Self::Erase => "erase",
         }
     }
 
@@ -113,6 +117,13 @@ pub enum Task {
         /// The video.
         video: VideoId,
     },
+    /// Empties an app or a collection that is being deleted.
+    Erase {
+        /// The app.
+        app: AppId,
+        /// The collection; all of them when the app itself goes.
+        collection: Option<CollectionId>,
+    },
 }
 
 impl Task {
@@ -127,11 +138,12 @@ impl Task {
             Self::Poster { .. } => Kind::Poster,
             Self::Assemble { .. } => Kind::Assemble,
             Self::Finish { .. } => Kind::Finish,
+            Self::Erase { .. } => Kind::Erase,
         }
     }
 
-    /// The video that this task works for.
-    pub const fn video(&self) -> VideoId {
+    /// The video that this task works for, if it is one.
+    pub const fn video(&self) -> Option<VideoId> {
         match *self {
             Self::Fetch { video }
             | Self::Probe { video }
@@ -140,7 +152,8 @@ impl Task {
             | Self::Chunk { video, .. }
             | Self::Poster { video }
             | Self::Assemble { video, .. }
-            | Self::Finish { video } => video,
+            | Self::Finish { video } => Some(video),
+            Self::Erase { .. } => None,
         }
     }
 }
@@ -252,8 +265,8 @@ pub struct NewJob {
     pub id: JobId,
     /// The app that pays for it.
     pub app: AppId,
-    /// The video it works for.
-    pub video: VideoId,
+    /// The video it works for, if it is one.
+    pub video: Option<VideoId>,
     /// What to do.
     pub task: Task,
     /// Lower goes first inside an app.

@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod media;
 pub mod plan;
 pub mod pull;
+pub mod quota;
 pub mod range;
 pub mod ribbon;
 pub mod time;

@@ -220,3 +220,26 @@ pub const ZOOM_AHEAD_MS: i64 = 300_000;
 
 /// The largest event of Zoom in bytes: a meeting of hundreds of files fits.
 pub const ZOOM_EVENT_BYTES_MAX: usize = 1 << 20;
+/// What an upload of unknown length reserves of a quota at a time, in bytes: one durable commit never needs more.
+pub const RESERVE_BYTES: u64 = 64 << 20;
+
+/// How long the address of an announced upload is good when nobody says it, in seconds: a day, as an idle upload has.
+pub const SENDER_TOKEN_S: u64 = 86_400;
+
+/// The shortest and the longest life of such an address, in seconds: a minute to begin, a week for a slow line.
+pub const SENDER_TOKEN_S_RANGE: std::ops::RangeInclusive<u64> = 60..=604_800;
+
+/// Origins that may send to one announced upload: a site and its neighbours.
+pub const SENDER_ORIGINS_MAX: usize = 20;
+
+/// Characters of the name of an app or a collection: it is shown in lists and typed on command lines.
+pub const NAME_CHARS_MAX: usize = 100;
+
+/// Videos or uploads that are deleted in one transaction: other writers wait some milliseconds at most.
+pub const ERASE_BATCH: u32 = 50;
+
+/// Events of a deleted app that are removed in one transaction, for the same reason.
+pub const ERASE_EVENTS: u32 = 2_000;
+
+/// A repeat with the same Idempotency-Key within this time is the same upload, in milliseconds.
+pub const REPEAT_MS: i64 = 86_400_000;

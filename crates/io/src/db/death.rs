@@ -33,10 +33,10 @@ pub(crate) async fn job_died(
     now: Millis,
 ) -> Result<(), DbError> {
     let Some((cause, first)) = died.first() else { return Ok(()) };
+    let Some(video) = first.video() else { return Ok(()) };
     if matches!(first, Task::Fetch { .. }) {
-        return pull::died(tx, first.video(), &problem_of(error), now).await;
+        return pull::died(tx, video, &problem_of(error), now).await;
     }
-    let video = first.video();
     let app = match lock_video(tx, video).await {
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
@@ -45,7 +45,7 @@ pub(crate) async fn job_died(
     let mut hopeless = false;
     for (_, task) in died {
         match task {
-            Task::Poster { .. } => {}
+            Task::Poster { .. } | Task::Erase { .. } => {}
             Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
             Task::Fetch { .. }
             | Task::Probe { .. }
@@ -70,7 +70,7 @@ pub(crate) async fn job_died(
 /// because of their death.
 pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Millis) -> Result<(), DbError> {
     let Some((_, first)) = wanted.first() else { return Ok(()) };
-    let video = first.video();
+    let Some(video) = first.video() else { return Ok(()) };
     match lock_video(tx, video).await {
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,

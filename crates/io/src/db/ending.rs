@@ -3,6 +3,7 @@
 use matinee_core::event::Topic;
 use matinee_core::id::{UploadId, VideoId};
 use matinee_core::job::{NewJob, Task};
+use matinee_core::quota::{Refusal, Whose};
 use matinee_core::time::Millis;
 use matinee_core::upload::Phase;
 use matinee_core::video::{Policy, Problem};
@@ -14,7 +15,7 @@ use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::upload::{Upload, upload_of};
 use super::value::args;
-use super::{job, object, pull, tail, word};
+use super::{job, object, pull, quota, tail, word};
 
 /// The end of an upload whose last byte is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +39,11 @@ impl Db {
     /// returns the same video and changes nothing.
     ///
     /// [`DbError::Absent`] when it was cancelled, expired or lost before; [`DbError::LeaseLost`] when a newer
-    /// connection took it; [`DbError::Conflict`] when another length was declared.
+    /// connection took it; [`DbError::Conflict`] when another length was declared; [`DbError::Refused`] when the app or
+    /// the collection may not have it any more: then the upload has ended, and its bytes go.
     pub async fn finish_upload(&self, finish: &Finish) -> Result<VideoId, DbError> {
-        self.write(finish.clone(), |tx, finish| Box::pin(finish_in(tx, finish))).await
+        let finished = self.write(finish.clone(), |tx, finish| Box::pin(finish_in(tx, finish))).await?;
+        finished.map_err(DbError::Refused)
     }
 
     /// Gives an open upload up; its bytes go. Cancelling twice is cancelling once.
@@ -50,7 +53,7 @@ impl Db {
             Box::pin(async move {
                 let upload = locked(tx, *id).await?;
                 match upload.state.phase() {
-                    Phase::Open => end(tx, &upload, End::Cancelled, *now).await,
+                    Phase::Open => end(tx, &upload, End::Cancelled(&cancelled()), *now).await,
                     Phase::Cancelled => Ok(()),
                     Phase::Finished | Phase::Expired | Phase::Lost => Err(DbError::Absent),
                 }
@@ -115,11 +118,29 @@ impl Db {
     }
 }
 
-/// The ends that are no video.
+/// The ends that are no video, each with its reason but the one that says all.
 pub(crate) enum End<'a> {
-    Cancelled,
+    Cancelled(&'a Problem),
     Expired,
     Lost(&'a Problem),
+}
+
+/// Why an upload is over that somebody gave up.
+pub(crate) fn cancelled() -> Problem {
+    Problem {
+        code: "cancelled".to_owned(),
+        human: "The upload was given up before its last byte arrived.".to_owned(),
+        fix: "Start a new upload if the video is still wanted.".to_owned(),
+    }
+}
+
+fn expired() -> Problem {
+    Problem {
+        code: "expired".to_owned(),
+        human: "The upload was not finished in time.".to_owned(),
+        fix: "Start a new upload; `uploads.idle_timeout`, or `expires_in_s` of an announced one, says how long it may take."
+            .to_owned(),
+    }
 }
 
 /// The upload, locked until the commit.
@@ -132,11 +153,11 @@ pub(crate) async fn locked(tx: &mut Tx, id: UploadId) -> Result<Upload, DbError>
 }
 
 /// Finishes an upload in the caller's transaction.
-pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<VideoId, DbError> {
+pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<Result<VideoId, Refusal>, DbError> {
     let upload = locked(tx, finish.id).await?;
     match upload.state.phase() {
         Phase::Open => {}
-        Phase::Finished => return Ok(upload.video),
+        Phase::Finished => return Ok(Ok(upload.video)),
         Phase::Cancelled | Phase::Expired | Phase::Lost => return Err(DbError::Absent),
     }
     if finish.epoch.is_some_and(|epoch| epoch != upload.epoch) {
@@ -144,6 +165,11 @@ pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<VideoId, D
     }
     if upload.size.is_some_and(|size| size != finish.size) || upload.offset > finish.size {
         return Err(DbError::Conflict("the upload has another length".to_owned()));
+    }
+    // Long after its beginning: quota, app and collection may not be what they were.
+    if let Err(refusal) = still_welcome(tx, &upload, finish).await? {
+        end(tx, &upload, End::Lost(&refusal.problem()), finish.now).await?;
+        return Ok(Err(refusal));
     }
     tx.execute_one(
         "UPDATE upload SET state = 'finished', size_bytes = $2, offset_bytes = $2, updated_ms = $3, finished_ms = $3
@@ -157,7 +183,24 @@ pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<VideoId, D
     tell(tx, upload.app, Topic::UploadCompleted, (upload.id.to_string(), facts), finish.now).await?;
     let facts = json!({ "upload": upload.id, "title": upload.title });
     tell(tx, upload.app, Topic::VideoCreated, (upload.video.to_string(), facts), finish.now).await?;
-    Ok(upload.video)
+    Ok(Ok(upload.video))
+}
+
+async fn still_welcome(
+    tx: &mut Tx,
+    upload: &Upload,
+    finish: &Finish,
+) -> Result<Result<(), Refusal>, DbError> {
+    match quota::reserve(tx, upload.id, (Some(finish.size), finish.size)).await {
+        Err(DbError::Refused(refusal)) => return Ok(Err(refusal)),
+        Err(error) => return Err(error),
+        Ok(()) => {}
+    }
+    match quota::admit(tx, (upload.app, upload.collection), 0, 0).await {
+        Err(DbError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(DbError::Absent) => Ok(Err(Refusal::Closed { whose: Whose::Collection })),
+        admitted => admitted.map(Ok),
+    }
 }
 
 async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(), DbError> {
@@ -182,7 +225,7 @@ async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(
     let probe = NewJob {
         id: finish.probe_job,
         app: upload.app,
-        video: upload.video,
+        video: Some(upload.video),
         task: Task::Probe { video: upload.video },
         prio: 0,
         weight: 0,
@@ -193,12 +236,13 @@ async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(
     job::insert(tx, &probe, finish.now).await
 }
 
-/// Ends an open upload without a video: its bytes go, and so does the work that fetches them.
+/// Ends an open upload without a video: its bytes go, so does the work that fetches them, and what it had reserved is
+/// free.
 pub(crate) async fn end(tx: &mut Tx, upload: &Upload, end: End<'_>, now: Millis) -> Result<(), DbError> {
     let (phase, topic, reason) = match end {
-        End::Cancelled => (Phase::Cancelled, Topic::UploadCancelled, None),
-        End::Expired => (Phase::Expired, Topic::UploadExpired, None),
-        End::Lost(problem) => (Phase::Lost, Topic::UploadFailed, Some(word::stored(problem))),
+        End::Cancelled(problem) => (Phase::Cancelled, Topic::UploadCancelled, word::stored(problem)),
+        End::Expired => (Phase::Expired, Topic::UploadExpired, word::stored(&expired())),
+        End::Lost(problem) => (Phase::Lost, Topic::UploadFailed, word::stored(problem)),
     };
     tx.execute_one(
         "UPDATE upload SET state = $2, reason = $3, updated_ms = $4 WHERE id = $1 AND state = 'open'",

@@ -1,5 +1,7 @@
 //! What can go wrong between us and the database, by what the caller should do about it.
 
+use matinee_core::quota::Refusal;
+
 /// A failed database operation.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
@@ -18,6 +20,9 @@ pub enum DbError {
     /// What the caller wants to save contradicts what is saved.
     #[error("the rows say otherwise: {0}")]
     Conflict(String),
+    /// The app or the collection may not have so much, or is being deleted.
+    #[error("{0}")]
+    Refused(Refusal),
     /// The lease under which the caller worked is lost; its result changes nothing.
     #[error("the lease is lost; somebody else holds this job, or nobody")]
     LeaseLost,

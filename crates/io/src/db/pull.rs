@@ -144,15 +144,15 @@ impl Db {
 
     /// Finishes the upload and completes the job that fetched it, in one transaction.
     pub async fn finish_pull(&self, finish: &Finish, lease: &Lease) -> Result<VideoId, DbError> {
-        self.write((finish.clone(), *lease), |tx, (finish, lease)| {
+        let finished = self.write((finish.clone(), *lease), |tx, (finish, lease)| {
             Box::pin(async move {
                 job::settle(tx, lease, finish.now, None).await?;
-                let video = ending::finish_in(tx, finish).await?;
+                let finished = ending::finish_in(tx, finish).await?;
                 forget(tx, finish.id).await?;
-                Ok(video)
+                Ok(finished)
             })
-        })
-        .await
+        });
+        finished.await?.map_err(DbError::Refused)
     }
 }
 
@@ -187,7 +187,7 @@ async fn insert(tx: &mut Tx, new: &NewPull) -> Result<(), DbError> {
     let fetch = NewJob {
         id: new.job,
         app: upload.app,
-        video: upload.video,
+        video: Some(upload.video),
         task: Task::Fetch { video: upload.video },
         prio: 0,
         weight: 0,
@@ -235,7 +235,7 @@ pub(crate) async fn died(tx: &mut Tx, video: VideoId, reason: &Problem, now: Mil
 /// The job of a pull is not wanted any more, and so its upload is not either.
 pub(crate) async fn unwanted(tx: &mut Tx, video: VideoId, now: Millis) -> Result<(), DbError> {
     let Some(upload) = open_of(tx, video).await? else { return Ok(()) };
-    ending::end(tx, &upload, ending::End::Cancelled, now).await
+    ending::end(tx, &upload, ending::End::Cancelled(&ending::cancelled()), now).await
 }
 
 async fn open_of(tx: &mut Tx, video: VideoId) -> Result<Option<Upload>, DbError> {

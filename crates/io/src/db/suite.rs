@@ -10,5 +10,6 @@ mod rules;
 mod stage;
 pub(crate) mod support;
 mod tails;
+mod tenants;
 mod uploads;
 mod videos;

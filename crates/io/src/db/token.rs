@@ -62,7 +62,8 @@ impl Db {
             .read((*hash, now), |tx, (hash, now)| {
                 Box::pin(async move {
                     let sql = "SELECT id, app_id, scopes, used_ms FROM token
-                               WHERE hash = $1 AND kind <> $3 AND (expires_ms IS NULL OR expires_ms > $2)";
+                               WHERE hash = $1 AND kind <> $3 AND (expires_ms IS NULL OR expires_ms > $2)
+                                 AND NOT EXISTS (SELECT 1 FROM app a WHERE a.id = app_id AND a.deleting_ms IS NOT NULL)";
                     tx.row(sql, args![*hash, *now, kind_text(TokenKind::Claim)]).await
                 })
             })

@@ -1,8 +1,11 @@
 //! Uploads: created, filled and read. How they end is in `ending`.
 
+use matinee_core::access::sender::Allowance;
 use matinee_core::event::Topic;
 use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
 use matinee_core::ledger::Kind;
+use matinee_core::limits::REPEAT_MS;
+use matinee_core::quota::{Refusal, reservation};
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, State, Way};
 use matinee_core::video::Problem;
@@ -14,7 +17,7 @@ use super::object::{self, NewObject, Owner};
 use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::value::{Row, args};
-use super::word;
+use super::{quota, word};
 
 /// An upload to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,10 @@ pub struct NewUpload {
     pub external_id: Option<String>,
     /// The declared length in bytes, if it is known.
     pub size: Option<u64>,
+    /// What its sender may do.
+    pub allowance: Allowance,
+    /// The Idempotency-Key of the one who announced it.
+    pub repeat_key: Option<String>,
     /// When it expires if nothing comes.
     pub expires: Millis,
     /// When it is created.
@@ -80,6 +87,8 @@ pub struct Upload {
     pub offset: u64,
     /// The declared length in bytes.
     pub size: Option<u64>,
+    /// What its sender may do.
+    pub allowance: Allowance,
     /// Which connection may commit offsets: the one that took this number.
     pub epoch: u64,
     /// Why it ended, if it did not end well.
@@ -95,7 +104,10 @@ pub struct Upload {
 }
 
 impl Db {
-    /// Creates an upload, with the rows of the object that its bytes will be.
+    /// Creates an upload, with the rows of the object that its bytes will be; what it needs of the quotas is reserved.
+    ///
+    /// [`DbError::Absent`] when the app has no such collection, [`DbError::Refused`] when a quota has not so much left
+    /// or the collection is being deleted, [`DbError::Taken`] when the name or the repeat key is given already.
     pub async fn create_upload(&self, new: &NewUpload) -> Result<(), DbError> {
         self.write(new.clone(), |tx, new| Box::pin(create(tx, new))).await
     }
@@ -106,6 +118,34 @@ impl Db {
             Box::pin(async move {
                 let row = tx.row("SELECT * FROM upload WHERE url_key = $1", args![key.as_str()]).await?;
                 row.as_ref().map(upload_of).transpose()
+            })
+        })
+        .await
+    }
+
+    /// The upload of an app that was announced with this repeat key within a day.
+    pub async fn upload_repeated(
+        &self,
+        app: AppId,
+        key: &str,
+        now: Millis,
+    ) -> Result<Option<Upload>, DbError> {
+        self.read((app, key.to_owned(), now.plus(-REPEAT_MS)), |tx, (app, key, since)| {
+            Box::pin(async move {
+                let sql = "SELECT * FROM upload WHERE app_id = $1 AND repeat_key = $2 AND created_ms >= $3";
+                tx.row(sql, args![*app, key.as_str(), *since]).await?.as_ref().map(upload_of).transpose()
+            })
+        })
+        .await
+    }
+
+    /// The upload of an app that has this external id and lives, or became a video.
+    pub async fn upload_named(&self, app: AppId, external_id: &str) -> Result<Option<Upload>, DbError> {
+        self.read((app, external_id.to_owned()), |tx, (app, name)| {
+            Box::pin(async move {
+                let sql = "SELECT * FROM upload WHERE app_id = $1 AND external_id = $2
+                           AND state IN ('open', 'finished')";
+                tx.row(sql, args![*app, name.as_str()]).await?.as_ref().map(upload_of).transpose()
             })
         })
         .await
@@ -198,14 +238,18 @@ impl Db {
         self.write((id, epoch, offset, now, expires), |tx, (id, epoch, offset, now, expires)| {
             Box::pin(async move {
                 let changed = tx
-                    .execute(
-                        "UPDATE upload SET offset_bytes = $3, updated_ms = $4, expires_ms = $5
+                    .row(
+                        "UPDATE upload SET offset_bytes = $3, updated_ms = $4,
+                           expires_ms = CASE WHEN deadline_ms < $5 THEN deadline_ms ELSE $5 END
                          WHERE id = $1 AND epoch = $2 AND state = 'open' AND offset_bytes <= $3
-                           AND (size_bytes IS NULL OR size_bytes > $3)",
+                           AND (size_bytes IS NULL OR size_bytes > $3) RETURNING size_bytes",
                         args![*id, *epoch, *offset, *now, *expires],
                     )
                     .await?;
-                if changed == 1 { Ok(()) } else { Err(why_not(tx, *id, *epoch).await?) }
+                let Some(changed) = changed else { return Err(why_not(tx, *id, *epoch).await?) };
+                // A known length was reserved as a whole.
+                let size: Option<u64> = changed.get("size_bytes")?;
+                if size.is_none() { quota::reserve(tx, *id, (None, *offset)).await } else { Ok(()) }
             })
         })
         .await
@@ -229,19 +273,45 @@ impl Db {
                         args![*id, *epoch, *size, *now],
                     )
                     .await?;
-                if changed == 1 { Ok(()) } else { Err(why_not(tx, *id, *epoch).await?) }
+                if changed == 0 {
+                    return Err(why_not(tx, *id, *epoch).await?);
+                }
+                quota::reserve(tx, *id, (Some(*size), 0)).await
             })
         })
         .await
     }
 }
 
-/// Creates an upload in the caller's transaction.
+/// Creates an upload in the caller's transaction, within the quotas of its app and its collection.
 pub(crate) async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
+    if let Some(max) = new.allowance.max_bytes
+        && new.size.is_some_and(|size| size > max)
+    {
+        return Err(DbError::Refused(Refusal::TooLarge { max }));
+    }
+    let reserved = reservation(new.size, 0);
+    quota::admit(tx, (new.app, new.collection), reserved, 1).await?;
+    if let Some(key) = &new.repeat_key {
+        let sql =
+            "UPDATE upload SET repeat_key = NULL WHERE app_id = $1 AND repeat_key = $2 AND created_ms < $3";
+        tx.execute(sql, args![new.app, key.as_str(), new.now.plus(-REPEAT_MS)]).await?;
+    }
+    insert(tx, new, reserved).await?;
+    let owner = Owner { app: new.app, video: new.video, lease: None };
+    object::intend(tx, owner, NewObject { id: new.object, kind: Kind::Source }, new.now).await?;
+    let facts = json!({ "video": new.video, "way": new.way, "title": new.title, "size": new.size });
+    tell(tx, new.app, Topic::UploadCreated, (new.id.to_string(), facts), new.now).await
+}
+
+async fn insert(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), DbError> {
+    let allowance = &new.allowance;
     tx.execute(
         "INSERT INTO upload (id, app_id, collection_id, video_id, object_id, url_key, way, state, title, metadata,
-           size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms, facts, external_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9, $10, 0, 0, $11, $11, $12, $13, $14)",
+           size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms, facts, external_id,
+           reserved_bytes, max_bytes, max_duration_ms, deadline_ms, origins, repeat_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9, $10, 0, 0, $11, $11, $12, $13, $14,
+           $15, $16, $17, $18, $19, $20)",
         args![
             new.id,
             new.app,
@@ -256,14 +326,17 @@ pub(crate) async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> 
             new.now,
             new.expires,
             new.facts.clone(),
-            new.external_id.as_deref()
+            new.external_id.as_deref(),
+            reserved,
+            allowance.max_bytes,
+            allowance.max_duration_ms,
+            allowance.deadline,
+            json!(allowance.origins),
+            new.repeat_key.as_deref()
         ],
     )
-    .await?;
-    let owner = Owner { app: new.app, video: new.video, lease: None };
-    object::intend(tx, owner, NewObject { id: new.object, kind: Kind::Source }, new.now).await?;
-    let facts = json!({ "video": new.video, "way": new.way, "title": new.title, "size": new.size });
-    tell(tx, new.app, Topic::UploadCreated, (new.id.to_string(), facts), new.now).await
+    .await
+    .map(drop)
 }
 
 /// Why a guarded write of an upload changed nothing.
@@ -306,11 +379,23 @@ pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
         external_id: row.get("external_id")?,
         offset,
         size,
+        allowance: allowance_of(row)?,
         epoch: row.get("epoch")?,
         reason: word::problem(row, "reason")?,
         created: row.get("created_ms")?,
         updated: row.get("updated_ms")?,
         expires: row.get("expires_ms")?,
         finished: row.get("finished_ms")?,
+    })
+}
+
+fn allowance_of(row: &Row) -> Result<Allowance, DbError> {
+    let origins: Value = row.get("origins")?;
+    let origins = serde_json::from_value(origins);
+    Ok(Allowance {
+        max_bytes: row.get("max_bytes")?,
+        max_duration_ms: row.get("max_duration_ms")?,
+        deadline: row.get("deadline_ms")?,
+        origins: origins.map_err(|error| DbError::Never(format!("origins are no list of texts: {error}")))?,
     })
 }

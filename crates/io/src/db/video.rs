@@ -94,7 +94,8 @@ impl Db {
     pub async fn video_any(&self, id: VideoId) -> Result<Option<Video>, DbError> {
         self.read(id, |tx, id| {
             Box::pin(async move {
-                let sql = "SELECT * FROM video WHERE id = $1 AND deleted_ms IS NULL";
+                let sql = "SELECT * FROM video WHERE id = $1 AND deleted_ms IS NULL AND NOT EXISTS
+                             (SELECT 1 FROM collection c WHERE c.id = collection_id AND c.deleting_ms IS NOT NULL)";
                 tx.row(sql, args![*id]).await?.as_ref().map(video_of).transpose()
             })
         })
@@ -119,10 +120,14 @@ impl Db {
                 let sql = Sql::Each {
                     sqlite: r"SELECT * FROM video WHERE app_id = $1 AND id < $5 AND deleted_ms IS NULL
                        AND state IN (SELECT value FROM json_each($2)) AND lower(title) LIKE $3 ESCAPE '\'
-                       AND ($4 IS NULL OR collection_id = $4) ORDER BY id DESC LIMIT $6",
+                       AND ($4 IS NULL OR collection_id = $4) AND collection_id NOT IN
+                         (SELECT c.id FROM collection c WHERE c.app_id = $1 AND c.deleting_ms IS NOT NULL)
+                       ORDER BY id DESC LIMIT $6",
                     postgres: r"SELECT * FROM video WHERE app_id = $1 AND id < $5 AND deleted_ms IS NULL
                        AND state IN (SELECT jsonb_array_elements_text($2)) AND lower(title) LIKE $3 ESCAPE '\'
-                       AND ($4 IS NULL OR collection_id = $4) ORDER BY id DESC LIMIT $6",
+                       AND ($4 IS NULL OR collection_id = $4) AND collection_id NOT IN
+                         (SELECT c.id FROM collection c WHERE c.app_id = $1 AND c.deleting_ms IS NOT NULL)
+                       ORDER BY id DESC LIMIT $6",
                 };
                 let args = args![*app, states.clone(), pattern.as_str(), *collection, *before, *limit];
                 tx.rows(sql, args).await?.iter().map(video_of).collect()
@@ -184,7 +189,8 @@ fn containing(text: &str) -> String {
     pattern
 }
 
-async fn delete(tx: &mut Tx, (app, id): (AppId, VideoId), now: Millis) -> Result<(), DbError> {
+/// See [`Db::delete_video`].
+pub(crate) async fn delete(tx: &mut Tx, (app, id): (AppId, VideoId), now: Millis) -> Result<(), DbError> {
     if lock_video(tx, id).await? != app {
         return Err(DbError::Absent);
     }
@@ -193,6 +199,8 @@ async fn delete(tx: &mut Tx, (app, id): (AppId, VideoId), now: Millis) -> Result
         args![id, now],
     )
     .await?;
+    // Its name may be given again.
+    tx.execute("UPDATE upload SET external_id = NULL WHERE video_id = $1", args![id]).await?;
     job::cancel_of_video(tx, id, now).await?;
     tx.execute(
         "UPDATE ledger SET state = 'to_delete', reason = 'deleted', next_try_ms = $2

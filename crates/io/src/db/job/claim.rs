@@ -55,7 +55,7 @@ pub struct Claimed {
     /// The app that pays for it.
     pub app: AppId,
     /// The video it works for.
-    pub video: VideoId,
+    pub video: Option<VideoId>,
     /// What happened to it before.
     pub tries: Tries,
     /// One decoder thread, one rendition at a time, no seeking.

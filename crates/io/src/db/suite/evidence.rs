@@ -187,7 +187,7 @@ async fn q15_a_slow_holder_does_not_make_two_run(bench: Bench) {
 /// parent -kill-> middle -kill-> last; parent -release-> free; other -kill-> last.
 async fn family(bench: &Bench) -> [NewJob; 5] {
     let (parent, other) = (bench.new_job(), NewJob { prio: 5, ..bench.new_job() });
-    let task = || Task::Finish { video: parent.video };
+    let task = || Task::Finish { video: parent.video.unwrap() };
     let middle = bench.new_task(task(), &[(parent.id, OnDeath::Kill)]);
     let last = bench.new_task(task(), &[(middle.id, OnDeath::Kill), (other.id, OnDeath::Kill)]);
     let free = bench.new_task(task(), &[(parent.id, OnDeath::Release), (other.id, OnDeath::Release)]);
@@ -235,10 +235,11 @@ async fn a_cancelled_job_stops_its_holder_and_takes_no_result(bench: Bench) {
     assert!(matches!(bench.db.cancel_job(id::<_>(), all[1].id, T0).await, Err(DbError::Absent)), "other app");
 
     let one = bench.new_job();
-    let two = bench.new_task(Task::Poster { video: one.video }, &[]);
+    let two = bench.new_task(Task::Poster { video: one.video.unwrap() }, &[]);
     bench.insert(&[NewJob { prio: -1, ..one.clone() }, two.clone()]).await.unwrap();
     let held = bench.claim("n/1", T0).await.unwrap().lease;
-    let cancel = bench.db.write(one.video, |tx, video| Box::pin(job::cancel_of_video(tx, *video, T0)));
+    let cancel =
+        bench.db.write(one.video.unwrap(), |tx, video| Box::pin(job::cancel_of_video(tx, *video, T0)));
     cancel.await.unwrap();
     assert_eq!([bench.state(one.id).await, bench.state(two.id).await], [State::Leased, State::Cancelled]);
     let guarded = bench.db.write(held, |tx, lease| Box::pin(job::guard(tx, lease, T0))).await;

@@ -1,5 +1,6 @@
 //! What tests of videos start from: an upload that ends, and a plan with a ladder and its jobs.
 
+use matinee_core::access::sender::Allowance;
 use matinee_core::id::{JobId, ObjectId, RenditionId, UploadId, VideoId};
 use matinee_core::job::{Kind, Lease, NewJob, OnDeath, Task};
 use matinee_core::ledger;
@@ -10,6 +11,7 @@ use matinee_core::video::Medium;
 use serde_json::json;
 
 use super::support::{Bench, T0, id, token};
+use crate::db::app::first_collection;
 use crate::db::error::DbError;
 use crate::db::job::{Claim, Slots};
 use crate::db::{
@@ -45,7 +47,7 @@ impl Bench {
         NewUpload {
             id: id(),
             app: self.app,
-            collection: id(),
+            collection: first_collection(self.app),
             video: id(),
             object: id(),
             url_key: format!("key-{}", super::support::unique()),
@@ -55,6 +57,8 @@ impl Bench {
             facts: serde_json::json!({ "topic": "Snow" }),
             external_id: None,
             size,
+            allowance: Allowance::default(),
+            repeat_key: None,
             expires: T0.plus(1_000),
             now: T0,
         }

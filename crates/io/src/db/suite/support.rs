@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use matinee_core::id::{AppId, Id, JobId, VideoId};
 use matinee_core::job::{Kind, NewJob, OnDeath, State, Task};
 use matinee_core::limits::LEASE_MS;
+use matinee_core::quota::Quota;
 use matinee_core::time::Millis;
 use sqlx::Connection as _;
 
 use crate::db::error::DbError;
 use crate::db::job::{self, Claim, Claimed, Slots};
-use crate::db::value::args;
 use crate::db::{Config, Db};
 
 /// Runs each named `async fn(Bench)` on both databases.
@@ -94,15 +94,7 @@ impl Bench {
     }
 
     pub(crate) async fn add_app(&self, app: AppId) {
-        self.db
-            .write(app, |tx, app| {
-                Box::pin(async move {
-                    let sql = "INSERT INTO app (id, name, created_ms) VALUES ($1, $2, $3)";
-                    tx.execute(sql, args![*app, app.to_string(), T0]).await.map(drop)
-                })
-            })
-            .await
-            .unwrap();
+        self.db.create_app(app, &app.to_string(), Quota::default(), T0).await.unwrap();
     }
 
     /// A probe job of its own video, ready at once.

@@ -43,8 +43,9 @@ async fn videos_are_listed_searched_and_changed(bench: Bench) {
     assert_eq!(list(search("rain"), None).await, [first]);
     let video = bench.db.video(bench.app, first).await.unwrap().unwrap();
     assert_eq!(video.policy, Policy::Public);
-    let here = VideoFilter { collection: Some(video.collection), ..VideoFilter::default() };
-    assert_eq!(list(here, None).await, [first]);
+    let inside = |collection| VideoFilter { collection: Some(collection), ..VideoFilter::default() };
+    assert_eq!(list(inside(video.collection), None).await, [second, first]);
+    assert!(list(inside(super::support::id()), None).await.is_empty());
     let other = super::support::id();
     assert!(matches!(bench.db.update_video((other, first), Some("x"), None, T0).await, Err(DbError::Absent)));
     assert!(matches!(bench.db.delete_video(other, first, T0).await, Err(DbError::Absent)));
