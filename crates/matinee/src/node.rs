@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use matinee_core::access::path::Key;
-use matinee_core::id::ObjectId;
+use matinee_core::id::{AppId, CollectionId, ObjectId};
 use matinee_core::plan::{Capabilities, Pipeline, Quality};
 use matinee_io::db::Db;
-use matinee_io::db::app::Defaults;
+use matinee_io::db::app::{Defaults, first_collection};
 use matinee_io::fetch::Fetch;
 use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
 use matinee_io::spool::Spool;
@@ -111,6 +111,11 @@ impl Node {
             stop: CancellationToken::new(),
             config,
         }
+    }
+
+    /// The collection for uploads of an app that name none.
+    pub(crate) fn first_collection(&self, app: AppId) -> CollectionId {
+        if app == self.defaults.app { self.defaults.collection } else { first_collection(app) }
     }
 
     /// Where attempts have their directories.

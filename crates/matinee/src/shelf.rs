@@ -271,6 +271,11 @@ impl Shelf {
         }
     }
 
+    /// Takes everything off the shelf: a whole collection is gone.
+    pub(crate) fn clear(&self) {
+        self.0.clear();
+    }
+
     /// Takes a video off the shelf: it changed, or it is gone.
     pub(crate) fn forget(&self, video: VideoId) {
         for generation in [matinee_core::video::VIRTUAL, matinee_core::video::ENCODED] {

@@ -1,5 +1,7 @@
 //! The command line: one file per command, exit codes that scripts can rely on.
 
+mod app;
+mod collection;
 mod configuration;
 mod doctor;
 mod import;
@@ -10,6 +12,7 @@ mod progress;
 mod rm;
 mod serve;
 mod text;
+mod token;
 mod videos;
 
 use std::io::{ErrorKind, Write};
@@ -17,7 +20,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use matinee_core::id::JobId;
+use matinee_core::quota::Usage;
 use matinee_core::video::Problem;
+use serde_json::json;
 
 use crate::config::{self, Flags};
 use crate::flow::Failure;
@@ -44,6 +50,12 @@ pub(crate) enum Command {
     Rm(rm::Arguments),
     /// Lists jobs, shows one, runs one again or cancels it
     Jobs(jobs::Arguments),
+    /// Makes, lists and ends tokens for programs
+    Token(token::Arguments),
+    /// Makes, lists and deletes apps: tenants that do not see each other
+    App(app::Arguments),
+    /// Makes, lists and deletes collections inside an app
+    Collection(collection::Arguments),
     /// Checks this machine and the data directory, and says how to mend what is wrong
     Doctor(Form),
     /// Shows or checks the configuration
@@ -74,6 +86,9 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Show(arguments) => with_runtime(videos::show(flags, &arguments, out)),
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),
         Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),
+        Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),
+        Command::App(arguments) => with_runtime(app::run(flags, &arguments, out)),
+        Command::Collection(arguments) => with_runtime(collection::run(flags, &arguments, out)),
         Command::Doctor(form) => with_runtime(doctor::run(flags, form, out)),
         Command::Config(arguments) => configuration::run(flags, &arguments, out),
     };
@@ -98,7 +113,7 @@ fn code(failure: &Failure) -> u8 {
     match failure {
         Failure::Absent => NOT_FOUND,
         Failure::Full | Failure::Again(_) => LATER,
-        Failure::Refused { .. } | Failure::Never(_) => ERROR,
+        Failure::Refused { .. } | Failure::Limited(_) | Failure::Never(_) => ERROR,
     }
 }
 
@@ -139,6 +154,46 @@ fn complain(line: &str) {
 fn write_problem(out: &mut impl Write, indent: &str, problem: &Problem) -> std::io::Result<()> {
     writeln!(out, "{indent}{} [{}]", text::plain(&problem.human), problem.code)?;
     if problem.fix.is_empty() { Ok(()) } else { writeln!(out, "{indent}{}", text::plain(&problem.fix)) }
+}
+
+/// Says that there is nothing of this name.
+fn absent() -> ExitCode {
+    complain("matinee: there is nothing of this name here. The command `ls` lists what there is.");
+    ExitCode::from(NOT_FOUND)
+}
+
+/// Says what was made.
+fn write_made(out: &mut impl Write, form: Form, id: &str, name: &str) -> std::io::Result<()> {
+    if form.json {
+        writeln!(out, "{}", json!({ "id": id, "name": name }))
+    } else if form.quiet {
+        writeln!(out, "{id}")
+    } else {
+        writeln!(out, "made {id} \"{}\"", text::plain(name))
+    }
+}
+
+/// Says what was deleted, or would be: with what is in it, and the job that empties it.
+fn write_deleted(
+    out: &mut impl Write,
+    form: Form,
+    id: &str,
+    dry_run: bool,
+    inside: Option<(Usage, Option<JobId>)>,
+) -> std::io::Result<()> {
+    let job = inside.and_then(|(_, job)| job).map(|job| job.to_string());
+    if form.json {
+        let bytes = inside.map(|(usage, _)| usage.stored_bytes);
+        let told = json!({ "id": id, "deleted": !dry_run, "stored_bytes": bytes, "job_id": job });
+        return writeln!(out, "{told}");
+    }
+    if form.quiet {
+        return Ok(());
+    }
+    let word = if dry_run { "would delete" } else { "deleted" };
+    let held = inside.map(|(usage, _)| format!(" with {}", text::size(usage.stored_bytes)));
+    let by = job.map(|job| format!("; {job} empties it while matinee serves"));
+    writeln!(out, "{word} {id}{}{}", held.unwrap_or_default(), by.unwrap_or_default())
 }
 
 /// Opens the node to serve it.

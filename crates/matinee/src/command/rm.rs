@@ -104,9 +104,11 @@ fn by_kind(objects: &[Held]) -> BTreeMap<String, (usize, u64)> {
 fn tell_failure(id: VideoId, failure: &Failure, form: Form, out: &mut impl Write) -> std::io::Result<()> {
     let human = match failure {
         Failure::Absent => "there is no such video".to_owned(),
-        Failure::Refused { .. } | Failure::Full | Failure::Again(_) | Failure::Never(_) => {
-            failure.to_string()
-        }
+        Failure::Refused { .. }
+        | Failure::Limited(_)
+        | Failure::Full
+        | Failure::Again(_)
+        | Failure::Never(_) => failure.to_string(),
     };
     if form.json {
         return writeln!(out, "{}", json!({ "id": id.to_string(), "deleted": false, "reason": human }));

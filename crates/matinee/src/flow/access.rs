@@ -1,12 +1,14 @@
 //! Who asks: the holder of a token, a signed-in browser, or a newcomer on this machine.
 
 use matinee_core::access::secret::Secret;
+use matinee_core::access::sender::{self, Verdict};
 use matinee_core::access::{Actor, Scope, Scopes, TokenKind};
 use matinee_core::id::{AppId, TokenId};
 use matinee_core::limits;
 use matinee_core::time::Millis;
 use matinee_io::db::DbError;
-use matinee_io::db::token::{NewToken, Token};
+use matinee_io::db::token::NewToken;
+pub(crate) use matinee_io::db::token::Token;
 use matinee_io::random;
 
 use super::{Failure, now};
@@ -20,6 +22,45 @@ const NEWCOMER: [Scope; 5] =
 pub(crate) async fn actor(node: &Node, secret: &str) -> Result<Option<Actor>, Failure> {
     let Some(secret) = Secret::read(secret) else { return Ok(None) };
     Ok(node.db.actor(&secret.hash(), now()).await?)
+}
+
+/// What the secret part of an upload's address says about who may send it.
+pub(crate) enum Address {
+    /// Nothing: its app sends it with a credential of its own.
+    Plain,
+    /// It looks like a token, but this server did not make it so, or the upload is forgotten.
+    Unknown,
+    /// Whoever has the address may send this one upload.
+    Sender(Sender),
+}
+
+/// Who has the address of an announced upload.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    /// The secret part of the address.
+    pub(crate) key: String,
+    pub(crate) app: AppId,
+    /// Sites whose pages may send it.
+    pub(crate) origins: Vec<String>,
+    pub(crate) expired: bool,
+}
+
+/// Reads the secret part of an upload's address; only what this server signed is looked up.
+pub(crate) async fn address(node: &Node, key: &str) -> Result<Address, Failure> {
+    let (grant, expired) = match sender::verify(std::slice::from_ref(&node.path_key), key, now()) {
+        Verdict::NoToken => return Ok(Address::Plain),
+        Verdict::Forged => return Ok(Address::Unknown),
+        Verdict::Expired(grant) => (grant, true),
+        Verdict::Good(grant) => (grant, false),
+    };
+    let found =
+        node.db.upload_by_key(key).await?.filter(|upload| {
+            upload.id == grant.upload && upload.allowance.max_bytes == Some(grant.max_bytes)
+        });
+    Ok(found.map_or(Address::Unknown, |upload| {
+        let origins = upload.allowance.origins;
+        Address::Sender(Sender { key: upload.url_key, app: upload.app, origins, expired })
+    }))
 }
 
 /// May somebody without any token work here? Only on a loopback address without public names that nobody has

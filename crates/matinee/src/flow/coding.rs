@@ -34,7 +34,8 @@ pub(crate) async fn planned(node: &Node, hold: &Hold) -> Result<Planned, Fault> 
 
 /// Loads the video of a job.
 pub(crate) async fn video(node: &Node, hold: &Hold) -> Result<Video, Fault> {
-    let video = node.db.video_any(hold.task.video()).await?;
+    let Some(id) = hold.task.video() else { return Err(Fault::world("this job has no video")) };
+    let video = node.db.video_any(id).await?;
     video.ok_or_else(|| Fault::world("the video is being deleted"))
 }
 

@@ -9,6 +9,8 @@ use crate::node::Node;
 pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     node.db.publish_ready(&hold.lease, now()).await?;
     // A player that asks now gets the encoded ladder.
-    node.shelf.forget(hold.task.video());
+    if let Some(video) = hold.task.video() {
+        node.shelf.forget(video);
+    }
     Ok(())
 }

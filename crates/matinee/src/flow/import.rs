@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use matinee_core::access::sender::Allowance;
 use matinee_core::id::{ObjectId, UploadId, VideoId};
 use matinee_core::limits;
 use matinee_core::upload::Way;
@@ -129,6 +130,8 @@ pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<I
         facts: json!({}),
         external_id: None,
         size: Some(size),
+        allowance: Allowance::default(),
+        repeat_key: None,
         expires: now().plus(SILENCE_MS),
         now: now(),
     };

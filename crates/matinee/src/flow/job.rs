@@ -1,7 +1,7 @@
 //! Jobs as operators see them: listed, run again, cancelled.
 
 use matinee_core::id::{AppId, JobId, VideoId};
-use matinee_core::job::State;
+use matinee_core::job::{State, Task};
 use matinee_io::db::DbError;
 use matinee_io::db::job::Filter;
 pub(crate) use matinee_io::db::job::Job;
@@ -54,6 +54,12 @@ pub(crate) async fn retry(node: &Node, app: AppId, id: JobId) -> Result<Job, Fai
 
 /// Cancels a job; one that runs is asked to stop.
 pub(crate) async fn cancel(node: &Node, app: AppId, id: JobId) -> Result<Job, Failure> {
+    let (job, _) = node.db.job(app, id).await?.ok_or(Failure::Absent)?;
+    if matches!(job.task, Some(Task::Erase { .. })) {
+        let human =
+            "What is being deleted cannot be kept any more; this job must come to its end.".to_owned();
+        return Err(Failure::Refused { conflict: true, human });
+    }
     let told = node.db.cancel_job(app, id, now()).await.map(|_| ());
     after(node, app, id, told, "The job is over already; there is nothing to cancel.").await
 }

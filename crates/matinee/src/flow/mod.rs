@@ -1,6 +1,7 @@
 //! Flows: load, let `core` decide, act, save. No flow calls another; they meet in the job table.
 
 pub(crate) mod access;
+pub(crate) mod app;
 mod assemble;
 mod audio;
 pub(crate) mod catalogue;
@@ -8,6 +9,7 @@ mod chunk;
 mod coding;
 pub(crate) mod doctor;
 mod early;
+mod erase;
 pub(crate) mod event;
 pub(crate) mod fault;
 mod fetch;
@@ -56,6 +58,9 @@ pub(crate) enum Failure {
         /// One sentence for a person.
         human: String,
     },
+    /// The app or the collection may not have so much, or is being deleted.
+    #[error("{0}")]
+    Limited(matinee_core::quota::Refusal),
     /// The disk is full.
     #[error("the disk is full")]
     Full,
@@ -76,6 +81,7 @@ impl From<DbError> for Failure {
             DbError::Conflict(cause) | DbError::Taken(cause) => {
                 Self::Refused { conflict: true, human: format!("this exists already: {cause}") }
             }
+            DbError::Refused(refusal) => Self::Limited(refusal),
             DbError::LeaseLost => Self::Again("the lease was lost".to_owned()),
         }
     }
@@ -127,6 +133,7 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Poster { .. } => poster::perform(node, hold).await,
         Task::Assemble { rendition, .. } => assemble::perform(node, hold, rendition).await,
         Task::Finish { .. } => finish::perform(node, hold).await,
+        Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,
     }
 }
 

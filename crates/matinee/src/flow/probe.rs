@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use matinee_core::id::JobId;
+use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
@@ -42,6 +43,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let index = index.ok().filter(|index| probe.container == Container::Mov && !index.tracks.is_empty());
     let timeline = timeline(node, hold, &probe, index.as_ref(), &path).await?;
     let plan = plan::plan(&probe, &timeline, &node.pipeline(), &node.capabilities())?;
+    short_enough(node, &video, plan.duration_us / 1_000).await?;
     let honest =
         early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;
     let layout = index.as_ref().filter(|_| honest).map(layout);
@@ -65,6 +67,23 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         now: now(),
     };
     Ok(node.db.publish_probe(&hold.lease, probed).await?)
+}
+
+/// The one who announced the upload may have said how long its video may be.
+async fn short_enough(node: &Node, video: &Video, duration_ms: i64) -> Result<(), Fault> {
+    let upload = node.db.upload_of_video(video.app, video.id).await?;
+    let Some(max_ms) = upload.and_then(|upload| upload.allowance.max_duration_ms) else { return Ok(()) };
+    if u64::try_from(duration_ms).unwrap_or_default() <= max_ms {
+        return Ok(());
+    }
+    let human =
+        format!("The video is {} s long; at most {} s were allowed.", duration_ms / 1_000, max_ms / 1_000);
+    Err(Fault::new(
+        Class::Refusal,
+        "too_long",
+        human,
+        "Cut the video, or ask for an upload that may be longer.",
+    ))
 }
 
 async fn facts(node: &Node, hold: &Hold, path: &Path) -> Result<Probe, Fault> {
@@ -213,7 +232,7 @@ fn jobs(video: &Video, plan: &Plan, ladder: &[NewTrack], hold: &Hold) -> Vec<New
     let new = |task: Task, weight: i64, needs: Vec<(JobId, OnDeath)>| NewJob {
         id: random::id(),
         app: hold.app,
-        video: id,
+        video: Some(id),
         task,
         prio: 0,
         weight,

@@ -45,7 +45,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let probe = NewJob {
         id: random::id(),
         app: hold.app,
-        video: planned.video.id,
+        video: Some(planned.video.id),
         task: Task::Probe { video: planned.video.id },
         prio: 0,
         weight: 0,

@@ -46,6 +46,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
         tracing::info!(%upload, "an upload was not finished in time");
     }
     ledger(node).await?;
+    node.db.forget_closed(now()).await?;
     if rounds.is_multiple_of(limits::PRUNE_ROUNDS) {
         node.db.sweep_intended(now(), limits::INTENDED_GRACE_MS).await?;
         node.db.prune_uploads(now().plus(-limits::FINISHED_UPLOAD_MS), ROUND).await?;

@@ -5,6 +5,7 @@ mod receive;
 
 use std::path::PathBuf;
 
+use matinee_core::access::sender::Allowance;
 use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
 use matinee_core::limits;
 use matinee_core::time::Millis;
@@ -37,6 +38,10 @@ pub(crate) struct Draft {
     /// Bytes; a form does not know it before its end.
     pub(crate) size: Option<u64>,
     pub(crate) way: Way,
+    /// What its sender may do.
+    pub(crate) allowance: Allowance,
+    /// Makes a repeat of the announcement harmless.
+    pub(crate) repeat_key: Option<String>,
 }
 
 impl Draft {
@@ -44,13 +49,15 @@ impl Draft {
     pub(crate) fn new(node: &Node, app: AppId, title: String, way: Way) -> Self {
         Self {
             app,
-            collection: node.defaults.collection,
+            collection: node.first_collection(app),
             title,
             facts: Value::Object(Map::new()),
             external_id: None,
             metadata: String::new(),
             size: None,
             way,
+            allowance: Allowance::default(),
+            repeat_key: None,
         }
     }
 }
@@ -96,16 +103,16 @@ impl From<DbError> for AppendFailure {
 
 /// Creates an upload and reserves its video; an empty one is finished at once.
 pub(crate) async fn create(node: &Node, draft: Draft) -> Result<Opened, Failure> {
-    create_as(node, draft, upload_key()).await
+    create_as(node, draft, (random::id(), upload_key())).await
 }
 
-/// Creates an upload under this secret key of its address.
-async fn create_as(node: &Node, draft: Draft, key: String) -> Result<Opened, Failure> {
+/// Creates an upload with this id, and with this secret in its address.
+async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> Result<Opened, Failure> {
     if node.store.free_bytes()? < draft.size.unwrap_or_default().saturating_add(limits::FREE_BYTES_MIN) {
         return Err(Failure::Full);
     }
     let new = NewUpload {
-        id: random::id(),
+        id,
         app: draft.app,
         collection: draft.collection,
         video: random::id(),
@@ -117,7 +124,9 @@ async fn create_as(node: &Node, draft: Draft, key: String) -> Result<Opened, Fai
         facts: draft.facts,
         external_id: draft.external_id,
         size: draft.size,
-        expires: now().plus(node.config.uploads.idle_timeout.ms),
+        expires: until(node, draft.allowance.deadline),
+        allowance: draft.allowance,
+        repeat_key: draft.repeat_key,
         now: now(),
     };
     node.db.create_upload(&new).await?;
@@ -129,6 +138,12 @@ async fn create_as(node: &Node, draft: Draft, key: String) -> Result<Opened, Fai
         become_video(node, &record, epoch, 0).await?;
     }
     Ok(opened(load(node, draft.app, &key).await?))
+}
+
+/// When an upload expires that gets a byte now: a deadline is never moved.
+fn until(node: &Node, deadline: Option<Millis>) -> Millis {
+    let idle = now().plus(node.config.uploads.idle_timeout.ms);
+    deadline.map_or(idle, |deadline| deadline.min(idle))
 }
 
 /// Where an upload is. A request that is writing it is ended and flushed first, so the offset is all that arrived.

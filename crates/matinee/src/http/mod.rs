@@ -1,6 +1,8 @@
 //! HTTP: one file per endpoint. Status codes and problem documents exist only here.
 
 mod about;
+mod app;
+mod collection;
 mod event;
 mod form;
 pub(crate) mod health;
@@ -51,6 +53,11 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(session::create, session::delete))
         .routes(routes!(token::create, token::list))
         .routes(routes!(token::delete))
+        .routes(routes!(app::create, app::list))
+        .routes(routes!(app::show, app::change, app::delete))
+        .routes(routes!(app::create_token))
+        .routes(routes!(collection::create, collection::list))
+        .routes(routes!(collection::show, collection::change, collection::delete))
         .routes(routes!(upload::create, upload::list))
         .routes(routes!(upload::show, upload::delete))
         .routes(routes!(ingest_url::create))

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use matinee_core::quota::Refusal;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +18,7 @@ pub(crate) enum Code {
     NotFound,
     NotPlayableYet,
     PayloadTooLarge,
+    QuotaExceeded,
     RangeNotSatisfiable,
     StorageFull,
     TokenExpired,
@@ -46,6 +48,7 @@ impl Code {
         Self::NotFound,
         Self::NotPlayableYet,
         Self::PayloadTooLarge,
+        Self::QuotaExceeded,
         Self::RangeNotSatisfiable,
         Self::StorageFull,
         Self::TokenExpired,
@@ -74,6 +77,7 @@ impl Code {
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::NotPlayableYet => ("not_playable_yet", StatusCode::CONFLICT),
             Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::QuotaExceeded => ("quota_exceeded", StatusCode::PAYLOAD_TOO_LARGE),
             Self::RangeNotSatisfiable => ("range_not_satisfiable", StatusCode::RANGE_NOT_SATISFIABLE),
             Self::StorageFull => ("storage_full", StatusCode::INSUFFICIENT_STORAGE),
             Self::TokenExpired => ("token_expired", StatusCode::FORBIDDEN),
@@ -105,6 +109,7 @@ impl Code {
             Self::NotFound => "Check the address; deleted things do not come back.",
             Self::NotPlayableYet => "Wait for the event video.playable, then ask again.",
             Self::PayloadTooLarge => "Send less, or raise `uploads.max_bytes` in the configuration.",
+            Self::QuotaExceeded => "Delete videos, or have an administrator raise the quota.",
             Self::RangeNotSatisfiable => "Ask for a range inside the file.",
             Self::StorageFull => "Free space in the data directory; the upload goes on from where it is.",
             Self::TokenExpired => "Ask /v1/videos/{id}/playback for a fresh address.",
@@ -216,6 +221,7 @@ impl From<crate::flow::Failure> for Problem {
             Failure::Absent => Self::not_found(),
             Failure::Refused { conflict: true, human } => Self::new(Code::Conflict, human),
             Failure::Refused { conflict: false, human } => Self::new(Code::BadRequest, human),
+            Failure::Limited(refusal) => limited(refusal),
             Failure::Full => {
                 Self::new(Code::StorageFull, "There is no room left for this on the server's disk.")
             }
@@ -227,6 +233,16 @@ impl From<crate::flow::Failure> for Problem {
             }
         }
     }
+}
+
+/// What one may not have, or what is not there any more.
+fn limited(refusal: Refusal) -> Problem {
+    let code = match refusal {
+        Refusal::Bytes { .. } | Refusal::Uploads { .. } => Code::QuotaExceeded,
+        Refusal::TooLarge { .. } => Code::PayloadTooLarge,
+        Refusal::Closed { .. } => Code::NotFound,
+    };
+    Problem::new(code, refusal.problem().human).fix(refusal.fix())
 }
 
 impl Problem {

@@ -14,7 +14,8 @@ use tracing::Instrument as _;
 use super::Shared;
 use super::problem::{Code, Problem};
 use super::trace;
-use crate::flow::access;
+use crate::flow::Failure;
+use crate::flow::access::{self, Address, Sender};
 use crate::node::Node;
 
 /// The cookie of a signed-in browser.
@@ -29,11 +30,17 @@ pub(crate) const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; sty
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     actor: Option<Actor>,
-    /// `newcomer`, `session`, `token` or `nobody`.
+    /// The address of the request is its credential.
+    sender: Option<Sender>,
+    /// `newcomer`, `session`, `token`, `sender` or `nobody`.
     pub(crate) kind: &'static str,
 }
 
 impl Caller {
+    const fn nobody() -> Self {
+        Self { actor: None, sender: None, kind: "nobody" }
+    }
+
     /// The caller's app, when the caller may do this.
     pub(crate) fn permit(&self, scope: Scope) -> Result<AppId, Problem> {
         match &self.actor {
@@ -47,8 +54,28 @@ impl Caller {
     }
 
     /// The caller's app, when the caller may send bytes to the upload with this key in its address.
-    pub(crate) fn permit_upload(&self, _key: &str) -> Result<AppId, Problem> {
-        self.permit(Scope::UploadWrite)
+    pub(crate) fn permit_upload(&self, key: &str) -> Result<AppId, Problem> {
+        match &self.sender {
+            Some(sender) if sender.key == key => Ok(sender.app),
+            Some(_) | None => self.permit(Scope::UploadWrite),
+        }
+    }
+
+    /// The caller's app, when the caller administers the whole server.
+    pub(crate) fn permit_server(&self, node: &Node) -> Result<AppId, Problem> {
+        let app = self.permit(Scope::Admin)?;
+        if app == node.defaults.app {
+            return Ok(app);
+        }
+        Err(Problem::new(Code::Forbidden, "Only an administrator of the whole server may do this.")
+            .fix("Ask the one who runs the server."))
+    }
+
+    /// The app with this id, when the caller administers it or the whole server; anybody else's is not there.
+    pub(crate) fn permit_app(&self, node: &Node, id: &str) -> Result<AppId, Problem> {
+        let own = self.permit(Scope::Admin)?;
+        let id = id.parse().ok().filter(|id| *id == own || own == node.defaults.app);
+        id.ok_or_else(Problem::not_found)
     }
 
     /// The names of everything that the caller may do.
@@ -105,14 +132,21 @@ fn host_of(parts: &Parts) -> Option<String> {
 /// Wraps every route but the media ones.
 pub(crate) async fn guard(State(node): State<Shared>, request: Request, next: Next) -> Response {
     let id = crate::flow::request_id();
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let path = without_secret(request.uri().path());
+    let span = tracing::info_span!("request", id, method = %request.method(), path);
     let started = crate::flow::Stopwatch::start();
     let method = request.method().clone();
-    let cors = allowed_origin(&node, request.headers());
     let answer = async {
-        let mut response = match admitted(&node, request).await {
-            Ok(request) => next.run(request).await,
-            Err(problem) => problem.into_response(),
+        let (mut response, cors) = match addressed(&node, request.uri().path()).await {
+            Ok(address) => {
+                let cors = allowed_origin(&node, request.headers(), &address);
+                let response = match admitted(&node, request, address, cors.is_some()).await {
+                    Ok(request) => next.run(request).await,
+                    Err(problem) => problem.into_response(),
+                };
+                (response, cors)
+            }
+            Err(failure) => (Problem::from(failure).into_response(), None),
         };
         finish_headers(response.headers_mut(), cors);
         let status = response.status().as_u16();
@@ -128,7 +162,28 @@ pub(crate) async fn guard(State(node): State<Shared>, request: Request, next: Ne
     response
 }
 
-async fn admitted(node: &Shared, request: Request) -> Result<Request, Problem> {
+/// Where uploads have their addresses.
+const UPLOADS: &str = "/files/";
+
+/// What the path says about who asks.
+async fn addressed(node: &Node, path: &str) -> Result<Address, Failure> {
+    match path.strip_prefix(UPLOADS) {
+        Some(key) => access::address(node, key).await,
+        None => Ok(Address::Plain),
+    }
+}
+
+/// The path for the log: whoever knows the address of an upload may send it.
+fn without_secret(path: &str) -> &str {
+    if path.starts_with(UPLOADS) { UPLOADS } else { path }
+}
+
+async fn admitted(
+    node: &Shared,
+    request: Request,
+    address: Address,
+    known_site: bool,
+) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
     let host = host_of(&parts).unwrap_or_default();
     if !known_host(node, &host) {
@@ -137,13 +192,28 @@ async fn admitted(node: &Shared, request: Request) -> Result<Request, Problem> {
             format!("This server does not answer for the name `{host}`."),
         ));
     }
-    let caller = caller(node, &parts).await?;
+    let caller = match address {
+        Address::Plain => caller(node, &parts).await?,
+        Address::Sender(sender) => by_address(&parts, sender)?,
+        // Browsers ask first, and show the answer that follows.
+        Address::Unknown if parts.method == Method::OPTIONS => Caller::nobody(),
+        Address::Unknown => return Err(Problem::not_found()),
+    };
     let by_header = caller.kind == "token";
-    if changes(&parts) && !by_header && !same_site(node, &parts.headers, &host) {
+    if changes(&parts) && !by_header && !known_site && !same_site(&parts.headers, &host) {
         return Err(Problem::new(Code::CrossSite, "A page of another site may not do this."));
     }
     parts.extensions.insert(caller);
     Ok(Request::from_parts(parts, body))
+}
+
+/// The holder of an address; other credentials that come along are not looked at.
+fn by_address(parts: &Parts, sender: Sender) -> Result<Caller, Problem> {
+    if sender.expired && parts.method != Method::OPTIONS {
+        let text = "The time in which this address could be used is over.";
+        return Err(Problem::new(Code::UploadGone, text).fix("Ask the site for a new upload."));
+    }
+    Ok(Caller { actor: None, sender: Some(sender), kind: "sender" })
 }
 
 /// tus lets a header name the method, so the header alone is reason enough to look where a request comes from.
@@ -153,10 +223,7 @@ fn changes(parts: &Parts) -> bool {
 }
 
 /// A page elsewhere must not steer a browser that is signed in here, or reach a server that trusts its machine.
-fn same_site(node: &Node, headers: &HeaderMap, host: &str) -> bool {
-    if allowed_origin(node, headers).is_some() {
-        return true;
-    }
+fn same_site(headers: &HeaderMap, host: &str) -> bool {
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
     let same_origin =
         origin.is_none_or(|origin| origin.split_once("://").is_some_and(|(_, from)| from == host));
@@ -183,18 +250,18 @@ async fn caller(node: &Shared, parts: &Parts) -> Result<Caller, Problem> {
         let actor = access::actor(node, secret.trim()).await?;
         let actor =
             actor.ok_or_else(|| Problem::new(Code::Unauthorized, "This token is not known, or is over."))?;
-        return Ok(Caller { actor: Some(actor), kind: "token" });
+        return Ok(Caller { actor: Some(actor), sender: None, kind: "token" });
     }
     if let Some(secret) = cookie(&parts.headers, SESSION_COOKIE)
         && let Some(actor) = access::actor(node, secret).await?
     {
-        return Ok(Caller { actor: Some(actor), kind: "session" });
+        return Ok(Caller { actor: Some(actor), sender: None, kind: "session" });
     }
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     if peer.is_some_and(|ip| ip.is_loopback()) && access::newcomers_welcome(node).await? {
-        return Ok(Caller { actor: Some(access::newcomer(node)), kind: "newcomer" });
+        return Ok(Caller { actor: Some(access::newcomer(node)), sender: None, kind: "newcomer" });
     }
-    Ok(Caller { actor: None, kind: "nobody" })
+    Ok(Caller::nobody())
 }
 
 pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -203,10 +270,14 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
-/// The request's origin, when the configuration lets its pages upload here.
-fn allowed_origin(node: &Node, headers: &HeaderMap) -> Option<HeaderValue> {
+/// The request's origin, when the configuration, or the one who announced the upload, lets its pages upload here.
+fn allowed_origin(node: &Node, headers: &HeaderMap, address: &Address) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
-    let known = node.config.uploads.origins.iter().any(|allowed| origin == allowed.as_str());
+    let of_upload = match address {
+        Address::Sender(sender) => sender.origins.as_slice(),
+        Address::Plain | Address::Unknown => &[],
+    };
+    let known = node.config.uploads.origins.iter().chain(of_upload).any(|allowed| origin == allowed.as_str());
     known.then(|| origin.clone())
 }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use matinee_core::access::{Scope, Scopes, TokenKind};
+use matinee_core::id::AppId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,6 +14,7 @@ use super::request::Caller;
 use super::video::titled;
 use super::view::{Problems, Sent, read_time, time};
 use crate::flow::{access, now};
+use crate::node::Node;
 
 /// The token to make.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,6 +79,11 @@ pub(crate) async fn create(
     Sent(new): Sent<NewToken>,
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
     let app = caller.permit(Scope::Admin)?;
+    Ok((StatusCode::CREATED, Json(made(&node, app, &new).await?)))
+}
+
+/// Makes a token in an app.
+pub(super) async fn made(node: &Node, app: AppId, new: &NewToken) -> Result<MadeToken, Problem> {
     let name = titled(&new.name)?;
     let scopes = scopes(&new.scopes)?;
     let wrong =
@@ -85,15 +92,14 @@ pub(crate) async fn create(
     if expires.is_some_and(|expires| expires <= now()) {
         return Err(Problem::new(Code::BadRequest, "`expires_at` is over already."));
     }
-    let (secret, id) = access::create(&node, app, name, scopes, expires).await?;
-    let made = MadeToken {
+    let (secret, id) = access::create(node, app, name, scopes, expires).await?;
+    Ok(MadeToken {
         id: id.to_string(),
         secret,
         name: name.to_owned(),
         scopes: words(scopes),
         expires_at: expires.map(time),
-    };
-    Ok((StatusCode::CREATED, Json(made)))
+    })
 }
 
 fn words(scopes: Scopes) -> Vec<&'static str> {

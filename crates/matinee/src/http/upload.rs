@@ -6,9 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, StatusCode};
 use matinee_core::access::Scope;
+use matinee_core::access::sender::Allowance;
 use matinee_core::id::{AppId, UploadId};
+use matinee_core::limits;
+use matinee_core::time::Millis;
 use matinee_core::upload::Way;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Shared;
@@ -16,9 +20,11 @@ use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::video::titled;
 use super::view::{
-    Ask, Problems, Sent, UPLOAD_STATES, Upload, UploadList, page_limit, parse_id, upload_phases, word_of,
+    Ask, Problems, Sent, UPLOAD_STATES, Upload, UploadList, page_limit, parse_id, possible, upload_phases,
+    word_of,
 };
 use crate::flow::upload::{self, Draft};
+use crate::flow::{Failure, app, now};
 use crate::node::Node;
 
 /// Pages of the table that one request looks through for uploads in one state.
@@ -28,16 +34,38 @@ const REPEAT_BYTES_MAX: usize = 255;
 /// The longest file name in bytes, as on every file system.
 const FILE_NAME_BYTES_MAX: usize = 4_096;
 
+/// The only pipeline of this release.
+const PIPELINE: &str = "default";
+
 /// The upload to announce.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct NewUpload {
     /// The title of the video; made from the file name when it is missing.
     title: Option<String>,
     /// The name of the file; only ever a text.
     file_name: Option<String>,
-    /// The length in bytes.
+    /// The length in bytes; when it is missing, its sender says it later.
     size_bytes: Option<u64>,
+    /// The collection into which the video goes, by id or name; the app's first one when it is missing.
+    collection: Option<String>,
+    /// The app's own name for the video, unique in the app: the same announcement again is the same upload.
+    external_id: Option<String>,
+    /// What the app knows of the video; at most 16 KiB.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    /// The largest size that its sender may send, in bytes.
+    max_size_bytes: Option<u64>,
+    /// The longest video that its sender may send, in seconds.
+    #[schema(minimum = 1)]
+    max_duration_s: Option<u32>,
+    /// What is made of it: `default`.
+    pipeline: Option<String>,
+    /// How long the address is good, in seconds, from 60 to 604800.
+    #[schema(minimum = 60, maximum = 604_800, default = 86_400)]
+    expires_in_s: Option<u64>,
+    /// Origins of sites whose pages may send it, such as `https://app.example.org`.
+    allowed_origins: Vec<String>,
 }
 
 /// Which uploads to list.
@@ -54,8 +82,10 @@ pub(crate) struct Which {
     limit: Option<u32>,
 }
 
-/// Announces an upload and reserves its video. With the same `Idempotency-Key` a repeat within 24 hours is the same.
-#[utoipa::path(post, path = "/v1/uploads", operation_id = "upload_create", tag = "uploads", request_body = NewUpload, params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat harmless.")), responses((status = 201, body = Upload), Problems))]
+/// Announces an upload and reserves its video. Whoever has the `upload_url` of the answer may send this one upload
+/// without any other credential. With the same `Idempotency-Key` within 24 hours, or the same `external_id`, a repeat
+/// is answered with 200 and the upload that is there.
+#[utoipa::path(post, path = "/v1/uploads", operation_id = "upload_create", tag = "uploads", request_body = NewUpload, params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat harmless.")), responses((status = 201, body = Upload), (status = 200, description = "It was announced before.", body = Upload), Problems))]
 pub(crate) async fn create(
     State(node): State<Shared>,
     caller: Caller,
@@ -64,32 +94,70 @@ pub(crate) async fn create(
     Sent(new): Sent<NewUpload>,
 ) -> Result<(StatusCode, Json<Upload>), Problem> {
     let app = caller.permit(Scope::UploadWrite)?;
-    let draft = draft(&node, app, &new)?;
-    let listed = upload::announce(&node, draft, repeat(&headers)?).await?;
-    Ok((StatusCode::CREATED, Json(Upload::of(&listed, &external))))
+    let draft = Draft { repeat_key: repeat(&headers)?.map(str::to_owned), ..draft(&node, app, &new).await? };
+    let announced = upload::announce(&node, draft).await?;
+    let status = if announced.fresh { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(Upload::of(&announced.listed, Some(&external)))))
 }
 
-fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Problem> {
-    let (title, metadata, size) = described(new, node.config.uploads.max_bytes)?;
-    Ok(Draft { metadata, size: Some(size), ..Draft::new(node, app, title, Way::Tus) })
+async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Problem> {
+    let described = described(new, node.config.uploads.max_bytes)?;
+    let facts = facts(new.metadata.as_ref())?;
+    let expires_s = expires_s(new.expires_in_s)?;
+    let mut draft = Draft::new(node, app, described.title, Way::Tus);
+    if let Some(name) = &new.collection {
+        draft.collection = match app::find_collection(node, app, name).await {
+            Err(Failure::Absent) => {
+                let text = "The app has no such collection.";
+                return Err(Problem::new(Code::NotFound, text).fix("See /v1/collections, or make it there."));
+            }
+            found => found?,
+        };
+    }
+    let seconds = i64::try_from(expires_s).unwrap_or(i64::MAX);
+    Ok(Draft {
+        facts,
+        external_id: external_id(new.external_id.as_deref())?,
+        metadata: described.metadata,
+        size: new.size_bytes,
+        allowance: Allowance {
+            max_bytes: Some(described.max_bytes),
+            max_duration_ms: new.max_duration_s.map(|s| u64::from(s) * 1_000),
+            // A token knows whole seconds only.
+            deadline: Some(Millis((now().0 / 1_000 + seconds) * 1_000)),
+            origins: origins(&new.allowed_origins)?,
+        },
+        ..draft
+    })
 }
 
-/// Title, metadata and length of the file that is announced.
-fn described(new: &NewUpload, max_bytes: u64) -> Result<(String, String, u64), Problem> {
-    let size = new.size_bytes.ok_or_else(|| {
-        Problem::new(Code::BadRequest, "`size_bytes` is missing: this server must know how long the file is.")
-            .fix("Send size_bytes, or send the file by the HTML form, which needs no length.")
-    })?;
-    if size > max_bytes {
-        let text = format!("The upload has {size} bytes; this server takes at most {max_bytes}.");
+/// What is said of the file that will come.
+#[derive(Debug, PartialEq, Eq)]
+struct Described {
+    title: String,
+    metadata: String,
+    /// What its sender may send, in bytes.
+    max_bytes: u64,
+}
+
+fn described(new: &NewUpload, server_max_bytes: u64) -> Result<Described, Problem> {
+    if new.pipeline.as_deref().is_some_and(|pipeline| pipeline != PIPELINE) {
+        let text = format!("There is no such pipeline; this server has `{PIPELINE}`.");
+        return Err(Problem::new(Code::BadRequest, text));
+    }
+    let asked = possible("max_size_bytes", new.max_size_bytes)?.unwrap_or(server_max_bytes);
+    let max_bytes = asked.min(server_max_bytes);
+    if let Some(size) = new.size_bytes.filter(|size| *size > max_bytes) {
+        let text = format!("The upload has {size} bytes; at most {max_bytes} are taken.");
         return Err(Problem::new(Code::PayloadTooLarge, text));
+    }
+    if new.max_duration_s == Some(0) {
+        return Err(Problem::new(Code::BadRequest, "`max_duration_s` must be at least 1."));
     }
     let file_name = new.file_name.as_deref().unwrap_or_default();
     if file_name.len() > FILE_NAME_BYTES_MAX {
-        return Err(Problem::new(
-            Code::BadRequest,
-            format!("`file_name` has more than {FILE_NAME_BYTES_MAX} bytes."),
-        ));
+        let text = format!("`file_name` has more than {FILE_NAME_BYTES_MAX} bytes.");
+        return Err(Problem::new(Code::BadRequest, text));
     }
     let title = match &new.title {
         Some(title) => titled(title)?.to_owned(),
@@ -97,7 +165,66 @@ fn described(new: &NewUpload, max_bytes: u64) -> Result<(String, String, u64), P
     };
     let metadata =
         if file_name.is_empty() { String::new() } else { format!("filename {}", BASE64.encode(file_name)) };
-    Ok((title, metadata, size))
+    Ok(Described { title, metadata, max_bytes })
+}
+
+fn facts(metadata: Option<&Map<String, Value>>) -> Result<Value, Problem> {
+    let facts = Value::Object(metadata.cloned().unwrap_or_default());
+    let text = facts.to_string();
+    if text.len() > limits::FACTS_BYTES_MAX {
+        let text = format!("`metadata` has more than {} bytes as JSON.", limits::FACTS_BYTES_MAX);
+        return Err(Problem::new(Code::BadRequest, text));
+    }
+    // PostgreSQL cannot keep it, and both databases shall keep the same.
+    if text.contains("\\u0000") {
+        return Err(Problem::new(Code::BadRequest, "`metadata` has a NUL character."));
+    }
+    Ok(facts)
+}
+
+fn external_id(text: Option<&str>) -> Result<Option<String>, Problem> {
+    let fits = |text: &&str| {
+        (1..=limits::EXTERNAL_ID_CHARS_MAX).contains(&text.chars().count())
+            && !text.chars().any(char::is_control)
+    };
+    let wrong = || {
+        let most = limits::EXTERNAL_ID_CHARS_MAX;
+        let text = format!("`external_id` must have 1 to {most} characters, and no control characters.");
+        Problem::new(Code::BadRequest, text)
+    };
+    text.map(|text| Some(text).filter(fits).map(str::to_owned).ok_or_else(wrong)).transpose()
+}
+
+fn expires_s(asked: Option<u64>) -> Result<u64, Problem> {
+    let range = limits::SENDER_TOKEN_S_RANGE;
+    let seconds = asked.unwrap_or(limits::SENDER_TOKEN_S);
+    if range.contains(&seconds) {
+        return Ok(seconds);
+    }
+    let text = format!("`expires_in_s` must be from {} to {}.", range.start(), range.end());
+    Err(Problem::new(Code::BadRequest, text))
+}
+
+/// Origins as browsers send them: scheme and host, perhaps a port, no path.
+fn origins(asked: &[String]) -> Result<Vec<String>, Problem> {
+    let wrong = |what: String| Problem::new(Code::BadRequest, format!("`allowed_origins` {what}."));
+    if asked.len() > limits::SENDER_ORIGINS_MAX {
+        return Err(wrong(format!("has more than {} origins", limits::SENDER_ORIGINS_MAX)));
+    }
+    let is_origin = |origin: &str| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| {
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+            !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
+        })
+    };
+    match asked.iter().find(|origin| !is_origin(origin)) {
+        Some(odd) => {
+            Err(wrong(format!("has {odd:?}; write it like https://app.example.org, in small letters")))
+        }
+        None => Ok(asked.to_vec()),
+    }
 }
 
 /// The key that makes a repeat harmless.
@@ -117,6 +244,7 @@ pub(crate) async fn list(
     Ask(which): Ask<Which>,
 ) -> Result<Json<UploadList>, Problem> {
     let app = reader(&caller)?;
+    let external = sees_addresses(&caller, &external);
     let limit = page_limit(which.limit)?;
     let state = word_of("state", which.state.as_deref(), &UPLOAD_STATES)?;
     let mut before: Option<UploadId> = parse_id("before", which.before.as_deref())?;
@@ -126,7 +254,7 @@ pub(crate) async fn list(
         let full = page.len() == limit as usize;
         before = page.last().filter(|_| full).map(|listed| listed.upload.id);
         let fits = |upload: &Upload| state.is_none_or(|state| upload.state == state);
-        items.extend(page.iter().map(|listed| Upload::of(listed, &external)).filter(fits));
+        items.extend(page.iter().map(|listed| Upload::of(listed, external)).filter(fits));
         if before.is_none() || !items.is_empty() {
             break;
         }
@@ -139,6 +267,11 @@ fn reader(caller: &Caller) -> Result<AppId, Problem> {
     caller.permit(Scope::UploadWrite).or_else(|_| caller.permit(Scope::VideoRead))
 }
 
+/// Whoever knows the address of an upload may send it: those who only watch do not see it.
+fn sees_addresses<'e>(caller: &Caller, external: &'e External) -> Option<&'e External> {
+    caller.permit(Scope::UploadWrite).ok().map(|_| external)
+}
+
 /// Shows an upload.
 #[utoipa::path(get, path = "/v1/uploads/{id}", operation_id = "upload_show", tag = "uploads", params(("id" = String, Path, description = "The upload.")), responses((status = 200, body = Upload), Problems))]
 pub(crate) async fn show(
@@ -149,7 +282,8 @@ pub(crate) async fn show(
 ) -> Result<Json<Upload>, Problem> {
     let app = reader(&caller)?;
     let id = id.parse().map_err(|_| Problem::not_found())?;
-    Ok(Json(Upload::of(&upload::show(&node, app, id).await?, &external)))
+    let listed = upload::show(&node, app, id).await?;
+    Ok(Json(Upload::of(&listed, sees_addresses(&caller, &external))))
 }
 
 /// Gives an upload up; its bytes go.
@@ -169,22 +303,42 @@ pub(crate) async fn delete(
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Option<(String, String, u64)> {
+    fn read(json: &str) -> Option<Described> {
         described(&serde_json::from_str(json).unwrap(), 100).ok()
     }
 
     #[test]
     fn a_file_name_gives_the_title_unless_there_is_one() {
-        let (title, metadata, size) = read(r#"{"file_name":"../a/film.mp4","size_bytes":5}"#).unwrap();
-        assert_eq!((title.as_str(), size), ("film", 5));
-        assert_eq!(metadata, "filename Li4vYS9maWxtLm1wNA==");
-        assert_eq!(read(r#"{"title":"Mine","file_name":"x.mp4","size_bytes":5}"#).unwrap().0, "Mine");
+        let film = read(r#"{"file_name":"../a/film.mp4","size_bytes":5}"#).unwrap();
+        assert_eq!((film.title.as_str(), film.metadata.as_str()), ("film", "filename Li4vYS9maWxtLm1wNA=="));
+        assert_eq!(read(r#"{"title":"Mine","file_name":"x.mp4","size_bytes":5}"#).unwrap().title, "Mine");
     }
 
     #[test]
-    fn a_length_must_be_said_and_must_fit() {
-        assert!(read(r#"{"title":"a"}"#).is_none());
+    fn a_length_may_come_later_but_must_fit() {
+        assert_eq!(read(r#"{"title":"a"}"#).unwrap().max_bytes, 100);
         assert!(read(r#"{"size_bytes":100}"#).is_some());
         assert!(read(r#"{"size_bytes":101}"#).is_none());
+        assert_eq!(read(r#"{"size_bytes":5,"max_size_bytes":9}"#).unwrap().max_bytes, 9);
+        assert!(read(r#"{"size_bytes":10,"max_size_bytes":9}"#).is_none());
+        assert_eq!(read(r#"{"max_size_bytes":900}"#).unwrap().max_bytes, 100, "the server's own limit stays");
+        assert!(read(r#"{"max_size_bytes":18446744073709551615}"#).is_none());
+        assert!(read(r#"{"pipeline":"default"}"#).is_some() && read(r#"{"pipeline":"4k"}"#).is_none());
+    }
+
+    #[test]
+    fn what_is_odd_is_refused() {
+        assert_eq!(expires_s(None).ok(), Some(86_400));
+        assert!(expires_s(Some(59)).is_err() && expires_s(Some(604_801)).is_err());
+        assert!(external_id(Some("")).is_err() && external_id(Some("a\nb")).is_err());
+        assert_eq!(external_id(Some("course-7/ä")).ok().flatten().as_deref(), Some("course-7/ä"));
+        let one = |origin: &str| origins(&[origin.to_owned()]).is_ok();
+        assert!(one("https://app.example.org") && one("http://localhost:5173") && one("http://[::1]:1"));
+        for odd in ["*", "null", "https://", "https://a/b", "ftp://a", "https://A.b", "https://a\r\nX: y"] {
+            assert!(!one(odd), "{odd:?}");
+        }
+        let big = serde_json::json!({ "a": "x".repeat(limits::FACTS_BYTES_MAX) });
+        assert!(facts(big.as_object()).is_err() && facts(None).is_ok());
+        assert!(facts(serde_json::json!({ "a": "\0" }).as_object()).is_err());
     }
 }

@@ -4,6 +4,7 @@ mod ask;
 mod event;
 mod job;
 mod person;
+mod tenant;
 mod time;
 mod timeline;
 mod upload;
@@ -22,6 +23,9 @@ use utoipa::{IntoResponses, ToSchema};
 pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, word_of};
 pub(crate) use self::event::{Event, EventList};
 pub(crate) use self::job::{Job, JobList, STATES as JOB_STATES};
+pub(crate) use self::tenant::{
+    App, AppList, Collection, CollectionList, Deletion, NewTenant, TenantChange, name_of, possible,
+};
 pub(crate) use self::time::{read_time, time};
 pub(crate) use self::timeline::Timeline;
 pub(crate) use self::upload::{STATES as UPLOAD_STATES, Upload, UploadList, phases as upload_phases};

@@ -1,5 +1,10 @@
 //! Who may do what: newcomers, links, sessions, tokens, foreign pages and the addresses of media.
 
+mod people;
+mod routes;
+mod senders;
+mod tenants;
+
 use reqwest::{Method, Response};
 use serde_json::json;
 

@@ -103,6 +103,12 @@ impl Tables {
         self.rows(sql).await.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
 
+    /// Gives an upload another secret in its address.
+    pub(crate) async fn give_address(&mut self, old: &str, new: &str) {
+        let changed = sqlx::query("UPDATE upload SET url_key = ?2 WHERE url_key = ?1").bind(old).bind(new);
+        assert_eq!(changed.execute(&mut self.0).await.unwrap().rows_affected(), 1);
+    }
+
     /// The names of all objects that lie in the store of this data folder.
     pub(crate) fn stored(data: &Path) -> BTreeSet<String> {
         let mut found = BTreeSet::new();

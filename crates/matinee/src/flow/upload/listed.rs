@@ -1,18 +1,14 @@
 //! Uploads as their owners see them: listed, shown, announced with a key that makes a repeat harmless, given up.
 
-use matinee_core::hash;
+use matinee_core::access::sender::{self, Allowance, Grant};
 use matinee_core::id::{AppId, UploadId, VideoId};
 use matinee_core::upload::Phase;
 use matinee_io::db::{Upload, Video};
+use matinee_io::random;
 
 use super::{AppendFailure, Draft, create_as, terminate};
-use crate::flow::{Failure, now, upload_key};
+use crate::flow::{Failure, now};
 use crate::node::Node;
-
-/// A repeat with the same key within this time is the same upload, in milliseconds.
-const REPEAT_MS: i64 = 86_400_000;
-/// So often a key may be used again after that time; each use costs one look.
-const REUSES_MAX: u32 = 1_000;
 
 /// An upload with its video, when there is one.
 pub(crate) struct Listed {
@@ -71,47 +67,63 @@ pub(crate) async fn give_up(node: &Node, app: AppId, id: UploadId) -> Result<(),
     }
 }
 
-/// Announces an upload. With a `repeat` key the same announcement within a day gives the same upload.
-pub(crate) async fn announce(node: &Node, draft: Draft, repeat: Option<&str>) -> Result<Listed, Failure> {
-    let app = draft.app;
-    let Some(repeat) = repeat else {
-        let opened = create_as(node, draft, upload_key()).await?;
-        return show(node, app, opened.id).await;
-    };
-    for use_number in 0..REUSES_MAX {
-        // The key of an upload's address must not be guessed, so the server's own secret goes in.
-        let seed = format!("upload {app} {use_number} {repeat}");
-        let secret = node.path_key.secret;
-        let hash = hash::of(&[&secret, seed.as_bytes()].concat());
-        let key = format!(
-            "{:032x}",
-            u128::from_le_bytes(*hash.first_chunk().expect("because a hash has 32 bytes"))
-        );
-        let mut known = node.db.upload_by_key(&key).await?;
-        if known.is_none() {
-            match create_as(node, draft.clone(), key.clone()).await {
-                Ok(opened) => return show(node, app, opened.id).await,
-                // Somebody announced the same in this very moment.
-                Err(Failure::Refused { conflict: true, human: _ }) => {
-                    known = node.db.upload_by_key(&key).await?;
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        let known = known.ok_or(Failure::Absent)?;
-        if now().since(known.created) > REPEAT_MS {
-            continue;
-        }
-        let same = known.title == draft.title && known.metadata == draft.metadata;
-        if !same || known.size.is_some_and(|size| Some(size) != draft.size) {
-            let human =
-                "This Idempotency-Key was used for another upload within the last 24 hours.".to_owned();
-            return Err(Failure::Refused { conflict: true, human });
-        }
-        return with_video(node, known).await;
+/// An upload that was announced: now, or before by the same words.
+pub(crate) struct Announced {
+    pub(crate) listed: Listed,
+    pub(crate) fresh: bool,
+}
+
+/// Announces an upload under an address that needs no other credential. The same announcement with the same
+/// repeat key within a day, or with the same external id, is the same upload.
+pub(crate) async fn announce(node: &Node, draft: Draft) -> Result<Announced, Failure> {
+    if let Some(known) = announced(node, &draft).await? {
+        return Ok(known);
     }
-    Err(Failure::Refused {
-        conflict: true,
-        human: "This Idempotency-Key was used too often; take another.".to_owned(),
-    })
+    let (app, id) = (draft.app, random::id());
+    let deadline = draft.allowance.deadline.unwrap_or_else(now);
+    let grant = Grant {
+        upload: id,
+        expires_s: u32::try_from(deadline.0 / 1_000).unwrap_or(u32::MAX),
+        max_bytes: draft.allowance.max_bytes.unwrap_or(node.config.uploads.max_bytes),
+    };
+    let key = sender::sign(&node.path_key, &grant);
+    match create_as(node, draft.clone(), (id, key)).await {
+        Ok(opened) => Ok(Announced { listed: show(node, app, opened.id).await?, fresh: true }),
+        // Somebody announced the same in this very moment.
+        Err(Failure::Refused { conflict: true, human }) => {
+            announced(node, &draft).await?.ok_or(Failure::Refused { conflict: true, human })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The upload that was announced before with the same key or name.
+async fn announced(node: &Node, draft: &Draft) -> Result<Option<Announced>, Failure> {
+    let (mut known, mut by) = (None, "");
+    if let Some(key) = &draft.repeat_key {
+        known = node.db.upload_repeated(draft.app, key, now()).await?;
+        by = "This Idempotency-Key was used for another upload within the last 24 hours.";
+    }
+    if let Some(name) = draft.external_id.as_ref().filter(|_| known.is_none()) {
+        known = node.db.upload_named(draft.app, name).await?;
+        by = "This `external_id` names another upload, or its video.";
+    }
+    let Some(known) = known else { return Ok(None) };
+    if !is_same(&known, draft) {
+        return Err(Failure::Refused { conflict: true, human: by.to_owned() });
+    }
+    Ok(Some(Announced { listed: with_video(node, known).await?, fresh: false }))
+}
+
+/// Was the known upload announced with the same words? When it ends may differ: each repeat is a little later.
+fn is_same(known: &Upload, draft: &Draft) -> bool {
+    let terms =
+        |allowance: &Allowance| (allowance.max_bytes, allowance.max_duration_ms, allowance.origins.clone());
+    known.title == draft.title
+        && known.metadata == draft.metadata
+        && known.facts == draft.facts
+        && known.collection == draft.collection
+        && known.external_id == draft.external_id
+        && draft.size.is_none_or(|size| known.size == Some(size))
+        && terms(&known.allowance) == terms(&draft.allowance)
 }

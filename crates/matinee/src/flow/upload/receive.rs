@@ -11,7 +11,7 @@ use matinee_core::upload::{Phase, Refusal, State};
 use matinee_io::db::Upload;
 use matinee_io::{clock, spool};
 
-use super::{AppendFailure, Ended, become_video, gone_is_over, load, place};
+use super::{AppendFailure, Ended, become_video, gone_is_over, load, place, until};
 use crate::flow::{Failure, now};
 use crate::node::Node;
 use crate::turn::Turn;
@@ -31,7 +31,13 @@ where
     let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
     let record = gone_is_over(load(node, app, key).await?)?;
     let (at, size) = match record.state {
-        State::Open { offset, size } => (offset, size.unwrap_or(node.config.uploads.max_bytes)),
+        State::Open { offset, size } => (
+            offset,
+            size.unwrap_or_else(|| {
+                let most = node.config.uploads.max_bytes;
+                record.allowance.max_bytes.map_or(most, |max| max.min(most))
+            }),
+        ),
         // A client that lost the last answer repeats an empty PATCH at the end (C12).
         State::Finished { size } => (size, size),
         State::Cancelled | State::Expired | State::Lost => unreachable!("because gone_is_over refused them"),
@@ -147,7 +153,7 @@ impl Receiver<'_> {
     }
 
     fn expires(&self) -> Millis {
-        now().plus(self.node.config.uploads.idle_timeout.ms)
+        until(self.node, self.record.allowance.deadline)
     }
 
     /// Commits what is there; the commit that would complete the upload is the transaction that finishes it.

@@ -45,6 +45,8 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::VideoDeleted => "The video was deleted.",
         Topic::RenditionReady => "One more size is complete.",
         Topic::RenditionFailed => "One size could not be made; the others go on.",
+        Topic::CollectionDeleted => "A collection was deleted with all that was in it.",
+        Topic::AppDeleted => "An app was deleted with all that was in it.",
         Topic::JobDead => "A piece of work was given up.",
         Topic::LedgerProvenGone => "A file was deleted, and a second look showed that it is gone.",
     }
@@ -61,6 +63,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
         Kind::Poster => ("The still picture", "taken"),
         Kind::Assemble => ("The pieces of one size", "joined into one file"),
         Kind::Finish => ("The last touch", "made"),
+        Kind::Erase => ("What was deleted", "emptied"),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Uploads as JSON.
 
+use matinee_core::access::sender::Allowance;
 use matinee_core::upload::{Phase, Way};
 use matinee_core::video::State;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Reason, time};
@@ -36,15 +38,29 @@ pub(crate) struct Upload {
     size_bytes: Option<u64>,
     /// How many bytes have arrived and are safe.
     offset_bytes: u64,
+    /// The collection into which the video goes.
+    collection_id: String,
+    /// The name that the app gave the video.
+    external_id: Option<String>,
+    /// What the app knows of the video.
+    #[schema(value_type = Object)]
+    metadata: Value,
+    /// The largest size that its sender may send.
+    max_size_bytes: Option<u64>,
+    /// The longest video that its sender may send, in seconds.
+    max_duration_s: Option<u64>,
+    /// Origins of sites whose pages may send it.
+    allowed_origins: Vec<String>,
     /// How bytes come: `tus`, `form`, `path`, `url`, `zoom` or `bucket`.
     protocol: &'static str,
-    /// Where bytes are sent; null when they are not sent by tus.
+    /// Where bytes are sent: whoever has the address may send them. Null when they do not come by tus, and for those
+    /// who may only watch.
     upload_url: Option<String>,
     /// It expires at this moment if nothing comes, as RFC 3339 text.
     expires_at: String,
     /// When it was created.
     created_at: String,
-    /// Why it did not become a video.
+    /// Why it did not become a video: always there when it is `failed`, `cancelled` or `expired`.
     reason: Option<Reason>,
 }
 
@@ -88,11 +104,13 @@ fn word(phase: Phase, offset: u64, video: Option<State>) -> &'static str {
 }
 
 impl Upload {
-    /// What its owner sees of an upload.
-    pub(crate) fn of(listed: &Listed, external: &External) -> Self {
+    /// What people of its app see of an upload; its address only those who may send.
+    pub(crate) fn of(listed: &Listed, external: Option<&External>) -> Self {
         let upload = &listed.upload;
         let video = listed.video.as_ref();
         let reason = upload.reason.as_ref().or_else(|| video.and_then(|video| video.reason.as_ref()));
+        let deleted = upload.state.phase() == Phase::Finished && video.is_none();
+        let Allowance { max_bytes, max_duration_ms, deadline: _, origins } = upload.allowance.clone();
         Self {
             id: upload.id.to_string(),
             video_id: upload.video.to_string(),
@@ -100,12 +118,28 @@ impl Upload {
             title: upload.title.clone(),
             size_bytes: upload.size,
             offset_bytes: upload.offset,
+            collection_id: upload.collection.to_string(),
+            external_id: upload.external_id.clone(),
+            metadata: upload.facts.clone(),
+            max_size_bytes: max_bytes,
+            max_duration_s: max_duration_ms.map(|ms| ms / 1_000),
+            allowed_origins: origins,
             protocol: upload.way.name(),
-            upload_url: (upload.way == Way::Tus).then(|| external.url(&format!("/files/{}", upload.url_key))),
+            upload_url: external
+                .filter(|_| upload.way == Way::Tus)
+                .map(|external| external.url(&format!("/files/{}", upload.url_key))),
             expires_at: time(upload.expires),
             created_at: time(upload.created),
-            reason: reason.map(Reason::from),
+            reason: reason.map(Reason::from).or_else(|| deleted.then(video_deleted)),
         }
+    }
+}
+
+fn video_deleted() -> Reason {
+    Reason {
+        code: "deleted".to_owned(),
+        human: "The upload became a video, and the video was deleted.".to_owned(),
+        fix: "Upload the file again if the video is still wanted.".to_owned(),
     }
 }
 

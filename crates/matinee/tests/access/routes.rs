@@ -1,0 +1,335 @@
+//! Every route for every role and tenant (SEC2). A route that is in no table here, or a row without its route, fails.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::people::{House, SCOPES, path_of, told};
+use crate::support::sender::{named, tus};
+use crate::support::until;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Everybody: the answer is the same for nobody and for an administrator.
+    Everybody,
+    /// Who has one of these scopes; `admin` has all.
+    Has(&'static [&'static str]),
+    /// Who administers the whole server.
+    Server,
+}
+use Who::{Everybody, Has, Server};
+
+/// The routes of the OpenAPI document: who may, and a body that is right. `{id}` is filled by what the path is about.
+/// Those that end something come last in their kind, because an administrator does them all in this order.
+const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
+    ("GET /v1/server", Everybody, None),
+    ("POST /v1/session", Everybody, Some(r#"{"token":"mat_nothing"}"#)),
+    ("DELETE /v1/session", Everybody, None),
+    ("GET /v1/tokens", Has(&["admin"]), None),
+    ("POST /v1/tokens", Has(&["admin"]), Some(r#"{"name":"a","scopes":["video:read"]}"#)),
+    ("DELETE /v1/tokens/{id}", Has(&["admin"]), None),
+    ("GET /v1/apps", Server, None),
+    ("POST /v1/apps", Server, Some(r#"{"name":"third"}"#)),
+    ("GET /v1/apps/{id}", Has(&["admin"]), None),
+    ("PATCH /v1/apps/{id}", Has(&["admin"]), Some(r#"{"quota_open_uploads":50}"#)),
+    ("POST /v1/apps/{id}/tokens", Has(&["admin"]), Some(r#"{"name":"a","scopes":["video:read"]}"#)),
+    ("GET /v1/collections", Has(&["upload:write", "video:read"]), None),
+    ("POST /v1/collections", Has(&["video:write"]), Some(r#"{"name":"NEW"}"#)),
+    ("GET /v1/collections/{id}", Has(&["upload:write", "video:read"]), None),
+    ("PATCH /v1/collections/{id}", Has(&["video:write"]), Some(r#"{"name":"renamed"}"#)),
+    ("GET /v1/uploads", Has(&["upload:write", "video:read"]), None),
+    ("POST /v1/uploads", Has(&["upload:write"]), Some(r#"{"size_bytes":5}"#)),
+    ("GET /v1/uploads/{id}", Has(&["upload:write", "video:read"]), None),
+    ("DELETE /v1/uploads/{id}", Has(&["upload:write"]), None),
+    ("GET /v1/videos", Has(&["video:read"]), None),
+    ("GET /v1/videos/{id}", Has(&["video:read"]), None),
+    ("PATCH /v1/videos/{id}", Has(&["video:write"]), Some(r#"{"title":"renamed"}"#)),
+    ("GET /v1/videos/{id}/playback", Has(&["video:read"]), None),
+    ("GET /v1/videos/{id}/timeline", Has(&["video:read"]), None),
+    ("GET /v1/jobs", Has(&["job:read"]), None),
+    ("POST /v1/jobs/{id}/retry", Has(&["job:write"]), None),
+    ("POST /v1/jobs/{id}/cancel", Has(&["job:write"]), None),
+    ("GET /v1/events", Has(&["video:read"]), None),
+    ("GET /v1/events/stream", Has(&["video:read"]), None),
+    ("DELETE /v1/videos/{id}", Has(&["video:write"]), None),
+    ("DELETE /v1/collections/{id}", Has(&["video:write"]), None),
+    ("DELETE /v1/apps/{id}", Has(&["admin"]), None),
+];
+
+/// Routes that are in no OpenAPI document: why not, and what somebody without any right is answered to a GET.
+const UNDESCRIBED: &[(&str, u16, &str)] = &[
+    ("/v1/openapi.json", 200, "the document itself"),
+    ("/files", 405, "the protocols of uploads describe themselves; see `uploads_have_their_own_table`"),
+    ("/files/", 405, "the same"),
+    ("/files/{key}", 401, "the same"),
+    ("/upload", 405, "a form for browsers without scripts; see `uploads_have_their_own_table`"),
+    ("/metrics", 200, "text for Prometheus on this machine, which may ask without a token; others need one"),
+    (
+        "/p/{token}/{video}/{generation}/{name}",
+        404,
+        "its token is in the path; see `a_media_address_opens_one_video`",
+    ),
+    ("/p/{token}/{video}/{generation}/{track}/{name}", 404, "the same"),
+    ("/p/{token}/{video}/{generation}/{track}/{kind}/{name}", 404, "the same"),
+    ("/healthz", 200, "says only that the process lives"),
+    ("/readyz", 200, "says only that the process can work"),
+];
+
+/// What the administrator's app has, by what a path is about; and the same of nobody.
+struct Things {
+    mine: Vec<(&'static str, String)>,
+    absent: Vec<(&'static str, &'static str)>,
+}
+
+impl Things {
+    fn fill(&self, path: &str, real: bool) -> String {
+        let kind = path.split('/').nth(2).unwrap();
+        let id = if real {
+            self.mine.iter().find(|(about, _)| *about == kind).map(|(_, id)| id.as_str())
+        } else {
+            self.absent.iter().find(|(about, _)| *about == kind).map(|(_, id)| *id)
+        };
+        if path.contains("{id}") {
+            let id = id.unwrap_or_else(|| panic!("say in `Things` which thing {path} is about"));
+            path.replace("{id}", id)
+        } else {
+            path.to_owned()
+        }
+    }
+}
+
+async fn things(house: &House) -> Things {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let server = &house.server;
+    let create = tus(server, Method::POST, "/files/").bearer_auth(&house.admin);
+    let create = create.header("Upload-Length", 5).header("Upload-Metadata", named("a.bin"));
+    let create = create.header("Content-Type", "application/offset+octet-stream").body("bytes");
+    let created = create.send().await.unwrap();
+    assert_eq!(created.status(), 201);
+    let video = created.headers()["matinee-video"].to_str().unwrap().to_owned();
+    let jobs = format!("/v1/jobs?video={video}");
+    let job = until("the video is looked at", 60, async || {
+        let (_, told) = house.ask(&house.admin, Method::GET, &jobs, None).await;
+        let job = told["items"].get(0)?;
+        (job["state"] == "dead").then(|| text(&job["id"]))
+    })
+    .await;
+    let (_, tokens) = house.ask(&house.admin, Method::GET, "/v1/tokens", None).await;
+    let session = tokens["items"].as_array().unwrap().iter().find(|token| token["kind"] == "session");
+    let (app, _) = house.app("victim", &["admin"]).await;
+    let body = Some(json!({ "name": "films" }));
+    let (_, collection) = house.ask(&house.admin, Method::POST, "/v1/collections", body).await;
+    let upload = house.announce(&house.admin, json!({ "size_bytes": 5 })).await;
+    Things {
+        mine: vec![
+            ("videos", video),
+            ("jobs", job),
+            ("tokens", text(&session.unwrap()["id"])),
+            ("apps", app),
+            ("collections", text(&collection["id"])),
+            ("uploads", text(&upload["id"])),
+        ],
+        absent: vec![
+            ("videos", "vid_01jd3x00000000000000000000"),
+            ("jobs", "job_01jd3x00000000000000000000"),
+            ("tokens", "tok_01jd3x00000000000000000000"),
+            ("apps", "app_01jd3x00000000000000000000"),
+            ("collections", "col_01jd3x00000000000000000000"),
+            ("uploads", "upl_01jd3x00000000000000000000"),
+        ],
+    }
+}
+
+/// Sends one row; what is made gets a name of its own.
+async fn send(
+    house: &House,
+    token: Option<&str>,
+    row: &str,
+    path: &str,
+    body: Option<&str>,
+) -> (u16, String) {
+    let method: Method = row.split(' ').next().unwrap().parse().unwrap();
+    let mut request = house.server.request(method, path);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        let own = format!("n{}", blake3::hash(token.unwrap_or_default().as_bytes()).to_hex());
+        request = request.header("Content-Type", "application/json").body(body.replace("NEW", &own));
+    }
+    let response = request.send().await.unwrap();
+    let code = response.status().as_u16();
+    // A stream of events does not end.
+    let text = if path.ends_with("/stream") { String::new() } else { response.text().await.unwrap() };
+    (code, text)
+}
+
+#[tokio::test]
+async fn every_route_is_in_a_table_and_every_row_is_a_route() {
+    let house = House::open().await;
+    let (_, document) = house.server.get("/v1/openapi.json").await;
+    let mut described = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let methods = methods.as_object().unwrap().keys();
+        described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let known: BTreeSet<_> = DESCRIBED.iter().map(|(row, _, _)| (*row).to_owned()).collect();
+    assert_eq!(described, known, "say who may use it in `DESCRIBED`");
+    // The router itself: what is not described must be listed with its reason, and nothing is added in another way.
+    let source = include_str!("../../src/http/mod.rs");
+    let mut routed = BTreeSet::new();
+    for rest in source.split(".route(").skip(1) {
+        routed.insert(rest.split('"').nth(1).unwrap());
+    }
+    let known: BTreeSet<_> = UNDESCRIBED.iter().map(|(path, _, _)| *path).collect();
+    assert_eq!(routed, known, "say in `UNDESCRIBED` why it is not described");
+    for other_way in [".nest(", ".route_service(", ".nest_service("] {
+        assert!(!source.contains(other_way), "{other_way} hides routes from this test");
+    }
+    assert_eq!(source.matches(".merge(").count(), 1, "one router for viewers, one for the rest");
+}
+
+#[tokio::test]
+async fn a_right_opens_its_routes_and_no_others() {
+    let house = House::open().await;
+    let things = things(&house).await;
+    for (row, who, body) in DESCRIBED {
+        let path = row.split(' ').nth(1).unwrap();
+        let real = things.fill(path, true);
+        let (nobody, _) = send(&house, None, row, &real, *body).await;
+        if *who == Everybody {
+            let (admin, _) = send(&house, Some(&house.admin), row, &real, *body).await;
+            assert_eq!(nobody, admin, "{row}");
+            continue;
+        }
+        assert_eq!(nobody, 401, "{row} without a token, when newcomers are no longer welcome");
+        for wrong in ["", "mat_", "mat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "\"; DROP TABLE token"] {
+            assert_eq!(send(&house, Some(wrong), row, &real, *body).await.0, 401, "{row} with {wrong:?}");
+        }
+    }
+    for scope in SCOPES {
+        let token = house.token(&[scope]).await;
+        for (row, who, body) in DESCRIBED {
+            let may = match who {
+                Everybody => continue,
+                Has(scopes) => scope == "admin" || scopes.contains(&scope),
+                Server => scope == "admin",
+            };
+            // A thing that is not there: so nothing is changed, and 404 says that the right was there.
+            let path = things.fill(row.split(' ').nth(1).unwrap(), false);
+            let (code, text) = send(&house, Some(&token), row, &path, *body).await;
+            if may {
+                let expected =
+                    if row.contains("{id}") { code == 404 } else { !matches!(code, 401 | 403 | 404) };
+                // The name that an app has is taken when the administrator of the next role asks again.
+                assert!(expected && code < 500, "{row} with {scope}: {code} {text}");
+            } else {
+                assert_eq!(code, 403, "{row} with {scope}: {text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_app_is_not_there() {
+    let house = House::open().await;
+    let things = things(&house).await;
+    let (_, stranger) = house.app("stranger", &["admin"]).await;
+    let before = seen(&house, &things).await;
+    for (row, who, body) in DESCRIBED {
+        if *who == Everybody {
+            continue;
+        }
+        let path = things.fill(row.split(' ').nth(1).unwrap(), true);
+        let (code, text) = send(&house, Some(&stranger), row, &path, *body).await;
+        if row.contains("{id}") {
+            assert_eq!(code, 404, "{row}: {text}");
+        } else if *who == Server {
+            assert_eq!(code, 403, "{row}: {text}");
+        } else {
+            assert!(code < 300, "{row}: {code} {text}");
+        }
+        for (_, id) in &things.mine {
+            assert!(!text.contains(id.as_str()), "{row} tells another app's {id}: {text}");
+        }
+    }
+    assert_eq!(seen(&house, &things).await, before, "and nothing of it was changed");
+    // The right of a sender is no right to anything else.
+    let upload = house.announce(&house.admin, json!({ "size_bytes": 5 })).await;
+    let sender = path_of(&upload["upload_url"]).replace("/files/", "");
+    for (row, who, body) in DESCRIBED {
+        if *who != Everybody {
+            let path = things.fill(row.split(' ').nth(1).unwrap(), true);
+            assert_eq!(send(&house, Some(&sender), row, &path, *body).await.0, 401, "{row}");
+        }
+    }
+    // And the administrator may do all of it with what is there.
+    for (row, _, body) in DESCRIBED {
+        let path = things.fill(row.split(' ').nth(1).unwrap(), true);
+        let (code, text) = send(&house, Some(&house.admin), row, &path, *body).await;
+        let session = row.ends_with("/v1/session");
+        assert!(session || !matches!(code, 401 | 403 | 404) && code < 500, "{row}: {code} {text}");
+    }
+}
+
+/// What the administrator sees of each thing.
+async fn seen(house: &House, things: &Things) -> Vec<Value> {
+    let mut all = Vec::new();
+    for kind in ["videos", "uploads", "collections", "apps"] {
+        let path = things.fill(&format!("/v1/{kind}/{{id}}"), true);
+        all.push(house.ask(&house.admin, Method::GET, &path, None).await.1);
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_is_not_described_is_closed_all_the_same() {
+    let house = House::open().await;
+    for (path, nobody, why) in UNDESCRIBED {
+        let path = path.replace("{key}", "00000000000000000000000000000000").replace("{generation}", "1");
+        let path = path.replace("{video}", "vid_01jd3x00000000000000000000").replace(['{', '}'], "");
+        let request = tus(&house.server, Method::GET, &path);
+        assert_eq!(request.send().await.unwrap().status(), *nobody, "{path}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn uploads_have_their_own_table() {
+    let house = House::open().await;
+    let (_, stranger) = house.app("stranger", &["upload:write"]).await;
+    let (writer, reader) = (house.token(&["upload:write"]).await, house.token(&["video:read"]).await);
+    let announced = house.announce(&writer, json!({ "size_bytes": 5 })).await;
+    let sender = path_of(&announced["upload_url"]).replace("/files/", "");
+    let create = |token: Option<&str>| {
+        let request = tus(&house.server, Method::POST, "/files/").header("Upload-Length", 5);
+        if let Some(token) = token { request.bearer_auth(token) } else { request }
+    };
+    for (token, expected) in [(None, 401), (Some(&reader), 403), (Some(&sender), 401), (Some(&writer), 201)] {
+        let answer = create(token.map(String::as_str)).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{token:?}");
+        let form = house.server.request(Method::POST, "/upload");
+        let form = if let Some(token) = token { form.bearer_auth(token) } else { form };
+        let boundary = ("Content-Type", "multipart/form-data; boundary=b");
+        let body =
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nx\r\n--b--\r\n";
+        let answer = form.header(boundary.0, boundary.1).body(body).send().await.unwrap();
+        let code = answer.status().as_u16();
+        assert!(if expected == 201 { code < 400 } else { code == expected }, "form {token:?}: {code}");
+    }
+    let made = create(Some(&writer)).send().await.unwrap();
+    let location = Value::String(made.headers()["location"].to_str().unwrap().to_owned());
+    let path = path_of(&location);
+    let roles = [(None, 401), (Some(&reader), 403), (Some(&stranger), 404), (Some(&sender), 401)];
+    for (token, expected) in roles {
+        for method in [Method::HEAD, Method::PATCH, Method::DELETE] {
+            let request = tus(&house.server, method.clone(), &path).header("Upload-Offset", 0);
+            let request = request.header("Content-Type", "application/offset+octet-stream").body("bytes");
+            let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+            assert_eq!(request.send().await.unwrap().status(), expected, "{method} {token:?}");
+        }
+    }
+    let still = tus(&house.server, Method::HEAD, &path).bearer_auth(&writer).send().await.unwrap();
+    assert_eq!(told(still).await.0, 200);
+}
