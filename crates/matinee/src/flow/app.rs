@@ -6,7 +6,7 @@ pub(crate) use matinee_io::db::app::{App, Change, Collection};
 use matinee_io::db::{DbError, Erase};
 use matinee_io::random;
 
-use super::{Failure, now};
+use super::{Failure, intake, now};
 use crate::node::Node;
 
 /// Makes an app.
@@ -81,11 +81,7 @@ pub(crate) async fn collection(
 
 /// The living collection of an app with this id or name.
 pub(crate) async fn find_collection(node: &Node, app: AppId, text: &str) -> Result<CollectionId, Failure> {
-    if let Ok(id) = text.parse() {
-        let (found, _) = collection(node, app, id).await?;
-        return if found.deleting.is_none() { Ok(found.id) } else { Err(Failure::Absent) };
-    }
-    Ok(node.db.collection_named(app, text).await?.ok_or(Failure::Absent)?.id)
+    intake::collection(node, app, Some(text)).await
 }
 
 /// Changes name and quota of a collection; what is not named stays.

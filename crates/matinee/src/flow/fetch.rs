@@ -18,7 +18,7 @@ use crate::node::Node;
 
 /// Fetches the bytes of a pull; the last of them makes its upload a video.
 pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
-    let video = hold.task.video();
+    let video = hold.task.video().expect("because a fetch is for a video");
     let Some(pull) = node.db.pull(hold.app, video).await? else { return Err(over()) };
     let Err(fault) = fetch(node, hold, pull).await else { return Ok(()) };
     if fault.class != Class::World || !fault.problem.code.starts_with("pull_") {

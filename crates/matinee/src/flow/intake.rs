@@ -1,5 +1,6 @@
-//! How an upload begins whose bytes the server fetches itself.
+//! How an upload begins: into which collection it goes, and the rows of one whose bytes the server fetches itself.
 
+use matinee_core::access::sender::Allowance;
 use matinee_core::id::{AppId, CollectionId};
 use matinee_core::limits;
 use matinee_core::pull::Place;
@@ -8,7 +9,7 @@ use matinee_io::db::{NewPull, NewUpload};
 use matinee_io::random;
 use serde_json::Value;
 
-use super::{now, upload_key};
+use super::{Failure, now, upload_key};
 use crate::node::Node;
 
 /// What is known of a file that is to be fetched.
@@ -28,6 +29,16 @@ pub(crate) struct Source {
     pub(crate) idem_key: Option<String>,
 }
 
+/// The living collection of an app with this id or name; the app's first one when none is named.
+pub(crate) async fn collection(node: &Node, app: AppId, text: Option<&str>) -> Result<CollectionId, Failure> {
+    let Some(text) = text else { return Ok(node.first_collection(app)) };
+    if let Ok(id) = text.parse() {
+        let (found, _) = node.db.collection(app, id).await?.ok_or(Failure::Absent)?;
+        return if found.deleting.is_none() { Ok(found.id) } else { Err(Failure::Absent) };
+    }
+    Ok(node.db.collection_named(app, text).await?.ok_or(Failure::Absent)?.id)
+}
+
 /// The rows to write for it.
 pub(crate) fn pull(node: &Node, source: Source) -> NewPull {
     let upload = NewUpload {
@@ -43,6 +54,8 @@ pub(crate) fn pull(node: &Node, source: Source) -> NewPull {
         facts: source.facts,
         external_id: source.external_id,
         size: source.size,
+        allowance: Allowance::default(),
+        repeat_key: None,
         expires: now().plus(lifetime_ms(node)),
         now: now(),
     };

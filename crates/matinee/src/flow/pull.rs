@@ -42,14 +42,17 @@ pub(crate) async fn order(
         )
     })?;
     node.fetch.check(&wanted.url).map_err(|refusal| PullFailure::Refused(Fault::from(refusal).problem))?;
-    if wanted.collection.is_some() {
-        let human = "There is no collection of this name.".to_owned();
-        return Err(refused("pull_collection", human, "Leave `collection` away."));
-    }
+    let collection = match intake::collection(node, app, wanted.collection.as_deref()).await {
+        Err(Failure::Absent) => {
+            let human = "The app has no such collection.".to_owned();
+            return Err(refused("pull_collection", human, "See /v1/collections, or make it there."));
+        }
+        found => found?,
+    };
     let title = wanted.title.as_deref().map_or_else(|| title_from(&wanted.file_name()), title_from_words);
     let source = Source {
         app,
-        collection: node.defaults.collection,
+        collection,
         way: Way::Url,
         title,
         facts: Value::Object(wanted.metadata.clone()),

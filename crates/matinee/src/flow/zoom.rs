@@ -91,7 +91,7 @@ fn pull(node: &Node, completed: &Completed, file: &File) -> NewPull {
     let (meeting, account) = (&completed.meeting, &completed.account);
     let source = Source {
         app: node.defaults.app,
-        collection: node.defaults.collection,
+        collection: node.first_collection(node.defaults.app),
         way: Way::Zoom,
         title: meeting.title(),
         facts: meeting.facts(account, file),

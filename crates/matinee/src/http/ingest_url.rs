@@ -53,7 +53,7 @@ pub(crate) async fn create(
     };
     let id = pull::order(&node, app, &wanted, repeat(&headers)?).await?;
     let listed = upload::show(&node, app, id).await?;
-    Ok((StatusCode::CREATED, Json(Upload::of(&listed, &external))))
+    Ok((StatusCode::CREATED, Json(Upload::of(&listed, Some(&external)))))
 }
 
 impl From<PullFailure> for Problem {

@@ -38,7 +38,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All codes, for the documents.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::Conflict,
         Self::CrossSite,

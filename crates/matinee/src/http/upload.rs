@@ -184,12 +184,11 @@ fn facts(metadata: Option<&Map<String, Value>>) -> Result<Value, Problem> {
 
 fn external_id(text: Option<&str>) -> Result<Option<String>, Problem> {
     let fits = |text: &&str| {
-        (1..=limits::EXTERNAL_ID_CHARS_MAX).contains(&text.chars().count())
-            && !text.chars().any(char::is_control)
+        (1..=limits::EXTERNAL_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
     };
     let wrong = || {
-        let most = limits::EXTERNAL_ID_CHARS_MAX;
-        let text = format!("`external_id` must have 1 to {most} characters, and no control characters.");
+        let most = limits::EXTERNAL_ID_BYTES_MAX;
+        let text = format!("`external_id` must have 1 to {most} bytes, and no control characters.");
         Problem::new(Code::BadRequest, text)
     };
     text.map(|text| Some(text).filter(fits).map(str::to_owned).ok_or_else(wrong)).transpose()

@@ -43,6 +43,8 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("POST /v1/uploads", Has(&["upload:write"]), Some(r#"{"size_bytes":5}"#)),
     ("GET /v1/uploads/{id}", Has(&["upload:write", "video:read"]), None),
     ("DELETE /v1/uploads/{id}", Has(&["upload:write"]), None),
+    ("POST /v1/ingest/url", Has(&["upload:write"]), Some(r#"{"url":"https://example.org/a.mp4"}"#)),
+    ("POST /v1/ingest/zoom", Everybody, None),
     ("GET /v1/videos", Has(&["video:read"]), None),
     ("GET /v1/videos/{id}", Has(&["video:read"]), None),
     ("PATCH /v1/videos/{id}", Has(&["video:write"]), Some(r#"{"title":"renamed"}"#)),
@@ -64,6 +66,7 @@ const UNDESCRIBED: &[(&str, u16, &str)] = &[
     ("/files", 405, "the protocols of uploads describe themselves; see `uploads_have_their_own_table`"),
     ("/files/", 405, "the same"),
     ("/files/{key}", 401, "the same"),
+    ("/files/{key}/tail", 405, "the same"),
     ("/upload", 405, "a form for browsers without scripts; see `uploads_have_their_own_table`"),
     ("/metrics", 200, "text for Prometheus on this machine, which may ask without a token; others need one"),
     (
@@ -188,7 +191,11 @@ async fn every_route_is_in_a_table_and_every_row_is_a_route() {
     for other_way in [".nest(", ".route_service(", ".nest_service("] {
         assert!(!source.contains(other_way), "{other_way} hides routes from this test");
     }
-    assert_eq!(source.matches(".merge(").count(), 1, "one router for viewers, one for the rest");
+    assert_eq!(
+        source.matches(".merge(").count(),
+        2,
+        "one router for viewers, one for who signs, one for the rest"
+    );
 }
 
 #[tokio::test]
