@@ -133,6 +133,12 @@ pub const COMMIT_BYTES: u64 = 64 << 20;
 /// Milliseconds of a body between two durable commits.
 pub const COMMIT_MS: u64 = 2_000;
 
+/// Most parts of one final upload: all their addresses must fit into one header of 128 KiB.
+pub const CONCAT_PARTS_MAX: usize = 1_000;
+
+/// A part stays for so long after it was joined, in milliseconds: another final upload may name it, too.
+pub const JOINED_PART_MS: i64 = 600_000;
+
 /// The window in which a body must have brought [`PACE_BYTES_MIN`], in milliseconds.
 pub const PACE_WINDOW_MS: u64 = 120_000;
 

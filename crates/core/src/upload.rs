@@ -1,5 +1,10 @@
 //! Uploads: bytes on their way in, as a machine of states that knows nothing of a network or a disk.
 
+pub mod checksum;
+pub mod concat;
+pub mod metadata;
+pub mod resumable;
+
 use serde::{Deserialize, Serialize};
 
 /// The way on which the bytes come.
@@ -8,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Way {
     /// A resumable upload (tus 1.0).
     Tus,
+    /// A resumable upload as the IETF draft describes it.
+    Resumable,
     /// A plain HTML form.
     Form,
     /// A path on the machine's own disk.
@@ -25,6 +32,7 @@ impl Way {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tus => "tus",
+            Self::Resumable => "resumable",
             Self::Form => "form",
             Self::Path => "path",
             Self::Url => "url",
@@ -106,6 +114,12 @@ pub enum Refusal {
         /// How many bytes are still to come.
         missing: u64,
     },
+    /// What arrived is not what its sender says it is.
+    #[error("the checksum of what arrived is another one")]
+    Checksum,
+    /// A final upload gets its bytes from its parts.
+    #[error("the bytes of a final upload are those of its parts")]
+    Final,
     /// The upload is over; the phase says how.
     #[error("the upload is over")]
     Over(Phase),
@@ -120,6 +134,8 @@ impl Refusal {
             Self::LengthFixed { .. } => "upload_length_fixed",
             Self::LengthTooShort { .. } => "upload_length_too_short",
             Self::Incomplete { .. } => "upload_incomplete",
+            Self::Checksum => "upload_checksum",
+            Self::Final => "upload_final",
             Self::Over(Phase::Open) => "upload_open",
             Self::Over(Phase::Finished) => "upload_finished",
             Self::Over(Phase::Cancelled) => "upload_cancelled",
