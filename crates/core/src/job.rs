@@ -14,6 +14,8 @@ use crate::time::Millis;
 pub enum Kind {
     /// Fetches the source from its address.
     Fetch,
+    /// Joins the parts of an upload to its source.
+    Join,
     /// Looks at the source and makes the plan.
     Probe,
     /// Rewrites a source that cannot be seeked.
@@ -34,8 +36,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Fetch,
+        Self::Join,
         Self::Probe,
         Self::Remux,
         Self::Audio,
@@ -50,6 +53,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fetch => "fetch",
+            Self::Join => "join",
             Self::Probe => "probe",
             Self::Remux => "remux",
             Self::Audio => "audio",
@@ -74,6 +78,11 @@ pub enum Task {
     /// Fetches the source from its address, which its `pull` row knows.
     Fetch {
         /// The video that it will become.
+        video: VideoId,
+    },
+    /// Joins the parts of an upload to its source.
+    Join {
+        /// The video.
         video: VideoId,
     },
     /// Looks at the source and makes the plan.
@@ -131,6 +140,7 @@ impl Task {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Fetch { .. } => Kind::Fetch,
+            Self::Join { .. } => Kind::Join,
             Self::Probe { .. } => Kind::Probe,
             Self::Remux { .. } => Kind::Remux,
             Self::Audio { .. } => Kind::Audio,
@@ -146,6 +156,7 @@ impl Task {
     pub const fn video(&self) -> Option<VideoId> {
         match *self {
             Self::Fetch { video }
+            | Self::Join { video }
             | Self::Probe { video }
             | Self::Remux { video }
             | Self::Audio { video, .. }

@@ -48,6 +48,7 @@ pub(crate) async fn job_died(
             Task::Poster { .. } | Task::Erase { .. } => {}
             Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
             Task::Fetch { .. }
+            | Task::Join { .. }
             | Task::Probe { .. }
             | Task::Remux { .. }
             | Task::Chunk { .. }

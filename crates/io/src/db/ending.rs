@@ -15,7 +15,7 @@ use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::upload::{Upload, upload_of};
 use super::value::args;
-use super::{job, object, pull, quota, tail, word};
+use super::{concat, job, object, pull, quota, tail, word};
 
 /// The end of an upload whose last byte is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +66,18 @@ impl Db {
     pub async fn expire_uploads(&self, now: Millis, limit: u32) -> Result<Vec<UploadId>, DbError> {
         self.write((now, limit), |tx, (now, limit)| {
             Box::pin(async move {
+                // A final upload lives as long as its parts: it ends with the first of them that ends.
                 let sql = Sql::Each {
                     sqlite: "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1
-                             ORDER BY expires_ms LIMIT $2",
+                               AND (concat IS NULL OR concat = 'partial') ORDER BY expires_ms LIMIT $2",
                     postgres: "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1
+                               AND (concat IS NULL OR concat = 'partial')
                              ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED",
                 };
+                let mut rows = tx.rows(sql, args![*now, *limit]).await?;
+                rows.extend(concat::idle_parts(tx, *now, *limit).await?);
                 let mut expired = Vec::new();
-                for row in tx.rows(sql, args![*now, *limit]).await? {
+                for row in rows {
                     let upload = upload_of(&row)?;
                     end(tx, &upload, End::Expired, *now).await?;
                     expired.push(upload.id);
@@ -84,7 +88,26 @@ impl Db {
         .await
     }
 
-    /// Ends an upload whose acknowledged bytes are not on the disk any more.
+    /// Closes the address of a finished upload: its video stays, its sender asks no more. A part that no final upload
+    /// needs is given up with its bytes. [`DbError::Absent`] when it is not finished.
+    pub async fn close_upload(&self, id: UploadId, now: Millis) -> Result<(), DbError> {
+        self.write((id, now), |tx, (id, now)| {
+            Box::pin(async move {
+                let upload = locked(tx, *id).await?;
+                if upload.state.phase() != Phase::Finished {
+                    return Err(DbError::Absent);
+                }
+                if upload.is_partial() && !concat::is_needed(tx, upload.id).await? {
+                    return end(tx, &upload, End::Cancelled(&cancelled()), *now).await;
+                }
+                let sql = "UPDATE upload SET closed_ms = $2 WHERE id = $1";
+                tx.execute_one(sql, args![upload.id, *now]).await
+            })
+        })
+        .await
+    }
+
+    /// Ends an upload whose acknowledged bytes are not on the disk any more, or are not what they should be.
     pub async fn lose_upload(&self, id: UploadId, reason: &Problem, now: Millis) -> Result<(), DbError> {
         self.write((id, reason.clone(), now), |tx, (id, reason, now)| {
             Box::pin(async move {
@@ -163,6 +186,11 @@ pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<Result<Vid
     if finish.epoch.is_some_and(|epoch| epoch != upload.epoch) {
         return Err(DbError::LeaseLost);
     }
+    if upload.concat.is_some() {
+        return Err(DbError::Conflict(
+            "a part makes no video, and a final upload ends with its parts".to_owned(),
+        ));
+    }
     if upload.size.is_some_and(|size| size != finish.size) || upload.offset > finish.size {
         return Err(DbError::Conflict("the upload has another length".to_owned()));
     }
@@ -171,18 +199,20 @@ pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<Result<Vid
         end(tx, &upload, End::Lost(&refusal.problem()), finish.now).await?;
         return Ok(Err(refusal));
     }
-    tx.execute_one(
-        "UPDATE upload SET state = 'finished', size_bytes = $2, offset_bytes = $2, updated_ms = $3, finished_ms = $3
-         WHERE id = $1 AND state = 'open'",
-        args![finish.id, finish.size, finish.now],
-    )
-    .await?;
+    filled(tx, upload.id, finish.size, finish.now).await?;
     object::present(tx, (upload.object, finish.size, finish.blake3), finish.now).await?;
-    create_video(tx, &upload, finish).await?;
-    let facts = json!({ "video": upload.video, "size": finish.size });
-    tell(tx, upload.app, Topic::UploadCompleted, (upload.id.to_string(), facts), finish.now).await?;
-    let facts = json!({ "upload": upload.id, "title": upload.title });
-    tell(tx, upload.app, Topic::VideoCreated, (upload.video.to_string(), facts), finish.now).await?;
+    let probe = NewJob {
+        id: finish.probe_job,
+        app: upload.app,
+        video: Some(upload.video),
+        task: Task::Probe { video: upload.video },
+        prio: 0,
+        weight: 0,
+        run_at: finish.now,
+        needs: Vec::new(),
+        idem_key: Some(format!("probe/{}", upload.video)),
+    };
+    become_video(tx, &upload, finish.size, &probe, finish.now).await?;
     Ok(Ok(upload.video))
 }
 
@@ -203,7 +233,24 @@ async fn still_welcome(
     }
 }
 
-async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(), DbError> {
+/// All bytes of an upload are there.
+pub(crate) async fn filled(tx: &mut Tx, id: UploadId, size: u64, now: Millis) -> Result<(), DbError> {
+    tx.execute_one(
+        "UPDATE upload SET state = 'finished', size_bytes = $2, offset_bytes = $2, updated_ms = $3, finished_ms = $3
+         WHERE id = $1 AND state = 'open'",
+        args![id, size, now],
+    )
+    .await
+}
+
+/// The video of an upload comes to be, with its first job.
+pub(crate) async fn become_video(
+    tx: &mut Tx,
+    upload: &Upload,
+    size: u64,
+    first: &NewJob,
+    now: Millis,
+) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO video (id, app_id, collection_id, upload_id, source_id, title, policy, state, generation,
            created_ms, updated_ms, facts, external_id)
@@ -216,40 +263,58 @@ async fn create_video(tx: &mut Tx, upload: &Upload, finish: &Finish) -> Result<(
             upload.object,
             upload.title.as_str(),
             Policy::App,
-            finish.now,
+            now,
             upload.facts.clone(),
             upload.external_id.as_deref()
         ],
     )
     .await?;
-    let probe = NewJob {
-        id: finish.probe_job,
-        app: upload.app,
-        video: Some(upload.video),
-        task: Task::Probe { video: upload.video },
-        prio: 0,
-        weight: 0,
-        run_at: finish.now,
-        needs: Vec::new(),
-        idem_key: Some(format!("probe/{}", upload.video)),
-    };
-    job::insert(tx, &probe, finish.now).await
+    job::insert(tx, first, now).await?;
+    let facts = json!({ "video": upload.video, "size": size });
+    tell(tx, upload.app, Topic::UploadCompleted, (upload.id.to_string(), facts), now).await?;
+    let facts = json!({ "upload": upload.id, "title": upload.title });
+    tell(tx, upload.app, Topic::VideoCreated, (upload.video.to_string(), facts), now).await
 }
 
-/// Ends an open upload without a video: its bytes go, so does the work that fetches them, and what it had reserved is
-/// free.
-pub(crate) async fn end(tx: &mut Tx, upload: &Upload, end: End<'_>, now: Millis) -> Result<(), DbError> {
-    let (phase, topic, reason) = match end {
+/// Ends an upload without a video: its bytes go, so does the work that fetches them, and what it had reserved is free.
+/// The final uploads that wait for it end with it.
+pub(crate) async fn end(
+    tx: &mut Tx,
+    upload: &Upload,
+    ending: End<'_>,
+    now: Millis,
+) -> Result<(), DbError> {
+    end_one(tx, upload, ending, now).await?;
+    if !upload.is_partial() {
+        return Ok(());
+    }
+    let reason = Problem {
+        code: "upload_part_gone".to_owned(),
+        human: "A part of this upload was given up or did not come in time.".to_owned(),
+        fix: "Upload the file again.".to_owned(),
+    };
+    for waiting in concat::waiting_for(tx, upload.id).await? {
+        end_one(tx, &waiting, End::Lost(&reason), now).await?;
+    }
+    Ok(())
+}
+
+async fn end_one(tx: &mut Tx, upload: &Upload, ending: End<'_>, now: Millis) -> Result<(), DbError> {
+    let (phase, topic, reason) = match ending {
         End::Cancelled(problem) => (Phase::Cancelled, Topic::UploadCancelled, word::stored(problem)),
         End::Expired => (Phase::Expired, Topic::UploadExpired, word::stored(&expired())),
         End::Lost(problem) => (Phase::Lost, Topic::UploadFailed, word::stored(problem)),
     };
     tx.execute_one(
-        "UPDATE upload SET state = $2, reason = $3, updated_ms = $4 WHERE id = $1 AND state = 'open'",
+        "UPDATE upload SET state = $2, reason = $3, updated_ms = $4
+         WHERE id = $1 AND (state = 'open' OR (state = 'finished' AND concat = 'partial'))",
         args![upload.id, phase, reason.clone(), now],
     )
     .await?;
     object::unwanted(tx, upload.object, word::Word::word(phase), now).await?;
+    if upload.is_partial() {
+        return Ok(());
+    }
     pull::forget(tx, upload.id).await?;
     job::cancel_of_video(tx, upload.video, now).await?;
     tail::unwanted(tx, upload.video, word::Word::word(phase), now).await?;

@@ -5,6 +5,7 @@
 
 pub mod app;
 mod check;
+mod concat;
 mod death;
 mod encoded;
 mod ending;
@@ -49,6 +50,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::oneshot;
 
+pub use self::concat::FinalPart;
 pub use self::encoded::{Assembled, SoundInFile};
 pub use self::ending::Finish;
 pub use self::erase::{Erase, Erased};

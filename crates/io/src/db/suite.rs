@@ -1,5 +1,6 @@
 //! The conformance suite of the database: every test runs on SQLite and on a real PostgreSQL.
 
+mod concat;
 mod encoding;
 mod evidence;
 mod leftovers;

@@ -19,6 +19,9 @@ use super::tx::{Sql, Tx};
 use super::value::{Row, args};
 use super::{quota, word};
 
+/// The mark of a part.
+pub(crate) const PARTIAL: &str = "partial";
+
 /// An upload to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUpload {
@@ -101,6 +104,24 @@ pub struct Upload {
     pub expires: Millis,
     /// When it finished.
     pub finished: Option<Millis>,
+    /// The header `Upload-Concat` as it came.
+    pub concat: Option<String>,
+    /// The SHA-256 that the whole must have.
+    pub digest: Option<[u8; 32]>,
+    /// Since when its address answers no more.
+    pub closed: Option<Millis>,
+}
+
+impl Upload {
+    /// Is it a part, which makes no video of its own?
+    pub fn is_partial(&self) -> bool {
+        self.concat.as_deref() == Some(PARTIAL)
+    }
+
+    /// Do its bytes come from parts?
+    pub fn is_final(&self) -> bool {
+        self.concat.is_some() && !self.is_partial()
+    }
 }
 
 impl Db {
@@ -110,6 +131,19 @@ impl Db {
     /// or the collection is being deleted, [`DbError::Taken`] when the name or the repeat key is given already.
     pub async fn create_upload(&self, new: &NewUpload) -> Result<(), DbError> {
         self.write(new.clone(), |tx, new| Box::pin(create(tx, new))).await
+    }
+
+    /// The same, when its sender says what SHA-256 the whole will have.
+    pub async fn create_upload_of(&self, new: &NewUpload, digest: [u8; 32]) -> Result<(), DbError> {
+        self.write((new.clone(), digest), |tx, (new, digest)| {
+            Box::pin(async move {
+                insert(tx, new).await?;
+                let sql = "UPDATE upload SET digest = $2 WHERE id = $1";
+                tx.execute_one(sql, args![new.id, *digest]).await?;
+                announce(tx, new).await
+            })
+        })
+        .await
     }
 
     /// The upload with this secret in its URL, in whatever state it is.
@@ -174,7 +208,8 @@ impl Db {
         .await
     }
 
-    /// Uploads of an app, the newest first, from before `before` on; all phases when `phases` is empty.
+    /// Uploads of an app, the newest first, from before `before` on; all phases when `phases` is empty. Parts are not
+    /// among them: what they become is.
     pub async fn uploads(
         &self,
         app: AppId,
@@ -189,8 +224,10 @@ impl Db {
             Box::pin(async move {
                 let sql = Sql::Each {
                     sqlite: "SELECT * FROM upload WHERE app_id = $1 AND id < $2
+                               AND (concat IS NULL OR concat <> 'partial')
                                AND state IN (SELECT value FROM json_each($3)) ORDER BY id DESC LIMIT $4",
                     postgres: "SELECT * FROM upload WHERE app_id = $1 AND id < $2
+                               AND (concat IS NULL OR concat <> 'partial')
                                AND state IN (SELECT jsonb_array_elements_text($3)) ORDER BY id DESC LIMIT $4",
                 };
                 let rows = tx.rows(sql, args![*app, *before, phases.clone(), *limit]).await?;
@@ -226,6 +263,7 @@ impl Db {
 
     /// Commits that the bytes before `offset` are durable. The commit that would make an upload of known length
     /// complete is refused: that one is [`Db::finish_upload`], so no row ever shows a complete, unfinished upload.
+    /// Only in the IETF protocol the sender says in so many words that all is there.
     ///
     /// [`DbError::LeaseLost`] when a newer connection took it, [`DbError::Absent`] when the upload is over.
     pub async fn commit_offset(
@@ -242,7 +280,8 @@ impl Db {
                         "UPDATE upload SET offset_bytes = $3, updated_ms = $4,
                            expires_ms = CASE WHEN deadline_ms < $5 THEN deadline_ms ELSE $5 END
                          WHERE id = $1 AND epoch = $2 AND state = 'open' AND offset_bytes <= $3
-                           AND (size_bytes IS NULL OR size_bytes > $3) RETURNING size_bytes",
+                           AND (size_bytes IS NULL OR size_bytes > $3
+                                OR (size_bytes = $3 AND way = 'resumable')) RETURNING size_bytes",
                         args![*id, *epoch, *offset, *now, *expires],
                     )
                     .await?;
@@ -268,7 +307,8 @@ impl Db {
                 let changed = tx
                     .execute(
                         "UPDATE upload SET size_bytes = $3, updated_ms = $4
-                         WHERE id = $1 AND epoch = $2 AND state = 'open' AND offset_bytes < $3
+                         WHERE id = $1 AND epoch = $2 AND state = 'open'
+                           AND (offset_bytes < $3 OR (offset_bytes = $3 AND way = 'resumable'))
                            AND (size_bytes IS NULL OR size_bytes = $3)",
                         args![*id, *epoch, *size, *now],
                     )
@@ -285,6 +325,12 @@ impl Db {
 
 /// Creates an upload in the caller's transaction, within the quotas of its app and its collection.
 pub(crate) async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
+    insert(tx, new).await?;
+    announce(tx, new).await
+}
+
+/// Writes the rows of a new upload and of the object that its bytes will be, within the quotas.
+pub(crate) async fn insert(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
     if let Some(max) = new.allowance.max_bytes
         && new.size.is_some_and(|size| size > max)
     {
@@ -297,14 +343,18 @@ pub(crate) async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> 
             "UPDATE upload SET repeat_key = NULL WHERE app_id = $1 AND repeat_key = $2 AND created_ms < $3";
         tx.execute(sql, args![new.app, key.as_str(), new.now.plus(-REPEAT_MS)]).await?;
     }
-    insert(tx, new, reserved).await?;
+    insert_row(tx, new, reserved).await?;
     let owner = Owner { app: new.app, video: new.video, lease: None };
-    object::intend(tx, owner, NewObject { id: new.object, kind: Kind::Source }, new.now).await?;
+    object::intend(tx, owner, NewObject { id: new.object, kind: Kind::Source }, new.now).await
+}
+
+/// Tells that there is a new upload.
+pub(crate) async fn announce(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
     let facts = json!({ "video": new.video, "way": new.way, "title": new.title, "size": new.size });
     tell(tx, new.app, Topic::UploadCreated, (new.id.to_string(), facts), new.now).await
 }
 
-async fn insert(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), DbError> {
+async fn insert_row(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), DbError> {
     let allowance = &new.allowance;
     tx.execute(
         "INSERT INTO upload (id, app_id, collection_id, video_id, object_id, url_key, way, state, title, metadata,
@@ -386,6 +436,9 @@ pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
         updated: row.get("updated_ms")?,
         expires: row.get("expires_ms")?,
         finished: row.get("finished_ms")?,
+        concat: row.get("concat")?,
+        digest: row.get("digest")?,
+        closed: row.get("closed_ms")?,
     })
 }
 

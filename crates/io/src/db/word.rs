@@ -41,7 +41,7 @@ pub(crate) fn list<W: Word>(states: &[W]) -> serde_json::Value {
 }
 
 words! {
-    upload::Way { Tus "tus" Form "form" Path "path" Url "url" Zoom "zoom" Bucket "bucket" }
+    upload::Way { Tus "tus" Resumable "resumable" Form "form" Path "path" Url "url" Zoom "zoom" Bucket "bucket" }
     upload::Phase { Open "open" Finished "finished" Cancelled "cancelled" Expired "expired" Lost "lost" }
     video::State { Processing "processing" Ready "ready" Failed "failed" }
     video::Policy { App "app" Public "public" }

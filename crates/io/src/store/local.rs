@@ -17,7 +17,7 @@ use super::{Listed, Piece, Removed, StoreError, Written, stream};
 /// Files that are kept open for serving; well below the usual limit of 1,024 descriptors.
 const OPEN_FILES_MAX: usize = 512;
 /// Buffered writes above 32 KiB cost three to six times the processor time on kernels with large folios.
-const COPY_BYTES: usize = 32 << 10;
+pub(super) const COPY_BYTES: usize = 32 << 10;
 
 /// A store on a local disk. Cheap to clone.
 #[derive(Debug, Clone)]

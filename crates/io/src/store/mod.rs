@@ -1,6 +1,7 @@
 //! Stores: places for objects, which are immutable bytes under an id.
 
 mod buffer;
+mod join;
 mod local;
 mod stream;
 mod take;

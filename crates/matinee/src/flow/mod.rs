@@ -19,6 +19,7 @@ pub(crate) mod import;
 mod indexed;
 mod intake;
 pub(crate) mod job;
+mod join;
 pub(crate) mod lease;
 pub(crate) mod play;
 mod poster;
@@ -126,6 +127,7 @@ pub(crate) fn now() -> Millis {
 pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault::Fault> {
     match hold.task {
         Task::Fetch { .. } => fetch::perform(node, hold).await,
+        Task::Join { .. } => join::perform(node, hold).await,
         Task::Probe { .. } => probe::perform(node, hold).await,
         Task::Remux { .. } => remux::perform(node, hold).await,
         Task::Audio { track, .. } => audio::perform(node, hold, track).await,

@@ -56,6 +56,7 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
 const fn work(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Fetch => ("The file", "fetched from its address"),
+        Kind::Join => ("The parts of the file", "put together"),
         Kind::Probe => ("The video", "looked at"),
         Kind::Remux => ("The file", "rearranged so that one can jump in it"),
         Kind::Audio => ("The sound", "prepared"),
@@ -70,7 +71,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
 /// The sentence for an attempt at a job.
 pub(super) fn of_job(kind: Kind, attempt: u32, standing: Standing) -> String {
     let (what, done) = work(kind);
-    let be = if matches!(kind, Kind::Assemble) { ("are", "were") } else { ("is", "was") };
+    let be = if matches!(kind, Kind::Join | Kind::Assemble) { ("are", "were") } else { ("is", "was") };
     let sentence = match standing {
         Standing::Running => format!("{what} {} being {done}", be.0),
         Standing::Done => format!("{what} {} {done}", be.1),
