@@ -55,6 +55,8 @@ pub(crate) struct Uploads {
     pub(crate) max_bytes: u64,
     /// Origins of other sites whose pages may upload here, for example `https://app.example.org`.
     pub(crate) origins: Vec<String>,
+    /// Whoever may send an upload may read it back from its address once it is complete.
+    pub(crate) download: bool,
     /// Folders below which `matinee import` may take files; empty = any, because the command runs as its user.
     pub(crate) import_roots: Vec<PathBuf>,
 }
@@ -173,6 +175,7 @@ impl Default for Uploads {
             idle_timeout: Span { ms: 86_400_000 },
             max_bytes: 1 << 40,
             origins: Vec::new(),
+            download: true,
             import_roots: Vec::new(),
         }
     }

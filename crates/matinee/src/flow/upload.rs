@@ -1,7 +1,10 @@
 //! Bytes on their way in: create, append, look, end. The offset that is acknowledged is durable.
 
+mod concat;
 mod listed;
+mod read;
 mod receive;
+mod terms;
 
 use std::path::PathBuf;
 
@@ -16,8 +19,11 @@ use matinee_io::db::{DbError, Finish, NewUpload};
 use matinee_io::{random, spool};
 use serde_json::{Map, Value};
 
+pub(crate) use self::concat::{create_final, status};
 pub(crate) use self::listed::{Listed, announce, arriving, give_up, list, show};
+pub(crate) use self::read::{content, sha256};
 pub(crate) use self::receive::append;
+pub(crate) use self::terms::{Arrival, Checked, Claim, Terms, Wrong, append_on};
 
 pub(crate) use super::intake::title_from;
 use super::{Failure, now, upload_key};
@@ -42,6 +48,10 @@ pub(crate) struct Draft {
     pub(crate) allowance: Allowance,
     /// Makes a repeat of the announcement harmless.
     pub(crate) repeat_key: Option<String>,
+    /// A part of a final upload: it makes no video of its own.
+    pub(crate) partial: bool,
+    /// The SHA-256 that the whole must have.
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 impl Draft {
@@ -58,6 +68,8 @@ impl Draft {
             way,
             allowance: Allowance::default(),
             repeat_key: None,
+            partial: false,
+            digest: None,
         }
     }
 }
@@ -70,15 +82,19 @@ pub(crate) struct Opened {
     pub(crate) metadata: String,
     /// Bytes that are durable.
     pub(crate) offset: u64,
-    /// Bytes in all.
-    pub(crate) size: u64,
+    /// Bytes in all, once that is known.
+    pub(crate) size: Option<u64>,
     pub(crate) expires: Millis,
     pub(crate) phase: Phase,
+    /// The header `Upload-Concat` as it came.
+    pub(crate) concat: Option<String>,
+    /// A part makes no video.
+    pub(crate) partial: bool,
 }
 
 /// How a body ended. In every case what arrived is durable up to `offset`.
 pub(crate) enum Ended {
-    Stored { offset: u64, expires: Millis },
+    Stored { offset: u64, expires: Millis, finished: bool },
     Evicted { offset: u64 },
     TooLong { offset: u64 },
     Broken { offset: u64 },
@@ -111,13 +127,34 @@ async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> 
     if node.store.free_bytes()? < draft.size.unwrap_or_default().saturating_add(limits::FREE_BYTES_MIN) {
         return Err(Failure::Full);
     }
-    let new = NewUpload {
+    let (partial, digest, resumable) = (draft.partial, draft.digest, draft.way == Way::Resumable);
+    let (app, size) = (draft.app, draft.size);
+    let new = reserved(node, draft, (id, key.clone()));
+    match digest {
+        Some(digest) => node.db.create_upload_of(&new, digest).await?,
+        None if partial => node.db.create_part(&new).await?,
+        None => node.db.create_upload(&new).await?,
+    }
+    // In the IETF protocol the end is said, also that of an empty file.
+    if size == Some(0) && !resumable {
+        let record = load(node, app, &key).await?;
+        let epoch = node.db.take_upload(record.id).await?;
+        // The store must hold the empty object before its row says so.
+        node.spool.open(&place(node, record.object).await?, 0, Some(0)).await?.commit().await?;
+        finish(node, &record, epoch, 0).await?;
+    }
+    Ok(opened(load(node, app, &key).await?))
+}
+
+/// The rows of an upload that begins now.
+fn reserved(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> NewUpload {
+    NewUpload {
         id,
         app: draft.app,
         collection: draft.collection,
         video: random::id(),
         object: random::id(),
-        url_key: key.clone(),
+        url_key: key,
         way: draft.way,
         title: draft.title,
         metadata: draft.metadata,
@@ -128,16 +165,7 @@ async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> 
         allowance: draft.allowance,
         repeat_key: draft.repeat_key,
         now: now(),
-    };
-    node.db.create_upload(&new).await?;
-    if draft.size == Some(0) {
-        let record = load(node, draft.app, &key).await?;
-        let epoch = node.db.take_upload(record.id).await?;
-        // The store must hold the empty object before its row says so.
-        node.spool.open(&place(node, record.object).await?, 0, Some(0)).await?.commit().await?;
-        become_video(node, &record, epoch, 0).await?;
     }
-    Ok(opened(load(node, draft.app, &key).await?))
 }
 
 /// When an upload expires that gets a byte now: a deadline is never moved.
@@ -146,39 +174,67 @@ fn until(node: &Node, deadline: Option<Millis>) -> Millis {
     deadline.map_or(idle, |deadline| deadline.min(idle))
 }
 
-/// Where an upload is. A request that is writing it is ended and flushed first, so the offset is all that arrived.
-pub(crate) async fn status(node: &Node, app: AppId, key: &str) -> Result<Opened, AppendFailure> {
-    load(node, app, key).await?;
-    let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
-    let record = load(node, app, key).await?;
-    drop(turn);
-    Ok(opened(gone_is_over(record)?))
-}
-
-/// Would `len` bytes at `offset` be taken? Nothing is changed.
+/// Would `len` bytes at `offset` be taken, of a whole of `length` bytes if that is said now? Nothing is changed.
 pub(crate) async fn permit(
     node: &Node,
     app: AppId,
     key: &str,
-    offset: u64,
-    len: u64,
+    (offset, len, length): (u64, u64, Option<u64>),
 ) -> Result<(), AppendFailure> {
     let record = load(node, app, key).await?;
+    if record.is_final() {
+        return Err(Refusal::Final.into());
+    }
     match record.state {
         // A running request may still move the offset, so only the length is final here.
-        State::Open { size: Some(size), .. } if offset.saturating_add(len) > size => {
-            Err(Refusal::TooLong { size }.into())
+        State::Open { size, .. } => {
+            if let Some(length) = length {
+                record.state.declare_length(length)?;
+            }
+            let size = size.or(length).unwrap_or(node.config.uploads.max_bytes);
+            if offset.saturating_add(len) > size { Err(Refusal::TooLong { size }.into()) } else { Ok(()) }
         }
-        State::Open { .. } | State::Finished { .. } => Ok(()),
+        State::Finished { .. } => Ok(()),
         State::Cancelled | State::Expired | State::Lost => Err(Refusal::Over(record.state.phase()).into()),
     }
 }
 
-/// The transaction that makes the upload a video.
-async fn become_video(node: &Node, record: &Upload, epoch: u64, size: u64) -> Result<(), Failure> {
+/// The transaction that makes the upload a video, once the whole is what its sender says it is.
+async fn become_video(node: &Node, record: &Upload, epoch: u64, size: u64) -> Result<(), AppendFailure> {
+    if let Some(digest) = record.digest
+        && read::sha256_of(node, record.object, size).await? != digest
+    {
+        let reason = Problem {
+            code: "upload_checksum".to_owned(),
+            human: "The file that arrived is not the one that was announced: its checksum differs."
+                .to_owned(),
+            fix: "Upload the file again.".to_owned(),
+        };
+        node.db.lose_upload(record.id, &reason, now()).await?;
+        return Err(Refusal::Checksum.into());
+    }
+    Ok(finish(node, record, epoch, size).await?)
+}
+
+async fn finish(node: &Node, record: &Upload, epoch: u64, size: u64) -> Result<(), Failure> {
+    if record.is_partial() {
+        return Ok(node.db.finish_part((record.id, epoch), size, now()).await?);
+    }
     let finish =
         Finish { id: record.id, epoch: Some(epoch), size, blake3: None, probe_job: random::id(), now: now() };
     node.db.finish_upload(&finish).await?;
+    Ok(())
+}
+
+/// Ends an upload for good whose sender contradicts itself: its bytes go, and its owner reads why.
+pub(crate) async fn invalidate(node: &Node, app: AppId, key: &str) -> Result<(), AppendFailure> {
+    let record = load(node, app, key).await?;
+    let reason = Problem {
+        code: "upload_too_long".to_owned(),
+        human: "More bytes were sent than the upload was said to have.".to_owned(),
+        fix: "Upload the file again.".to_owned(),
+    };
+    node.db.lose_upload(record.id, &reason, now()).await?;
     Ok(())
 }
 
@@ -194,18 +250,29 @@ pub(crate) async fn complete(node: &Node, app: AppId, key: &str) -> Result<Video
     };
     if record.state.phase() == Phase::Open {
         let epoch = node.db.take_upload(record.id).await?;
+        let path = node.store.path_of(record.object);
+        // Behind the durable offset may lie bytes that were found wrong.
+        if spool::len(&path).await.map_err(Failure::from)?.is_some_and(|len| len > size) {
+            spool::truncate_to(&path, size).await.map_err(Failure::from)?;
+        }
         become_video(node, &record, epoch, size).await?;
     }
     drop(turn);
     Ok(record.video)
 }
 
-/// Ends an upload by its sender's wish: its bytes go.
+/// Ends an upload by its sender's wish: its bytes go. Of one that is finished only the address goes: its video is
+/// deleted by those who may delete videos.
 pub(crate) async fn terminate(node: &Node, app: AppId, key: &str) -> Result<(), AppendFailure> {
     load(node, app, key).await?;
     let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
     let record = gone_is_over(load(node, app, key).await?)?;
-    node.db.cancel_upload(record.id, now()).await?;
+    match record.state.phase() {
+        Phase::Finished => node.db.close_upload(record.id, now()).await?,
+        Phase::Open | Phase::Cancelled | Phase::Expired | Phase::Lost => {
+            node.db.cancel_upload(record.id, now()).await?;
+        }
+    }
     drop(turn);
     Ok(())
 }
@@ -214,8 +281,9 @@ pub(crate) async fn terminate(node: &Node, app: AppId, key: &str) -> Result<(), 
 pub(crate) async fn recover(node: &Node) -> Result<(), Failure> {
     for record in node.db.open_uploads().await? {
         let State::Open { offset, .. } = record.state else { continue };
-        // A command of its own writes that file, perhaps right now; when it died, the upload expires soon.
-        if record.way == Way::Path {
+        // A command of its own writes that file, perhaps right now; when it died, the upload expires soon. And a final
+        // upload has no file before its parts are joined.
+        if record.way == Way::Path || record.is_final() {
             continue;
         }
         let path = node.store.path_of(record.object);
@@ -245,7 +313,13 @@ fn lost() -> Problem {
 }
 
 async fn load(node: &Node, app: AppId, key: &str) -> Result<Upload, Failure> {
-    node.db.upload_by_key(key).await?.filter(|record| record.app == app).ok_or(Failure::Absent)
+    let record = node.db.upload_by_key(key).await?;
+    record.filter(|record| record.app == app && record.closed.is_none()).ok_or(Failure::Absent)
+}
+
+/// The way on which an upload was begun, if there is one; it tells which protocol its requests speak.
+pub(crate) async fn way_of(node: &Node, app: AppId, key: &str) -> Result<Way, Failure> {
+    Ok(load(node, app, key).await?.way)
 }
 
 fn gone_is_over(record: Upload) -> Result<Upload, AppendFailure> {
@@ -257,16 +331,18 @@ fn gone_is_over(record: Upload) -> Result<Upload, AppendFailure> {
 
 fn opened(record: Upload) -> Opened {
     let (offset, size) = match record.state {
-        State::Open { offset, size } => (offset, size.unwrap_or_default()),
-        State::Finished { size } => (size, size),
-        State::Cancelled | State::Expired | State::Lost => (0, 0),
+        State::Open { offset, size } => (offset, size),
+        State::Finished { size } => (size, Some(size)),
+        State::Cancelled | State::Expired | State::Lost => (0, None),
     };
     Opened {
+        partial: record.is_partial(),
         id: record.id,
         video: record.video,
         phase: record.state.phase(),
         key: record.url_key,
         metadata: record.metadata,
+        concat: record.concat,
         offset,
         size,
         expires: record.expires,

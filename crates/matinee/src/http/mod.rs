@@ -4,6 +4,7 @@ mod about;
 mod app;
 mod collection;
 mod event;
+mod files;
 mod form;
 pub(crate) mod health;
 mod ingest_url;
@@ -13,6 +14,7 @@ mod page;
 mod playback;
 pub(crate) mod problem;
 pub(crate) mod request;
+mod resumable;
 pub(crate) mod server;
 mod session;
 mod tail;
@@ -103,9 +105,9 @@ pub(crate) fn router(node: &Shared) -> Router {
     let (api, _) = api().split_for_parts();
     let guarded = api
         .route("/v1/openapi.json", get(about::openapi))
-        .route("/files", any(tus::collection))
-        .route("/files/", any(tus::collection))
-        .route("/files/{key}", any(tus::one))
+        .route("/files", any(files::collection))
+        .route("/files/", any(files::collection))
+        .route("/files/{key}", any(files::one))
         .route("/files/{key}/tail", axum::routing::put(tail::keep))
         .route("/upload", axum::routing::post(form::receive))
         .route("/metrics", get(health::metrics))

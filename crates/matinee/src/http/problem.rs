@@ -1,11 +1,19 @@
 //! The one form of an error that HTTP shows: RFC 9457 with a stable `code` and a way out.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use matinee_core::quota::Refusal;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// tus has a status of its own for a checksum that does not fit.
+const CHECKSUM_MISMATCH: StatusCode = match StatusCode::from_u16(460) {
+    Ok(status) => status,
+    Err(_) => unreachable!(),
+};
 
 /// Every code that a client may meet. A code is never renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +36,10 @@ pub(crate) enum Code {
     UnknownHost,
     UnsupportedMediaType,
     UploadBusy,
+    UploadChecksum,
+    UploadComplete,
+    UploadDigest,
+    UploadFinal,
     UploadGone,
     UploadLength,
     UploadOffset,
@@ -38,7 +50,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All codes, for the documents.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::BadRequest,
         Self::Conflict,
         Self::CrossSite,
@@ -58,6 +70,10 @@ impl Code {
         Self::UnknownHost,
         Self::UnsupportedMediaType,
         Self::UploadBusy,
+        Self::UploadChecksum,
+        Self::UploadComplete,
+        Self::UploadDigest,
+        Self::UploadFinal,
         Self::UploadGone,
         Self::UploadLength,
         Self::UploadOffset,
@@ -87,6 +103,10 @@ impl Code {
             Self::UnknownHost => ("unknown_host", StatusCode::MISDIRECTED_REQUEST),
             Self::UnsupportedMediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::UploadBusy => ("upload_busy", StatusCode::LOCKED),
+            Self::UploadChecksum => ("upload_checksum", CHECKSUM_MISMATCH),
+            Self::UploadComplete => ("upload_complete", StatusCode::BAD_REQUEST),
+            Self::UploadDigest => ("upload_digest", StatusCode::BAD_REQUEST),
+            Self::UploadFinal => ("upload_final", StatusCode::FORBIDDEN),
             Self::UploadGone => ("upload_gone", StatusCode::GONE),
             Self::UploadLength => ("upload_length", StatusCode::BAD_REQUEST),
             Self::UploadOffset => ("upload_offset", StatusCode::CONFLICT),
@@ -121,6 +141,11 @@ impl Code {
             }
             Self::UnsupportedMediaType => "Send the Content-Type that the text names.",
             Self::UploadBusy => "Ask again in a second.",
+            Self::UploadChecksum | Self::UploadDigest => {
+                "Send the same bytes again; nothing of them was kept."
+            }
+            Self::UploadComplete => "Nothing more needs to be sent.",
+            Self::UploadFinal => "Send the bytes to the parts.",
             Self::UploadGone => "Start a new upload.",
             Self::UploadLength => "Send one Upload-Length, a whole number of bytes.",
             Self::UploadOffset => "Go on at the offset that the header Upload-Offset names.",
@@ -148,6 +173,10 @@ pub(crate) struct Document {
     fix: String,
     /// Finds this request in the server's log.
     request_id: String,
+    /// What the standard of the type adds.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    numbers: BTreeMap<&'static str, u64>,
 }
 
 /// An answer that says what went wrong and what to do.
@@ -157,12 +186,14 @@ pub(crate) struct Problem {
     detail: String,
     fix: Option<String>,
     headers: Vec<(header::HeaderName, HeaderValue)>,
+    kind: Option<&'static str>,
+    numbers: Vec<(&'static str, u64)>,
 }
 
 impl Problem {
     /// A problem of this kind; `detail` is one sentence for a person.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fix: None, headers: Vec::new() }
+        Self { code, detail: detail.into(), fix: None, headers: Vec::new(), kind: None, numbers: Vec::new() }
     }
 
     /// There is no such thing, or it belongs to somebody else.
@@ -182,6 +213,18 @@ impl Problem {
         self
     }
 
+    /// A type that a standard gives this problem, in place of our own.
+    pub(crate) const fn kind(mut self, kind: &'static str) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// A number that the standard of that type asks for.
+    pub(crate) fn number(mut self, name: &'static str, number: u64) -> Self {
+        self.numbers.push((name, number));
+        self
+    }
+
     /// A header that the answer carries besides.
     pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -197,13 +240,14 @@ impl IntoResponse for Problem {
             tracing::error!(code, request_id, detail = self.detail, "a request failed");
         }
         let document = Document {
-            kind: format!("/docs/problems#{code}"),
+            kind: self.kind.map_or_else(|| format!("/docs/problems#{code}"), str::to_owned),
             title: code.replace('_', " "),
             status: status.as_u16(),
             detail: self.detail,
             code,
             fix: self.fix.unwrap_or_else(|| self.code.fix().to_owned()),
             request_id,
+            numbers: self.numbers.into_iter().collect(),
         };
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();

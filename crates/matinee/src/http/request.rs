@@ -284,10 +284,11 @@ fn allowed_origin(node: &Node, headers: &HeaderMap, address: &Address) -> Option
 const CORS_METHODS: &str = "POST, HEAD, PATCH, OPTIONS, GET, DELETE";
 const CORS_HEADERS: &str = "Authorization, Origin, X-Requested-With, X-Request-ID, X-HTTP-Method-Override, Content-Type, \
      Upload-Length, Upload-Offset, Tus-Resumable, Upload-Metadata, Upload-Defer-Length, Upload-Concat, \
-     Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version";
+     Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, \
+     Content-Digest, Repr-Digest, Want-Repr-Digest, Content-Disposition";
 const CORS_EXPOSED: &str = "Location, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length, Upload-Concat, \
      Upload-Expires, Tus-Version, Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, \
-     Upload-Complete, Upload-Limit, Matinee-Video, Matinee-Upload";
+     Upload-Complete, Upload-Limit, Repr-Digest, Matinee-Video, Matinee-Upload";
 
 fn finish_headers(headers: &mut HeaderMap, cors: Option<HeaderValue>) {
     if let Some(origin) = cors {

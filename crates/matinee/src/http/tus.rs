@@ -2,257 +2,231 @@
 //!
 //! Source: tus/tus-resumable-upload-protocol, version 1.0.0, as laid out in `ingest.md` section 3.
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use hyper::body::Body as _;
 use matinee_core::access::Scope;
-use matinee_core::upload::{Phase, Refusal, Way};
+use matinee_core::id::AppId;
+use matinee_core::upload::concat::Concat;
+use matinee_core::upload::{Phase, Way, metadata};
 
 use super::Shared;
+use super::files::{
+    Asked, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, arrivals, ascii, at_offset, checksum, name, number,
+    text, too_large,
+};
 use super::problem::{Code, Problem};
-use super::request::{Caller, External};
-use crate::flow::upload::{self, Draft, Ended, Opened};
+use super::request::External;
+use crate::flow::upload::{self, Checked, Claim, Draft, Ended, Opened, Terms, Wrong};
 
-const VERSION: &str = "1.0.0";
-const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration";
+pub(super) const VERSION: &str = "1.0.0";
+pub(super) const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,\
+    checksum-trailer,termination,concatenation,concatenation-unfinished";
 const OFFSET_STREAM: &str = "application/offset+octet-stream";
 
-const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
-const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
-const TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
-const TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
-const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
-const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+pub(super) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+pub(super) const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
+pub(super) const TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
+pub(super) const TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
+pub(super) const TUS_CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("tus-checksum-algorithm");
+pub(super) const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
-const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
-const MATINEE_VIDEO: HeaderName = HeaderName::from_static("matinee-video");
-const MATINEE_UPLOAD: HeaderName = HeaderName::from_static("matinee-upload");
 
-/// Everything below `/files/` without a key: what is offered, and creation.
-pub(crate) async fn collection(
-    State(node): State<Shared>,
-    caller: Caller,
-    external: External,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let method = overridden(method, &headers);
-    let answer = match method {
-        Method::OPTIONS => Ok(offered(&node)),
-        Method::POST => create(&node, &caller, &external, &headers, body).await,
-        _ => Err(Problem::new(Code::MethodNotAllowed, "Uploads are created here with POST.")),
-    };
-    marked(answer)
+/// The request speaks neither protocol, or another version of tus.
+pub(super) fn unspoken() -> Problem {
+    Problem::new(Code::TusVersion, "This server speaks tus 1.0.0, and the request did not say so.")
+        .header(TUS_VERSION, HeaderValue::from_static(VERSION))
 }
 
-/// Everything below `/files/{key}`: one upload.
-pub(crate) async fn one(
-    State(node): State<Shared>,
-    caller: Caller,
-    Path(key): Path<String>,
-    method: Method,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let method = overridden(method, &headers);
-    if method == Method::OPTIONS {
-        return marked(Ok(offered(&node)));
-    }
-    let answer = async {
-        versioned(&headers)?;
-        let app = caller.permit_upload(&key)?;
-        match method {
-            Method::HEAD => Ok(described(&upload::status(&node, app, &key).await?)),
-            Method::PATCH => append(&node, &caller, &key, &headers, body).await,
-            Method::DELETE => {
-                upload::terminate(&node, app, &key).await?;
-                Ok(StatusCode::NO_CONTENT.into_response())
-            }
-            _ => Err(Problem::new(Code::MethodNotAllowed, "An upload takes HEAD, PATCH and DELETE.")),
+/// `POST /files/`.
+pub(super) async fn create(asked: Asked, external: &External) -> Result<Response, Problem> {
+    let Asked { node, caller, headers, body } = asked;
+    let app = caller.permit(Scope::UploadWrite)?;
+    let raw = text(&headers, &UPLOAD_METADATA)?;
+    let pairs = metadata::pairs(&raw)
+        .map_err(|fault| Problem::new(Code::BadRequest, format!("Upload-Metadata {fault}.")))?;
+    let title = upload::title_from(&metadata::name(&pairs).unwrap_or_default());
+    let concat = concat(&headers)?;
+    let has_body = !body.is_end_stream();
+    let draft = Draft { metadata: raw.clone(), ..Draft::new(&node, app, title, Way::Tus) };
+    if let Some(Concat::Final(keys)) = &concat {
+        let lengths = [UPLOAD_LENGTH, UPLOAD_DEFER_LENGTH];
+        if has_body || lengths.iter().any(|name| headers.contains_key(name)) {
+            return Err(Problem::new(
+                Code::UploadLength,
+                "A final upload has the length and the bytes of its parts.",
+            )
+            .fix("Send neither a length nor a body."));
         }
-    };
-    marked(answer.await)
+        for key in keys {
+            if caller.permit_upload(key)? != app {
+                return Err(Problem::not_found());
+            }
+        }
+        let opened = upload::create_final(&node, draft, &text(&headers, &UPLOAD_CONCAT)?, keys).await?;
+        return Ok(created(&opened, external));
+    }
+    let size = length(&headers, node.config.uploads.max_bytes)?;
+    let claim = if has_body { streamed(&headers).and_then(|()| claim(&headers))? } else { None };
+    if let (Some(size), Some(len)) = (size, number(&headers, &header::CONTENT_LENGTH)?)
+        && has_body
+        && len > size
+    {
+        return Err(Problem::new(
+            Code::PayloadTooLarge,
+            format!("The body has more than the {size} bytes of the upload."),
+        ));
+    }
+    let draft = Draft { size, partial: concat.is_some(), ..draft };
+    let opened = upload::create(&node, draft).await?;
+    let mut response = created(&opened, external);
+    if has_body {
+        let taken = (0, Terms::default(), claim);
+        let ended = upload::append_on(&node, app, &opened.key, taken, arrivals(body)).await?;
+        let location = response.headers()[header::LOCATION].clone();
+        // What went wrong with the bytes leaves an upload that can go on.
+        let offset = match ended {
+            Checked::Ended(
+                Ended::Stored { offset, .. } | Ended::Evicted { offset } | Ended::Broken { offset },
+            ) => offset,
+            Checked::Ended(Ended::TooLong { offset }) => {
+                return Err(too_long(offset).header(header::LOCATION, location));
+            }
+            Checked::Wrong(wrong) => return Err(unfit(wrong).header(header::LOCATION, location)),
+        };
+        response.headers_mut().insert(UPLOAD_OFFSET, HeaderValue::from(offset));
+    }
+    Ok(response)
 }
 
-fn overridden(method: Method, headers: &HeaderMap) -> Method {
-    let wanted = headers.get(METHOD_OVERRIDE).and_then(|value| Method::from_bytes(value.as_bytes()).ok());
-    wanted.unwrap_or(method)
+/// `Upload-Length`, or `Upload-Defer-Length: 1`.
+fn length(headers: &HeaderMap, max_bytes: u64) -> Result<Option<u64>, Problem> {
+    let wrong = |text: &str| Err(Problem::new(Code::UploadLength, text));
+    match (number(headers, &UPLOAD_LENGTH)?, headers.get(UPLOAD_DEFER_LENGTH)) {
+        (Some(_), Some(_)) => wrong("The creation says its length and defers it."),
+        (Some(size), None) if size > max_bytes => Err(too_large(size, max_bytes)),
+        (Some(size), None) => Ok(Some(size)),
+        (None, Some(deferred)) if deferred == "1" => Ok(None),
+        (None, Some(_)) => wrong("Upload-Defer-Length can only be 1."),
+        (None, None) => wrong("The creation must say its Upload-Length, or Upload-Defer-Length: 1."),
+    }
 }
 
-/// Every answer but that to OPTIONS must carry the version; on OPTIONS it does no harm.
-fn marked(answer: Result<Response, Problem>) -> Response {
-    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
-    response.headers_mut().insert(TUS_RESUMABLE, HeaderValue::from_static(VERSION));
+fn concat(headers: &HeaderMap) -> Result<Option<Concat>, Problem> {
+    if !headers.contains_key(UPLOAD_CONCAT) {
+        return Ok(None);
+    }
+    let read = Concat::parse(&text(headers, &UPLOAD_CONCAT)?);
+    read.map(Some).map_err(|fault| {
+        Problem::new(Code::BadRequest, format!("Upload-Concat {fault}."))
+            .fix("Send `partial`, or `final;` and the addresses of the parts with spaces between them.")
+    })
+}
+
+/// What the body is to be checked against: a header, or a field behind it.
+fn claim(headers: &HeaderMap) -> Result<Option<Claim>, Problem> {
+    if let Some(claimed) = headers.get(UPLOAD_CHECKSUM) {
+        let wrong = |fault| Problem::new(Code::BadRequest, format!("Upload-Checksum {fault}."));
+        return Ok(Some(Claim::Known(checksum(claimed).map_err(wrong)?)));
+    }
+    let announced = headers.get_all(header::TRAILER).iter().filter_map(|names| names.to_str().ok());
+    let mut announced = announced.flat_map(|names| names.split(','));
+    let promised = announced.any(|name| name.trim().eq_ignore_ascii_case(UPLOAD_CHECKSUM.as_str()));
+    Ok(promised.then_some(Claim::Trailer))
+}
+
+fn created(opened: &Opened, external: &External) -> Response {
+    let mut response = StatusCode::CREATED.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, ascii(&external.url(&format!("/files/{}", opened.key))));
+    headers.insert(UPLOAD_EXPIRES, date(opened.expires));
+    name(headers, opened);
     response
 }
 
-fn offered(node: &Shared) -> Response {
-    let headers = [
-        (TUS_VERSION, HeaderValue::from_static(VERSION)),
-        (TUS_EXTENSION, HeaderValue::from_static(EXTENSIONS)),
-        (TUS_MAX_SIZE, HeaderValue::from(node.config.uploads.max_bytes)),
-    ];
-    (StatusCode::OK, headers).into_response()
-}
-
-fn versioned(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get(TUS_RESUMABLE).is_some_and(|version| version == VERSION) {
-        return Ok(());
-    }
-    Err(Problem::new(Code::TusVersion, "This server speaks tus 1.0.0, and the request did not say so.")
-        .header(TUS_VERSION, HeaderValue::from_static(VERSION)))
-}
-
-async fn create(
-    node: &Shared,
-    caller: &Caller,
-    external: &External,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    versioned(headers)?;
-    let app = caller.permit(Scope::UploadWrite)?;
-    let size = number(headers, &UPLOAD_LENGTH)?
-        .ok_or_else(|| Problem::new(Code::UploadLength, "The creation must say its Upload-Length."))?;
-    if headers.contains_key(UPLOAD_DEFER_LENGTH) {
-        return Err(Problem::new(Code::UploadLength, "The creation must say its length, and not defer it."));
-    }
-    if size > node.config.uploads.max_bytes {
-        return Err(Problem::new(
-            Code::PayloadTooLarge,
-            format!(
-                "The upload has {size} bytes; this server takes at most {}.",
-                node.config.uploads.max_bytes
-            ),
-        ));
-    }
-    let metadata = text(headers, &UPLOAD_METADATA)?;
-    let pairs = pairs(&metadata)?;
-    let has_body = has_body(headers);
-    if has_body {
-        streamed(headers)?;
-    }
-    let draft = Draft { metadata, size: Some(size), ..Draft::new(node, app, title(&pairs), Way::Tus) };
-    let opened = upload::create(node, draft).await?;
-    let location = external.url(&format!("/files/{}", opened.key));
-    let mut response = StatusCode::CREATED.into_response();
-    let answer = response.headers_mut();
-    answer.insert(header::LOCATION, ascii(&location));
-    answer.insert(MATINEE_VIDEO, ascii(&opened.video.to_string()));
-    answer.insert(MATINEE_UPLOAD, ascii(&opened.id.to_string()));
-    answer.insert(UPLOAD_EXPIRES, date(opened.expires));
-    if has_body {
-        let ended = upload::append(node, app, &opened.key, 0, body.into_data_stream()).await?;
-        answer.insert(UPLOAD_OFFSET, HeaderValue::from(offset_of(&ended)));
-    }
-    Ok(response)
-}
-
-async fn append(
-    node: &Shared,
-    caller: &Caller,
-    key: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let app = caller.permit_upload(key)?;
-    streamed(headers)?;
-    let offset = number(headers, &UPLOAD_OFFSET)?
+/// `PATCH /files/{key}`.
+pub(super) async fn append(asked: Asked, app: AppId, key: &str) -> Result<Response, Problem> {
+    let Asked { node, headers, body, .. } = asked;
+    streamed(&headers)?;
+    let offset = number(&headers, &UPLOAD_OFFSET)?
         .ok_or_else(|| Problem::new(Code::BadRequest, "A PATCH must say its Upload-Offset."))?;
-    if let Some(len) = number(headers, &header::CONTENT_LENGTH)? {
-        // Nothing of a body that cannot fit is read.
-        upload::permit(node, app, key, offset, len).await.map_err(refused)?;
+    let claim = claim(&headers)?;
+    let length = number(&headers, &UPLOAD_LENGTH)?;
+    let max_bytes = node.config.uploads.max_bytes;
+    if let Some(length) = length.filter(|length| *length > max_bytes) {
+        return Err(too_large(length, max_bytes));
     }
-    let ended = upload::append(node, app, key, offset, body.into_data_stream()).await.map_err(refused)?;
-    let response = match ended {
-        Ended::Stored { offset, expires } => {
+    // Nothing of a body that cannot fit is read.
+    let len = number(&headers, &header::CONTENT_LENGTH)?.unwrap_or(0);
+    upload::permit(&node, app, key, (offset, len, length)).await?;
+    let terms = Terms { length, full_is_end: true, ..Terms::default() };
+    match upload::append_on(&node, app, key, (offset, terms, claim), arrivals(body)).await? {
+        Checked::Ended(Ended::Stored { offset, expires, .. }) => {
             let mut response = StatusCode::NO_CONTENT.into_response();
             response.headers_mut().insert(UPLOAD_OFFSET, HeaderValue::from(offset));
             response.headers_mut().insert(UPLOAD_EXPIRES, date(expires));
-            response
+            Ok(response)
         }
-        Ended::Evicted { offset } => {
-            at_offset(Problem::new(Code::UploadOffset, "A newer request took over this upload."), offset)
-                .into_response()
+        Checked::Ended(Ended::Evicted { offset }) => {
+            Err(at_offset(Problem::new(Code::UploadOffset, "A newer request took over this upload."), offset))
         }
-        Ended::TooLong { offset } => at_offset(
-            Problem::new(Code::PayloadTooLarge, "The body goes on beyond the declared length of the upload."),
-            offset,
-        )
-        .into_response(),
-        Ended::Broken { offset } => {
-            at_offset(Problem::new(Code::BadRequest, "The body broke off; what arrived is kept."), offset)
-                .into_response()
+        Checked::Ended(Ended::TooLong { offset }) => Err(too_long(offset)),
+        Checked::Ended(Ended::Broken { offset }) => {
+            Err(at_offset(Problem::new(Code::BadRequest, "The body broke off before its end."), offset))
         }
+        Checked::Wrong(wrong) => Err(unfit(wrong)),
+    }
+}
+
+fn too_long(offset: u64) -> Problem {
+    let text = "The body goes on beyond the declared length of the upload.";
+    at_offset(Problem::new(Code::PayloadTooLarge, text), offset)
+}
+
+/// The bytes are not those of the checksum.
+fn unfit(wrong: Wrong) -> Problem {
+    let code = match wrong {
+        Wrong::Mismatch => Code::UploadChecksum,
+        Wrong::Missing | Wrong::Unreadable(_) => Code::BadRequest,
     };
-    Ok(response)
+    Problem::new(code, format!("Nothing was kept: {wrong}."))
 }
 
-const fn offset_of(ended: &Ended) -> u64 {
-    match ended {
-        Ended::Stored { offset, .. }
-        | Ended::Evicted { offset }
-        | Ended::TooLong { offset }
-        | Ended::Broken { offset } => *offset,
+/// Where an upload is. In tus it is finished when it has its length; one that was begun in the IETF protocol is told
+/// so here, because a client that sees that asks nothing more.
+async fn end_if_full(node: &Shared, app: AppId, key: &str) -> Result<Opened, Problem> {
+    let opened = upload::status(node, app, key).await?;
+    let full = opened.size == Some(opened.offset) && opened.concat.is_none();
+    if opened.phase == Phase::Open && full {
+        upload::complete(node, app, key).await?;
     }
+    Ok(opened)
 }
 
-fn at_offset(problem: Problem, offset: u64) -> Problem {
-    problem.header(UPLOAD_OFFSET, HeaderValue::from(offset))
-}
-
-/// What tus answers to each refusal (`ingest.md` 3.1, C8 and C11).
-fn refused(failure: upload::AppendFailure) -> Problem {
-    let refusal = match failure {
-        upload::AppendFailure::Busy => {
-            return Problem::new(
-                Code::UploadBusy,
-                "The running request of this upload is still being ended.",
-            )
-            .header(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        upload::AppendFailure::Failed(failure) => return failure.into(),
-        upload::AppendFailure::Refused(refusal) => refusal,
-    };
-    let problem = |code| Problem::new(code, format!("{refusal}."));
-    match refusal {
-        Refusal::OffsetMismatch { at } => at_offset(problem(Code::UploadOffset), at),
-        Refusal::TooLong { .. } => problem(Code::PayloadTooLarge),
-        Refusal::LengthFixed { .. } | Refusal::LengthTooShort { .. } | Refusal::Incomplete { .. } => {
-            problem(Code::UploadLength)
-        }
-        Refusal::Over(Phase::Expired | Phase::Lost) => problem(Code::UploadGone),
-        Refusal::Over(Phase::Open | Phase::Finished | Phase::Cancelled) => Problem::not_found(),
-    }
-}
-
-impl From<upload::AppendFailure> for Problem {
-    fn from(failure: upload::AppendFailure) -> Self {
-        refused(failure)
-    }
-}
-
-fn described(opened: &Opened) -> Response {
+/// `HEAD /files/{key}`.
+pub(super) async fn head(node: &Shared, app: AppId, key: &str) -> Result<Response, Problem> {
+    let opened = end_if_full(node, app, key).await?;
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
     headers.insert(UPLOAD_OFFSET, HeaderValue::from(opened.offset));
-    headers.insert(UPLOAD_LENGTH, HeaderValue::from(opened.size));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(MATINEE_VIDEO, ascii(&opened.video.to_string()));
-    headers.insert(MATINEE_UPLOAD, ascii(&opened.id.to_string()));
+    match opened.size {
+        Some(size) => headers.insert(UPLOAD_LENGTH, HeaderValue::from(size)),
+        None => headers.insert(UPLOAD_DEFER_LENGTH, HeaderValue::from_static("1")),
+    };
     if opened.phase == Phase::Open {
         headers.insert(UPLOAD_EXPIRES, date(opened.expires));
     }
     if !opened.metadata.is_empty() {
         headers.insert(UPLOAD_METADATA, ascii(&opened.metadata));
     }
-    response
+    if let Some(concat) = &opened.concat {
+        headers.insert(UPLOAD_CONCAT, ascii(concat));
+    }
+    name(headers, &opened);
+    Ok(response)
 }
 
 fn streamed(headers: &HeaderMap) -> Result<(), Problem> {
@@ -262,104 +236,7 @@ fn streamed(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Code::UnsupportedMediaType, format!("Bytes of an upload are sent as {OFFSET_STREAM}.")))
 }
 
-fn has_body(headers: &HeaderMap) -> bool {
-    let length = headers.get(header::CONTENT_LENGTH);
-    length.is_some_and(|length| length != "0") || headers.contains_key(header::TRANSFER_ENCODING)
-}
-
-/// A header that is a whole number of bytes; several equal ones are not accepted either.
-fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let digits =
-        value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
-    match (
-        digits.and_then(|text| text.parse::<u64>().ok()).filter(|n| i64::try_from(*n).is_ok()),
-        values.next(),
-    ) {
-        (Some(number), None) => Ok(Some(number)),
-        _ => Err(Problem::new(Code::BadRequest, format!("The header {name} must be one whole number."))),
-    }
-}
-
-fn text(headers: &HeaderMap, name: &HeaderName) -> Result<String, Problem> {
-    headers.get(name).map_or_else(
-        || Ok(String::new()),
-        |value| {
-            let text = value.to_str().map(str::to_owned);
-            text.map_err(|_| {
-                Problem::new(Code::BadRequest, format!("The header {name} must be plain ASCII."))
-            })
-        },
-    )
-}
-
-/// Reads `Upload-Metadata`: a comma list of `key SP base64value`; keys are unique, a value may be missing.
-fn pairs(metadata: &str) -> Result<Vec<(String, Bytes)>, Problem> {
-    let wrong = |what: &str| Problem::new(Code::BadRequest, format!("Upload-Metadata {what}."));
-    let mut pairs: Vec<(String, Bytes)> = Vec::new();
-    for pair in metadata.split(',').map(str::trim).filter(|_| !metadata.trim().is_empty()) {
-        let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
-        if key.is_empty() {
-            return Err(wrong("has an empty key"));
-        }
-        if pairs.iter().any(|(known, _)| known == key) {
-            return Err(wrong("names a key twice"));
-        }
-        let value = BASE64.decode(value.trim()).map_err(|_| wrong("has a value that is not base64"))?;
-        pairs.push((key.to_owned(), value.into()));
-    }
-    Ok(pairs)
-}
-
-/// A title from `title`, `filename` or `name`; a file name is only ever a text, never a path.
-fn title(pairs: &[(String, Bytes)]) -> String {
-    let named = |wanted: &str| pairs.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
-    let value = ["title", "filename", "name"].iter().find_map(|key| named(key));
-    upload::title_from(value.map(|value| String::from_utf8_lossy(value)).as_deref().unwrap_or_default())
-}
-
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
 fn date(at: matinee_core::time::Millis) -> HeaderValue {
     let seconds = u64::try_from(at.0 / 1_000).unwrap_or_default();
     ascii(&httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(metadata: &str) -> Option<Vec<(String, String)>> {
-        let pairs = pairs(metadata).ok()?;
-        Some(pairs.into_iter().map(|(k, v)| (k, String::from_utf8(v.to_vec()).unwrap())).collect())
-    }
-
-    #[test]
-    fn metadata_is_read_as_the_protocol_says() {
-        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
-        assert_eq!(keys(""), Some(vec![]));
-        assert_eq!(
-            keys("filename YS5tcDQ=,empty,also "),
-            Some(vec![pair("filename", "a.mp4"), pair("empty", ""), pair("also", "")])
-        );
-        assert_eq!(keys("a YQ==,a Yg=="), None, "a key twice");
-        assert_eq!(keys("a !!"), None, "not base64");
-        assert_eq!(keys(" YQ==,"), None, "an empty key");
-    }
-
-    #[test]
-    fn a_number_is_one_plain_number() {
-        let one = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(UPLOAD_OFFSET, HeaderValue::from_str(value).unwrap());
-            number(&headers, &UPLOAD_OFFSET).ok()
-        };
-        assert_eq!(one("5"), Some(Some(5)));
-        for wrong in ["-1", "+1", "1.0", "", "0x5", "9223372036854775808"] {
-            assert_eq!(one(wrong), None, "{wrong}");
-        }
-    }
 }

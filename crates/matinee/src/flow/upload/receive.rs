@@ -7,10 +7,11 @@ use futures_util::{Stream, StreamExt as _};
 use matinee_core::id::AppId;
 use matinee_core::limits;
 use matinee_core::time::Millis;
-use matinee_core::upload::{Phase, Refusal, State};
+use matinee_core::upload::{Phase, Refusal, State, Way};
 use matinee_io::db::Upload;
 use matinee_io::{clock, spool};
 
+use super::terms::{Terms, declare};
 use super::{AppendFailure, Ended, become_video, gone_is_over, load, place, until};
 use crate::flow::{Failure, now};
 use crate::node::Node;
@@ -27,31 +28,47 @@ pub(crate) async fn append<S, E>(
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
 {
+    take(node, app, key, (offset, Terms::default()), body).await
+}
+
+/// The same, on these terms.
+pub(super) async fn take<S, E>(
+    node: &Node,
+    app: AppId,
+    key: &str,
+    (offset, terms): (u64, Terms),
+    body: S,
+) -> Result<Ended, AppendFailure>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+{
     load(node, app, key).await?;
     let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
-    let record = gone_is_over(load(node, app, key).await?)?;
-    let (at, size) = match record.state {
-        State::Open { offset, size } => (
-            offset,
-            size.unwrap_or_else(|| {
-                let most = node.config.uploads.max_bytes;
-                record.allowance.max_bytes.map_or(most, |max| max.min(most))
-            }),
-        ),
+    let mut record = gone_is_over(load(node, app, key).await?)?;
+    if record.is_final() {
+        return Err(Refusal::Final.into());
+    }
+    let at = match record.state {
+        State::Open { offset, .. } => offset,
         // A client that lost the last answer repeats an empty PATCH at the end (C12).
-        State::Finished { size } => (size, size),
+        State::Finished { size } => size,
         State::Cancelled | State::Expired | State::Lost => unreachable!("because gone_is_over refused them"),
     };
     if at != offset {
         return Err(Refusal::OffsetMismatch { at }.into());
     }
     if record.state.phase() == Phase::Finished {
-        return Ok(drained_empty(body, record.expires, size).await);
+        return Ok(drained_empty(body, record.expires, at).await);
     }
     let epoch = node.db.take_upload(record.id).await?;
+    declare(node, &mut record, epoch, terms).await?;
+    let size = record.size.unwrap_or_else(|| {
+        let most = node.config.uploads.max_bytes;
+        record.allowance.max_bytes.map_or(most, |max| max.min(most))
+    });
     let path = place(node, record.object).await?;
     let writer = node.spool.open(&path, offset, record.size).await.map_err(Failure::from)?;
-    let mut receiver = Receiver { node, record: &record, epoch, size, writer, committed: offset };
+    let mut receiver = Receiver { node, record: &record, epoch, size, terms, writer, committed: offset };
     let end = receiver.receive(body, &turn).await;
     receiver.settle(end).await
 }
@@ -66,7 +83,7 @@ where
             return Ended::TooLong { offset: size };
         }
     }
-    Ended::Stored { offset: size, expires }
+    Ended::Stored { offset: size, expires, finished: true }
 }
 
 /// Why the reading of a body stopped.
@@ -82,7 +99,9 @@ struct Receiver<'a> {
     node: &'a Node,
     record: &'a Upload,
     epoch: u64,
+    /// At most so many bytes.
     size: u64,
+    terms: Terms,
     writer: spool::Writer,
     committed: u64,
 }
@@ -130,7 +149,7 @@ impl Receiver<'_> {
             }
             let due = received - self.committed >= limits::COMMIT_BYTES
                 || since_commit.elapsed_ms() >= limits::COMMIT_MS;
-            if due && received < self.size {
+            if due && received < self.size && !self.terms.all_or_nothing {
                 if let Err(failure) = self.commit().await {
                     return Stop::Failed(failure);
                 }
@@ -145,11 +164,17 @@ impl Receiver<'_> {
     /// Makes what was received durable and says so in the database.
     async fn commit(&mut self) -> Result<(), Failure> {
         let durable = self.writer.commit().await?;
-        if durable > self.committed && durable < self.size {
+        if durable > self.committed && !self.fills(durable) {
             self.node.db.commit_offset((self.record.id, self.epoch), durable, now(), self.expires()).await?;
         }
         self.committed = durable;
         Ok(())
+    }
+
+    /// Is the upload finished by having so many bytes? In the IETF protocol its sender must say so, too.
+    fn fills(&self, offset: u64) -> bool {
+        let full_is_end = self.terms.full_is_end || self.record.way != Way::Resumable;
+        self.record.size == Some(offset) && full_is_end
     }
 
     fn expires(&self) -> Millis {
@@ -158,13 +183,27 @@ impl Receiver<'_> {
 
     /// Commits what is there; the commit that would complete the upload is the transaction that finishes it.
     async fn settle(mut self, stop: Stop) -> Result<Ended, AppendFailure> {
+        let stop = match stop {
+            // What cannot be checked does not count: the next writer cuts it off behind the durable offset.
+            Stop::Evicted | Stop::TooLong | Stop::Broken if self.terms.all_or_nothing => {
+                return Ok(stop.unkept(self.committed));
+            }
+            Stop::Failed(failure) if self.terms.all_or_nothing => return Err(failure.into()),
+            stop => stop,
+        };
         self.commit().await?;
         let offset = self.committed;
-        // A request that sent too much never completes the upload (C11).
-        let complete = offset == self.size && !matches!(stop, Stop::TooLong);
-        if complete {
-            become_video(self.node, self.record, self.epoch, self.size).await?;
-        } else if offset == self.size {
+        let finished = match stop {
+            Stop::End => {
+                self.fills(offset) || self.terms.last && self.record.size.is_none_or(|size| size == offset)
+            }
+            // A request that sent too much never completes the upload (C11).
+            Stop::TooLong => false,
+            Stop::Evicted | Stop::Broken | Stop::Failed(_) => self.fills(offset),
+        };
+        if finished {
+            become_video(self.node, self.record, self.epoch, offset).await?;
+        } else if self.fills(offset) {
             let kept = self.size.saturating_sub(1);
             self.node.db.commit_offset((self.record.id, self.epoch), kept, now(), self.expires()).await?;
             return Ok(Ended::TooLong { offset: kept });
@@ -172,11 +211,20 @@ impl Receiver<'_> {
         let expires = self.expires();
         match stop {
             Stop::Failed(failure) => Err(failure.into()),
-            Stop::TooLong => Ok(Ended::TooLong { offset }),
-            Stop::End => Ok(Ended::Stored { offset, expires }),
-            Stop::Evicted if complete => Ok(Ended::Stored { offset, expires }),
-            Stop::Evicted => Ok(Ended::Evicted { offset }),
-            Stop::Broken => Ok(Ended::Broken { offset }),
+            Stop::End => Ok(Ended::Stored { offset, expires, finished }),
+            Stop::Evicted if finished => Ok(Ended::Stored { offset, expires, finished }),
+            Stop::Evicted | Stop::TooLong | Stop::Broken => Ok(stop.unkept(offset)),
+        }
+    }
+}
+
+impl Stop {
+    /// How a body ended that did not come to its end, with the upload at `offset`.
+    fn unkept(&self, offset: u64) -> Ended {
+        match self {
+            Self::Evicted => Ended::Evicted { offset },
+            Self::TooLong => Ended::TooLong { offset },
+            Self::End | Self::Broken | Self::Failed(_) => Ended::Broken { offset },
         }
     }
 }

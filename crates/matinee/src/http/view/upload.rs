@@ -108,13 +108,18 @@ impl Upload {
     pub(crate) fn of(listed: &Listed, external: Option<&External>) -> Self {
         let upload = &listed.upload;
         let video = listed.video.as_ref();
+        // A part that is complete is still a piece of something that arrives.
+        let phase = match upload.state.phase() {
+            Phase::Finished if upload.is_partial() => Phase::Open,
+            phase => phase,
+        };
         let reason = upload.reason.as_ref().or_else(|| video.and_then(|video| video.reason.as_ref()));
         let deleted = upload.state.phase() == Phase::Finished && video.is_none();
         let Allowance { max_bytes, max_duration_ms, deadline: _, origins } = upload.allowance.clone();
         Self {
             id: upload.id.to_string(),
             video_id: upload.video.to_string(),
-            state: word(upload.state.phase(), upload.offset, video.map(|video| video.state)),
+            state: word(phase, upload.offset, video.map(|video| video.state)),
             title: upload.title.clone(),
             size_bytes: upload.size,
             offset_bytes: upload.offset,
