@@ -76,7 +76,8 @@ impl Tables {
         for row in self.rows("SELECT subject, topic FROM event ORDER BY seq").await {
             topics.entry(row.get(0)).or_default().push(row.get(1));
         }
-        let uploads = self.rows("SELECT id, state FROM upload").await;
+        let uploads =
+            self.rows("SELECT id, state FROM upload WHERE concat IS NULL OR concat <> 'partial'").await;
         let upload = |row: &SqliteRow| {
             let upload = id::<matinee_core::id::Upload>(row, 0);
             (upload.clone(), row.get(1), topics.get(&upload).cloned().unwrap_or_default())

@@ -1,5 +1,8 @@
 //! Resumable uploads: what the protocol demands, and what broken connections and crashes leave behind.
 
 mod breaks;
+mod checksum;
+mod concat;
 mod crash;
 mod protocol;
+mod resumable;

@@ -27,7 +27,17 @@ async fn options_says_what_is_offered() {
     assert_eq!(response.status(), 200);
     assert_eq!(header(&response, "tus-version"), Some("1.0.0"));
     let offered = header(&response, "tus-extension").unwrap();
-    for extension in ["creation", "creation-with-upload", "termination", "expiration"] {
+    for extension in [
+        "creation",
+        "creation-with-upload",
+        "creation-defer-length",
+        "expiration",
+        "checksum",
+        "checksum-trailer",
+        "termination",
+        "concatenation",
+        "concatenation-unfinished",
+    ] {
         assert!(offered.split(',').any(|it| it == extension), "{extension} is missing in {offered}");
     }
     assert!(header(&response, "tus-max-size").unwrap().parse::<u64>().is_ok());
@@ -38,7 +48,7 @@ async fn a_request_of_another_version_is_not_executed() {
     let server = Server::start().await;
     let sent = create(&server, 5, "v.bin").await;
     for version in [None, Some("0.2.2")] {
-        for method in [Method::HEAD, Method::PATCH, Method::DELETE] {
+        for method in [Method::HEAD, Method::GET, Method::PATCH, Method::DELETE] {
             let mut request = server.request(method, &sent.path).header("Upload-Offset", 0);
             if let Some(version) = version {
                 request = request.header("Tus-Resumable", version);
@@ -64,6 +74,9 @@ async fn a_creation_is_judged_by_its_headers() {
         (vec![("Upload-Length", "many")], 400),
         (vec![("Upload-Length", "9223372036854775808")], 400),
         (vec![("Upload-Length", "5"), ("Upload-Defer-Length", "1")], 400),
+        (vec![("Upload-Defer-Length", "1")], 201),
+        (vec![("Upload-Defer-Length", "2")], 400),
+        (vec![("Upload-Defer-Length", "0")], 400),
         (vec![("Upload-Length", "5"), ("Upload-Metadata", "filename !!")], 400),
         (vec![("Upload-Length", "5"), ("Upload-Metadata", duplicate.as_str())], 400),
         (vec![("Upload-Length", "5"), ("Upload-Metadata", "a YQ==,,b")], 400),
@@ -207,12 +220,81 @@ async fn a_deleted_upload_is_gone_with_its_bytes() {
 }
 
 #[tokio::test]
+async fn a_length_may_come_later_once() {
+    let server = Server::start().await;
+    let response = creation(&server, &[("Upload-Defer-Length", "1")]).await;
+    let sent = created(&response);
+    let deferred = async || {
+        let look = tus(&server, Method::HEAD, &sent.path).send().await.unwrap();
+        let shown = |name| header(&look, name).map(str::to_owned);
+        (shown("upload-defer-length"), shown("upload-length"), offset(&look))
+    };
+    let declared = async |at: u64, length: &str, body: &'static str| {
+        let request = tus(&server, Method::PATCH, &sent.path).header("Content-Type", OFFSET_STREAM);
+        let request = request.header("Upload-Offset", at).header("Upload-Length", length);
+        request.body(body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(patch(&server, &sent.path, 0, b"abcde".to_vec()).await.status(), 204);
+    assert_eq!(deferred().await, (Some("1".to_owned()), None, Some(5)));
+    assert_eq!(declared(5, "4", "").await, 400, "less than what is there");
+    assert_eq!(declared(5, "10", "123456").await, 413);
+    assert_eq!(deferred().await, (Some("1".to_owned()), None, Some(5)), "nothing changed");
+    assert_eq!(declared(5, "10", "f").await, 204);
+    assert_eq!(declared(6, "11", "").await, 400, "it is fixed");
+    assert_eq!(deferred().await, (None, Some("10".to_owned()), Some(6)));
+    assert_eq!(declared(6, "10", "ghij").await, 204);
+    assert_eq!(deferred().await, (None, Some("10".to_owned()), Some(10)));
+    // The length may also be just what is there already.
+    let sent = created(&creation(&server, &[("Upload-Defer-Length", "1")]).await);
+    assert_eq!(patch(&server, &sent.path, 0, b"abc".to_vec()).await.status(), 204);
+    let request = tus(&server, Method::PATCH, &sent.path).header("Content-Type", OFFSET_STREAM);
+    let last = request.header("Upload-Offset", 3).header("Upload-Length", 3).send().await.unwrap();
+    assert_eq!((last.status().as_u16(), offset(&last)), (204, Some(3)));
+    server.video_in(&sent.video, &["failed"], 60).await;
+}
+
+#[tokio::test]
+async fn a_complete_upload_is_read_back_and_closed() {
+    let server = Server::start().await;
+    let sent = create(&server, 5, "r.bin").await;
+    let read = async |server: &Server, path: &str| server.request(Method::GET, path).send().await.unwrap();
+    assert_eq!(tus(&server, Method::GET, &sent.path).send().await.unwrap().status(), 409, "not complete");
+    assert_eq!(patch(&server, &sent.path, 0, b"hello".to_vec()).await.status(), 204);
+    let response = read(&server, &sent.path).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(header(&response, "content-disposition"), Some("attachment"));
+    assert_eq!(response.bytes().await.unwrap().as_ref(), b"hello");
+    assert_eq!(tus(&server, Method::DELETE, &sent.path).send().await.unwrap().status(), 204);
+    for method in [Method::HEAD, Method::GET, Method::DELETE] {
+        assert_eq!(tus(&server, method, &sent.path).send().await.unwrap().status(), 404);
+    }
+    assert_eq!(server.get(&format!("/v1/videos/{}", sent.video)).await.0, 200, "the video is another matter");
+    let closed = Server::with("[uploads]\ndownload = false\n").await;
+    let sent = upload(&closed, b"hello", "r.bin").await;
+    assert_eq!(read(&closed, &sent.path).await.status(), 403);
+}
+
+#[tokio::test]
+async fn long_metadata_comes_back_as_it_was() {
+    let server = Server::start().await;
+    let metadata = format!("note {}", "QUFB".repeat(3_500));
+    let sent = created(&creation(&server, &[("Upload-Length", "5"), ("Upload-Metadata", &metadata)]).await);
+    let look = tus(&server, Method::HEAD, &sent.path).send().await.unwrap();
+    assert_eq!(header(&look, "upload-metadata"), Some(metadata.as_str()));
+}
+
+#[tokio::test]
 async fn unknown_and_crooked_addresses_are_not_found() {
     let server = Server::start().await;
     let longest = format!("/files/{}", "a".repeat(4_000));
-    for path in
-        ["/files/unknown", "/files/..%2f..%2fetc%2fpasswd", "/files/%00", "/files/../../etc/passwd", &longest]
-    {
+    for path in [
+        "/files/unknown",
+        "/files//unknown",
+        "/files/..%2f..%2fetc%2fpasswd",
+        "/files/%00",
+        "/files/../../etc/passwd",
+        &longest,
+    ] {
         let mut raw = Raw::connect(server.port).await;
         raw.head("HEAD", path, &[("Tus-Resumable", "1.0.0"), ("Connection", "close")]).await;
         let answer = raw.answer().await.unwrap();
@@ -248,8 +330,13 @@ async fn pages_of_a_configured_origin_may_upload_from_a_browser() {
     assert_eq!(header(&known, "access-control-allow-origin"), Some("https://films.example"));
     for (list, wanted) in [
         ("access-control-allow-methods", ["PATCH", "HEAD", "DELETE"]),
-        ("access-control-allow-headers", ["Tus-Resumable", "Upload-Offset", "Upload-Metadata"]),
+        ("access-control-allow-headers", ["Upload-Checksum", "Upload-Concat", "Want-Repr-Digest"]),
+        (
+            "access-control-allow-headers",
+            ["Tus-Resumable", "Upload-Complete", "Upload-Draft-Interop-Version"],
+        ),
         ("access-control-expose-headers", ["Upload-Offset", "Location", "Matinee-Video"]),
+        ("access-control-expose-headers", ["Upload-Expires", "Tus-Checksum-Algorithm", "Upload-Limit"]),
     ] {
         let all = header(&known, list).unwrap();
         assert!(wanted.iter().all(|one| all.contains(one)), "{list}: {all}");
