@@ -278,12 +278,7 @@ pub(crate) async fn become_video(
 
 /// Ends an upload without a video: its bytes go, so does the work that fetches them, and what it had reserved is free.
 /// The final uploads that wait for it end with it.
-pub(crate) async fn end(
-    tx: &mut Tx,
-    upload: &Upload,
-    ending: End<'_>,
-    now: Millis,
-) -> Result<(), DbError> {
+pub(crate) async fn end(tx: &mut Tx, upload: &Upload, ending: End<'_>, now: Millis) -> Result<(), DbError> {
     end_one(tx, upload, ending, now).await?;
     if !upload.is_partial() {
         return Ok(());

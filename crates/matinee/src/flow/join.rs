@@ -12,7 +12,7 @@ use crate::node::Node;
 
 /// Joins the parts in their order. Each attempt writes an object of its own, so a late one disturbs nobody.
 pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
-    let video = hold.task.video();
+    let video = hold.task.video().expect("because parts are joined for a video");
     let upload = node.db.upload_of_video(hold.app, video).await?;
     let upload = upload.ok_or_else(|| Fault::world("the upload of this video is not there"))?;
     let parts = node.db.parts_of_final(upload.id).await?;
@@ -27,7 +27,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let probe = NewJob {
         id: random::id(),
         app: hold.app,
-        video,
+        video: Some(video),
         task: Task::Probe { video },
         prio: 0,
         weight: 0,

@@ -281,7 +281,7 @@ fn allowed_origin(node: &Node, headers: &HeaderMap, address: &Address) -> Option
     known.then(|| origin.clone())
 }
 
-const CORS_METHODS: &str = "POST, HEAD, PATCH, OPTIONS, GET, DELETE";
+const CORS_METHODS: &str = "POST, HEAD, PATCH, PUT, OPTIONS, GET, DELETE";
 const CORS_HEADERS: &str = "Authorization, Origin, X-Requested-With, X-Request-ID, X-HTTP-Method-Override, Content-Type, \
      Upload-Length, Upload-Offset, Tus-Resumable, Upload-Metadata, Upload-Defer-Length, Upload-Concat, \
      Upload-Checksum, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, \

@@ -78,7 +78,7 @@ async fn a_joined_video_frees_its_parts_later(bench: Bench) {
     let probe = NewJob {
         id: id(),
         app: bench.app,
-        video: new.video,
+        video: Some(new.video),
         task: Task::Probe { video: new.video },
         prio: 0,
         weight: 0,

@@ -2,6 +2,7 @@
 
 use matinee_core::id::{AppId, UploadId};
 use matinee_core::upload::Phase;
+use matinee_io::random;
 
 use super::{AppendFailure, Draft, Opened, gone_is_over, load, opened, reserved};
 use crate::flow::{Failure, upload_key};

@@ -131,7 +131,7 @@ impl Upload {
             allowed_origins: origins,
             protocol: upload.way.name(),
             upload_url: external
-                .filter(|_| upload.way == Way::Tus)
+                .filter(|_| matches!(upload.way, Way::Tus | Way::Resumable))
                 .map(|external| external.url(&format!("/files/{}", upload.url_key))),
             expires_at: time(upload.expires),
             created_at: time(upload.created),
