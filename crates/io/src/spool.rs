@@ -1,28 +1,43 @@
 //! The spool: writes the bytes of an upload so that the offset that we acknowledge is durable.
 //!
 //! Bytes are copied into aligned buffers and written in the background, past the page cache where the file
-//! system allows it. An offset counts only after [`Writer::commit`], which ends with `fdatasync`.
+//! system allows it. An offset counts only after [`Writer::commit`], which ends with `fdatasync`. BLAKE3 is computed on
+//! the way, slab by slab.
 
 mod aligned;
 mod disk;
+mod small;
+mod tree;
 mod writer;
 
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quick_cache::sync::Cache;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+pub use small::{SMALL_BYTES_MAX, Small};
+pub use tree::{Hashed, SLAB_BYTES, Slab};
 pub use writer::Writer;
 
 use aligned::BLOCK_BYTES;
-use disk::{Disk, Opened};
+use disk::{Disk, FileDisk, Opened};
+use tree::{Tally, closed_before};
 
 /// How long a new writer waits for the last write of the one before it.
 const LOCK_WAIT_MS: u64 = 5000;
 /// How often it looks.
 const LOCK_LOOK_MS: u64 = 5;
+/// So many uploads that pause keep their half-hashed slab in memory, 2 KiB each; others read it again.
+const TALLIES_MAX: usize = 1_024;
+/// Bytes that are read at once when a slab is hashed again.
+const REREAD_BYTES: usize = 256 << 10;
+/// Where the kernel tells which of its starts this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// How the spool writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +46,19 @@ pub struct Config {
     pub direct: Direct,
     /// Bytes of all buffers of all uploads together.
     pub memory_bytes: usize,
+    /// Bytes that uploads leave free on the disk: databases and logs need room.
+    pub keep_free_bytes: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { direct: Direct::Auto, memory_bytes: 64 << 20 }
+        Self { direct: Direct::Auto, memory_bytes: 64 << 20, keep_free_bytes: 0 }
     }
 }
 
 /// Whether the page cache is passed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direct {
     /// For large uploads, where the file system takes it.
     Auto,
@@ -86,27 +104,61 @@ impl From<io::Error> for SpoolError {
 /// The spool of a process: one budget of memory for all uploads. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Spool {
-    direct: Direct,
+    config: Config,
     /// One permit per 4 KiB.
     budget: Arc<Semaphore>,
     blocks: usize,
+    /// Where the hashing of an upload's open slab stopped, so that the next request need not read it again.
+    tallies: Arc<Cache<PathBuf, Tally>>,
 }
 
 impl Spool {
     /// A spool with its own budget.
     pub fn new(config: Config) -> Self {
         let blocks = (config.memory_bytes / BLOCK_BYTES).max(1);
-        Self { direct: config.direct, budget: Arc::new(Semaphore::new(blocks)), blocks }
+        let tallies = Arc::new(Cache::new(TALLIES_MAX));
+        Self { config, budget: Arc::new(Semaphore::new(blocks)), blocks, tallies }
     }
 
     /// Continues the file at `offset`, which was durable; what lies behind it was never acknowledged and is cut
-    /// off. At 0 the file is made; its folder exists. `expected` is the final length in bytes, if it is known.
-    /// Waits for the last write of a writer that was dropped.
+    /// off. At 0 the file is made; its folder exists. `expected` is the final length in bytes, if it is known; where
+    /// the disk has not that much room, this is [`SpoolError::NoSpace`]. Waits for the last write of a writer that was
+    /// dropped.
     pub async fn open(&self, path: &Path, offset: u64, expected: Option<u64>) -> Result<Writer, SpoolError> {
+        let disk = self.locked(path, offset, expected).await?;
+        self.on((path.to_owned(), Arc::new(disk)), offset, expected).await
+    }
+
+    /// A writer on this disk. What the file has of the open slab is read again, unless memory still has its hash.
+    async fn on(
+        &self,
+        (path, disk): (PathBuf, Arc<dyn Disk>),
+        offset: u64,
+        expected: Option<u64>,
+    ) -> Result<Writer, SpoolError> {
+        let kept = self.tallies.get(&path).filter(|tally| tally.at() == offset);
+        let tally = match kept {
+            Some(tally) => tally,
+            None if offset == 0 => Tally::before(0),
+            None => {
+                let disk = Arc::clone(&disk);
+                blocking(move || {
+                    let mut tally = Tally::before(offset);
+                    hash_again(&mut tally, offset, |bytes, at| disk.read(bytes, at))?;
+                    Ok(tally)
+                })
+                .await?
+            }
+        };
+        Ok(Writer::new(self.clone(), (path, disk), tally, expected))
+    }
+
+    /// The file with its lock; waits a while for whoever holds it.
+    async fn locked(&self, path: &Path, offset: u64, expected: Option<u64>) -> Result<FileDisk, SpoolError> {
         for _ in 0..LOCK_WAIT_MS / LOCK_LOOK_MS {
-            let (path, direct) = (path.to_owned(), self.direct);
-            match blocking(move || Disk::open(&path, offset, expected, direct)).await? {
-                Opened::Ours(disk) => return Ok(Writer::new(self.clone(), disk, offset, expected)),
+            let (path, config) = (path.to_owned(), self.config);
+            match blocking(move || FileDisk::open(&path, offset, expected, &config)).await? {
+                Opened::Ours(disk) => return Ok(disk),
                 Opened::Held => tokio::time::sleep(Duration::from_millis(LOCK_LOOK_MS)).await,
             }
         }
@@ -114,28 +166,63 @@ impl Spool {
     }
 }
 
-/// The length of a spooled file in bytes; `None` when there is none.
-pub async fn len(path: &Path) -> Result<Option<u64>, SpoolError> {
-    let path = path.to_owned();
-    blocking(move || match std::fs::metadata(path) {
-        Ok(found) => Ok(Some(found.len())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    })
-    .await
+/// Reads and hashes what the file has from the tally's place up to `until`.
+fn hash_again(
+    tally: &mut Tally,
+    until: u64,
+    mut read: impl FnMut(&mut [u8], u64) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    while tally.at() < until {
+        let len = usize::try_from(until - tally.at()).unwrap_or(usize::MAX).min(REREAD_BYTES);
+        bytes.resize(len, 0);
+        read(&mut bytes, tally.at())?;
+        tally.update(&bytes);
+    }
+    Ok(())
 }
 
-/// Cuts a spooled file to its durable length, durably; a shorter file is [`SpoolError::Lost`].
-pub async fn truncate_to(path: &Path, wanted: u64) -> Result<(), SpoolError> {
+/// Which start of which machine this is; `None` where the kernel does not tell.
+pub fn boot() -> Option<String> {
+    std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// What [`recover`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// All bytes before this are durable, and nothing lies behind it.
+    pub offset: u64,
+    /// Slabs that were closed behind the offset that was known.
+    pub slabs: Vec<Slab>,
+}
+
+/// After the death of a process: what the file has beyond its durable `offset` is kept up to `most`, made durable, and
+/// the rest is cut off. A shorter file is [`SpoolError::Lost`], as one that is not there.
+pub async fn recover(path: &Path, offset: u64, most: u64) -> Result<Recovered, SpoolError> {
     let path = path.to_owned();
     blocking(move || {
-        let file = std::fs::File::options().write(true).open(path)?;
+        let file = match std::fs::File::options().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && offset == 0 => {
+                return Ok(Recovered { offset, slabs: Vec::new() });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(SpoolError::Lost { len: 0, wanted: offset });
+            }
+            Err(error) => return Err(error.into()),
+        };
         let len = file.metadata()?.len();
-        if len < wanted {
-            return Err(SpoolError::Lost { len, wanted });
+        if len < offset {
+            return Err(SpoolError::Lost { len, wanted: offset });
         }
-        file.set_len(wanted)?;
-        Ok(file.sync_all()?)
+        let kept = len.min(most).max(offset);
+        file.set_len(kept)?;
+        file.sync_all()?;
+        let mut tally = Tally::before(offset);
+        if closed_before(kept) > closed_before(offset) {
+            hash_again(&mut tally, kept, |bytes, at| file.read_exact_at(bytes, at))?;
+        }
+        Ok(Recovered { offset: kept, slabs: tally.take_closed() })
     })
     .await
 }

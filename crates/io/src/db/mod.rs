@@ -24,6 +24,7 @@ mod quota;
 mod ready;
 mod rendition;
 mod signal;
+mod slab;
 #[cfg(test)]
 pub(crate) mod suite;
 mod tail;
@@ -62,6 +63,7 @@ pub use self::probed::{Probed, VirtualSet, VirtualTrack};
 pub use self::pull::{NewPull, Pull, Pulled, ZoomEvent};
 pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
 use self::signal::{Listener, Signals};
+pub use self::slab::{Reached, SlabHash};
 pub use self::tail::{Arriving, Tail};
 pub use self::timeline::Moment;
 use self::tx::{Link, Tx, Wakes};

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Db;
 use super::error::DbError;
 use super::object::{self, NewObject, Owner};
+use super::slab::Reached;
 use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::value::{Row, args};
@@ -94,6 +95,8 @@ pub struct Upload {
     pub allowance: Allowance,
     /// Which connection may commit offsets: the one that took this number.
     pub epoch: u64,
+    /// The start of the kernel under which bytes behind the offset may count after a crash.
+    pub boot: Option<String>,
     /// Why it ended, if it did not end well.
     pub reason: Option<Problem>,
     /// When it was created.
@@ -251,47 +254,18 @@ impl Db {
     /// Makes the caller the one connection that may commit offsets, and returns its number.
     /// [`DbError::Absent`] when the upload is over.
     pub async fn take_upload(&self, id: UploadId) -> Result<u64, DbError> {
-        self.write(id, |tx, id| {
-            Box::pin(async move {
-                let sql =
-                    "UPDATE upload SET epoch = epoch + 1 WHERE id = $1 AND state = 'open' RETURNING epoch";
-                tx.row(sql, args![*id]).await?.ok_or(DbError::Absent)?.get("epoch")
-            })
-        })
-        .await
+        self.take_upload_under(id, None).await
     }
 
-    /// Commits that the bytes before `offset` are durable. The commit that would make an upload of known length
-    /// complete is refused: that one is [`Db::finish_upload`], so no row ever shows a complete, unfinished upload.
-    /// Only in the IETF protocol the sender says in so many words that all is there.
-    ///
-    /// [`DbError::LeaseLost`] when a newer connection took it, [`DbError::Absent`] when the upload is over.
+    /// Commits that the bytes before `offset` are durable: [`Db::commit_reached`] without slabs.
     pub async fn commit_offset(
         &self,
-        (id, epoch): (UploadId, u64),
+        upload: (UploadId, u64),
         offset: u64,
         now: Millis,
         expires: Millis,
     ) -> Result<(), DbError> {
-        self.write((id, epoch, offset, now, expires), |tx, (id, epoch, offset, now, expires)| {
-            Box::pin(async move {
-                let changed = tx
-                    .row(
-                        "UPDATE upload SET offset_bytes = $3, updated_ms = $4,
-                           expires_ms = CASE WHEN deadline_ms < $5 THEN deadline_ms ELSE $5 END
-                         WHERE id = $1 AND epoch = $2 AND state = 'open' AND offset_bytes <= $3
-                           AND (size_bytes IS NULL OR size_bytes > $3
-                                OR (size_bytes = $3 AND way = 'resumable')) RETURNING size_bytes",
-                        args![*id, *epoch, *offset, *now, *expires],
-                    )
-                    .await?;
-                let Some(changed) = changed else { return Err(why_not(tx, *id, *epoch).await?) };
-                // A known length was reserved as a whole.
-                let size: Option<u64> = changed.get("size_bytes")?;
-                if size.is_none() { quota::reserve(tx, *id, (None, *offset)).await } else { Ok(()) }
-            })
-        })
-        .await
+        self.commit_reached(upload, Reached { offset, slabs: Vec::new(), now, expires }).await
     }
 
     /// Saves the length of an upload that did not declare one. It must be above what is already committed; where it
@@ -390,7 +364,7 @@ async fn insert_row(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), D
 }
 
 /// Why a guarded write of an upload changed nothing.
-async fn why_not(tx: &mut Tx, id: UploadId, epoch: u64) -> Result<DbError, DbError> {
+pub(crate) async fn why_not(tx: &mut Tx, id: UploadId, epoch: u64) -> Result<DbError, DbError> {
     let row = tx.row("SELECT state, epoch FROM upload WHERE id = $1", args![id]).await?;
     let Some(row) = row else { return Ok(DbError::Absent) };
     if row.get::<Phase>("state")? != Phase::Open {
@@ -431,6 +405,7 @@ pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
         size,
         allowance: allowance_of(row)?,
         epoch: row.get("epoch")?,
+        boot: row.get("boot")?,
         reason: word::problem(row, "reason")?,
         created: row.get("created_ms")?,
         updated: row.get("updated_ms")?,

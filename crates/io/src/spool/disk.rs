@@ -1,16 +1,17 @@
 //! The file below an upload: opened twice, once past the page cache; locked while anybody writes.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, flock, fstatvfs};
 use rustix::io::Errno;
 
 use super::aligned::BLOCK_BYTES;
-use super::{Direct, SpoolError};
+use super::{Config, Direct, SpoolError};
 
 /// With less than this to come, the page cache is as cheap.
 const DIRECT_FROM_BYTES: u64 = 8 << 20;
@@ -18,33 +19,50 @@ const DIRECT_FROM_BYTES: u64 = 8 << 20;
 const BUFFERED_WRITE_BYTES: usize = 32 << 10;
 /// Buffered bytes after which the disk is asked to catch up, so that a commit never waits for gigabytes.
 const BUFFERED_SYNC_BYTES: u64 = 32 << 20;
+/// The unit in which `stat` counts what a file occupies.
+const STAT_BLOCK_BYTES: u64 = 512;
+
+/// What a writer asks of the thing below it. Tests put one there that fails, or loses power.
+pub(super) trait Disk: Debug + Send + Sync {
+    /// Writes bytes at an offset that is a multiple of the block size.
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes everything that was written durable, with the name of the file.
+    fn sync(&self) -> io::Result<()>;
+    /// The file may be new, so its name is not durable yet.
+    fn is_name_unsynced(&self) -> bool;
+    /// Reads what was written.
+    fn read(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+}
 
 /// An upload's file. The lock is free again when the last write that holds this has ended.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct FileDisk {
     path: PathBuf,
     buffered: File,
     direct: Option<File>,
     direct_works: AtomicBool,
     unsynced: AtomicU64,
-    /// The file may be new, so its name is not durable yet.
     name_unsynced: AtomicBool,
+    /// A sync has failed. The kernel reports lost writes once, so no later sync may be believed.
+    broken: AtomicBool,
+    /// No space is set aside for this file, so each write must leave so many bytes free.
+    keep_free_bytes: Option<u64>,
 }
 
 /// How an attempt to open ended.
 pub(super) enum Opened {
     /// The file is ours.
-    Ours(Disk),
+    Ours(FileDisk),
     /// Another writer, or its last write, still holds it.
     Held,
 }
 
-impl Disk {
+impl FileDisk {
     pub(super) fn open(
         path: &Path,
         offset: u64,
         expected: Option<u64>,
-        direct: Direct,
+        config: &Config,
     ) -> Result<Opened, SpoolError> {
         let opened = File::options().read(true).write(true).create(offset == 0).truncate(false).open(path);
         let buffered = match opened {
@@ -68,10 +86,11 @@ impl Disk {
         }
         let to_come = expected.map(|expected| expected.saturating_sub(offset));
         let large = to_come.is_none_or(|bytes| bytes >= DIRECT_FROM_BYTES);
-        if let Some(bytes) = to_come.filter(|_| large) {
-            reserve(&buffered, offset, bytes)?;
-        }
-        let direct = if large && direct == Direct::Auto { open_direct(path) } else { None };
+        let reserved = match to_come.filter(|_| large) {
+            Some(bytes) => reserve(&buffered, offset, bytes, config.keep_free_bytes)?,
+            None => false,
+        };
+        let direct = if large && config.direct == Direct::Auto { open_direct(path) } else { None };
         Ok(Opened::Ours(Self {
             path: path.to_owned(),
             buffered,
@@ -79,25 +98,19 @@ impl Disk {
             direct,
             unsynced: AtomicU64::new(0),
             name_unsynced: AtomicBool::new(offset == 0),
+            broken: AtomicBool::new(false),
+            keep_free_bytes: (large && !reserved).then_some(config.keep_free_bytes),
         }))
     }
 
-    /// Writes bytes at an offset that is a multiple of the block size: full blocks past the page cache, the tail
-    /// through it.
-    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let full = bytes.len() / BLOCK_BYTES * BLOCK_BYTES;
-        let done = if self.write_direct(&bytes[..full], offset)? { full } else { 0 };
-        let mut at = offset + done as u64;
-        for slice in bytes[done..].chunks(BUFFERED_WRITE_BYTES) {
-            self.buffered.write_all_at(slice, at)?;
-            at += slice.len() as u64;
-            let unsynced = self.unsynced.fetch_add(slice.len() as u64, Ordering::Relaxed);
-            if unsynced >= BUFFERED_SYNC_BYTES {
-                self.buffered.sync_data()?;
-                self.unsynced.store(0, Ordering::Relaxed);
-            }
+    fn sync_bytes(&self) -> io::Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(io::Error::other("an earlier sync of this file failed"));
         }
-        Ok(())
+        let synced = self.buffered.sync_data();
+        self.broken.store(synced.is_err(), Ordering::Relaxed);
+        self.unsynced.store(0, Ordering::Relaxed);
+        synced
     }
 
     /// Whether the file system took them.
@@ -116,11 +129,33 @@ impl Disk {
             other => other.map(|()| true),
         }
     }
+}
 
-    /// Makes everything that was written durable. Direct writes need it too: sizes, extents, the drive's cache.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.buffered.sync_data()?;
-        self.unsynced.store(0, Ordering::Relaxed);
+impl Disk for FileDisk {
+    /// Full blocks go past the page cache, the tail through it.
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if let Some(keep) = self.keep_free_bytes
+            && free_bytes(&self.buffered)? < keep.saturating_add(bytes.len() as u64)
+        {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let full = bytes.len() / BLOCK_BYTES * BLOCK_BYTES;
+        let done = if self.write_direct(&bytes[..full], offset)? { full } else { 0 };
+        let mut at = offset + done as u64;
+        for slice in bytes[done..].chunks(BUFFERED_WRITE_BYTES) {
+            self.buffered.write_all_at(slice, at)?;
+            at += slice.len() as u64;
+            let unsynced = self.unsynced.fetch_add(slice.len() as u64, Ordering::Relaxed);
+            if unsynced >= BUFFERED_SYNC_BYTES {
+                self.sync_bytes()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Direct writes need it too: sizes, extents, the drive's cache.
+    fn sync(&self) -> io::Result<()> {
+        self.sync_bytes()?;
         if self.name_unsynced.load(Ordering::Relaxed) {
             let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(dir)?.sync_all()?;
@@ -129,11 +164,11 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn is_name_unsynced(&self) -> bool {
+    fn is_name_unsynced(&self) -> bool {
         self.name_unsynced.load(Ordering::Relaxed)
     }
 
-    pub(super) fn read(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    fn read(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.buffered.read_exact_at(bytes, offset)
     }
 }
@@ -143,11 +178,24 @@ fn open_direct(path: &Path) -> Option<File> {
     File::options().write(true).custom_flags(flag).open(path).ok()
 }
 
-/// Reserves the space at once: "no space" comes before the bytes, and the file is in few pieces.
-fn reserve(file: &File, offset: u64, bytes: u64) -> Result<(), SpoolError> {
+fn free_bytes(file: &File) -> io::Result<u64> {
+    let found = fstatvfs(file)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Sets the space aside at once: "no space" comes before the bytes, and the file is in few pieces. Whether the file
+/// system could.
+fn reserve(file: &File, offset: u64, bytes: u64, keep_free_bytes: u64) -> Result<bool, SpoolError> {
+    // An earlier request of the same upload may have set all of it aside.
+    let has = file.metadata()?.blocks().saturating_mul(STAT_BLOCK_BYTES);
+    let lacks = offset.saturating_add(bytes).saturating_sub(has);
+    if lacks > 0 && free_bytes(file)? < lacks.saturating_add(keep_free_bytes) {
+        return Err(SpoolError::NoSpace);
+    }
     match fallocate(file, FallocateFlags::KEEP_SIZE, offset, bytes) {
         Err(Errno::NOSPC | Errno::DQUOT) => Err(SpoolError::NoSpace),
-        // Not every file system can; then the space is found when it is written.
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) => Ok(true),
+        // Not every file system can; then each write looks.
+        Err(_) => Ok(false),
     }
 }

@@ -7,6 +7,13 @@ use bytes::Bytes;
 
 use super::*;
 
+mod faults;
+mod power;
+
+fn len(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|found| found.len())
+}
+
 fn pattern(len: usize) -> Bytes {
     (0..len).map(|at| u8::try_from((at ^ (at >> 8) ^ (at >> 16)) & 255).unwrap()).collect()
 }
@@ -36,6 +43,7 @@ async fn bytes_arrive_whatever_the_frame_and_the_mode() {
                 let mut writer = spool.open(&path, 0, expected).await.unwrap();
                 in_frames(&mut writer, &bytes, frame).await;
                 assert_eq!(writer.commit().await.unwrap(), len as u64);
+                assert_eq!(writer.hashed(&[]).whole, Some(*blake3::hash(&bytes).as_bytes()));
                 assert!(
                     std::fs::read(&path).unwrap() == bytes,
                     "{len} bytes in frames of {frame}, {direct:?}"
@@ -54,7 +62,7 @@ async fn a_commit_never_promises_more_than_the_file_has() {
     for (count, frame) in bytes.chunks(77_777).enumerate() {
         writer.write(Bytes::copy_from_slice(frame)).await.unwrap();
         seen += frame.len();
-        assert!(writer.durable() <= len(&path).await.unwrap().unwrap());
+        assert!(writer.durable() <= len(&path).unwrap());
         if count % 7 == 0 {
             let durable = writer.commit().await.unwrap();
             assert_eq!(durable, seen as u64);
@@ -83,11 +91,12 @@ async fn an_upload_resumes_at_any_offset_after_its_writer_was_dropped() {
                 assert_eq!(writer.durable(), durable);
             }
             drop(writer);
-            assert!(len(&path).await.unwrap().unwrap() >= durable);
+            assert!(len(&path).unwrap() >= durable);
         }
         let mut writer = spool.open(&path, durable, Some(bytes.len() as u64)).await.unwrap();
         in_frames(&mut writer, &bytes, 1 << 20).await;
         assert_eq!(writer.commit().await.unwrap(), bytes.len() as u64);
+        assert_eq!(writer.hashed(&[]).whole, Some(*blake3::hash(&bytes).as_bytes()));
         assert!(std::fs::read(&path).unwrap() == bytes, "{direct:?}");
     }
 }
@@ -109,7 +118,7 @@ async fn a_dropped_commit_loses_nothing() {
 #[tokio::test]
 async fn many_uploads_share_little_memory_without_waiting_for_each_other_for_ever() {
     let dir = tempfile::tempdir().unwrap();
-    let spool = Spool::new(Config { direct: Direct::Auto, memory_bytes: 192 << 10 });
+    let spool = Spool::new(Config { direct: Direct::Auto, memory_bytes: 192 << 10, ..Config::default() });
     let bytes = pattern(700_001);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {
@@ -135,12 +144,69 @@ async fn a_file_shorter_than_its_offset_is_lost() {
     let (_dir, path, spool) = spool(Direct::Auto);
     let absent = spool.open(&path, 5, None).await;
     assert!(matches!(absent, Err(SpoolError::Lost { len: 0, wanted: 5 })));
-    assert_eq!(len(&path).await.unwrap(), None, "and nothing was made");
+    assert_eq!(len(&path), None, "and nothing was made");
     std::fs::write(&path, b"1234").unwrap();
     assert!(matches!(spool.open(&path, 5, None).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
-    assert!(matches!(truncate_to(&path, 5).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
-    truncate_to(&path, 3).await.unwrap();
-    assert_eq!(len(&path).await.unwrap(), Some(3));
+    assert!(matches!(recover(&path, 5, 9).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
+    let absent = recover(&path.with_file_name("none"), 5, 9).await;
+    assert!(matches!(absent, Err(SpoolError::Lost { len: 0, wanted: 5 })));
+}
+
+#[tokio::test]
+async fn after_a_crash_what_the_kernel_has_counts_up_to_a_bound() {
+    for (offset, most, expected) in [(3, 3, 3), (3, 9, 4), (0, 2, 2), (3, 0, 3), (4, 4, 4)] {
+        let (_dir, path, _) = spool(Direct::Auto);
+        std::fs::write(&path, b"1234").unwrap();
+        let found = recover(&path, offset, most).await.unwrap();
+        assert_eq!(found, Recovered { offset: expected, slabs: vec![] });
+        assert_eq!(len(&path), Some(expected), "and nothing lies behind it");
+    }
+    let (_dir, path, _) = spool(Direct::Auto);
+    assert_eq!(recover(&path, 0, 9).await.unwrap().offset, 0, "nothing came yet");
+}
+
+#[tokio::test]
+async fn a_slab_that_was_closed_by_a_crash_is_hashed_again() {
+    let (_dir, path, spool) = spool(Direct::Auto);
+    let bytes = pattern(usize::try_from(SLAB_BYTES).unwrap() + 9_999);
+    let mut writer = spool.open(&path, 0, None).await.unwrap();
+    in_frames(&mut writer, &bytes, 1 << 20).await;
+    writer.commit().await.unwrap();
+    drop(writer);
+    let found = recover(&path, 12_345, u64::MAX).await.unwrap();
+    assert_eq!((found.offset, found.slabs.len()), (bytes.len() as u64, 1));
+    let mut writer = Spool::new(Config::default()).open(&path, found.offset, None).await.unwrap();
+    assert_eq!(writer.needs_slabs(), 1);
+    writer.write(Bytes::from_static(b"end")).await.unwrap();
+    writer.commit().await.unwrap();
+    let hashed = writer.hashed(&found.slabs);
+    assert_eq!(hashed.whole, Some(*blake3::hash(&[&bytes[..], b"end"].concat()).as_bytes()));
+}
+
+#[tokio::test]
+async fn a_small_upload_is_one_file_and_its_hash() {
+    for len in [0, 1, 4096, 65_536] {
+        let (_dir, path, spool) = spool(Direct::Auto);
+        let bytes = pattern(len);
+        let mut small = spool.small(len as u64).unwrap();
+        bytes.chunks(1_000).for_each(|frame| small.put(frame));
+        assert_eq!(small.store(&path).await.unwrap(), *blake3::hash(&bytes).as_bytes());
+        assert!(std::fs::read(&path).unwrap() == bytes);
+        assert_eq!(spool.budget.available_permits(), spool.blocks, "all memory is back");
+    }
+    let (_dir, _path, spool) = spool(Direct::Auto);
+    assert!(spool.small(65_537).is_none(), "that is not small");
+}
+
+#[tokio::test]
+async fn room_that_must_stay_free_is_never_promised() {
+    let (_dir, path, _) = spool(Direct::Auto);
+    let spool = Spool::new(Config { keep_free_bytes: u64::MAX / 2, ..Config::default() });
+    let known = spool.open(&path, 0, Some(9 << 20)).await;
+    assert!(matches!(known, Err(SpoolError::NoSpace)), "before a byte comes");
+    let mut unknown = spool.open(&path, 0, None).await.unwrap();
+    unknown.write(pattern(1000)).await.unwrap();
+    assert!(matches!(unknown.commit().await, Err(SpoolError::NoSpace)), "else with the first write");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The writer of one upload: one buffer is filled while the other is written.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -9,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::aligned::{Aligned, BLOCK_BYTES};
 use super::disk::Disk;
+use super::tree::{Hashed, Slab, Tally};
 use super::{Spool, SpoolError, blocking};
 
 /// Blocks of a buffer while at least half of the budget is free (1 MiB).
@@ -23,13 +25,16 @@ const BLOCKS_POOR: usize = 16;
 #[derive(Debug)]
 pub struct Writer {
     spool: Spool,
-    disk: Arc<Disk>,
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
     expected: Option<u64>,
     /// Where the first byte of `buffer` belongs; a multiple of the block size.
     base: u64,
     buffer: Option<Aligned>,
     spare: Option<Aligned>,
     flight: Option<JoinHandle<Landed>>,
+    /// Hashes what was written; with the disk while a buffer is there.
+    tally: Option<Tally>,
     received: u64,
     durable: u64,
     failed: bool,
@@ -39,21 +44,31 @@ pub struct Writer {
 #[derive(Debug)]
 struct Landed {
     buffer: Option<Aligned>,
+    tally: Option<Tally>,
     result: io::Result<()>,
     /// All bytes before this are durable.
     synced: Option<u64>,
 }
 
 impl Writer {
-    pub(super) fn new(spool: Spool, disk: Disk, offset: u64, expected: Option<u64>) -> Self {
+    /// Continues where `tally` ends.
+    pub(super) fn new(
+        spool: Spool,
+        (path, disk): (PathBuf, Arc<dyn Disk>),
+        tally: Tally,
+        expected: Option<u64>,
+    ) -> Self {
+        let offset = tally.at();
         Self {
             spool,
-            disk: Arc::new(disk),
+            path,
+            disk,
             expected,
             base: offset,
             buffer: None,
             spare: None,
             flight: None,
+            tally: Some(tally),
             received: offset,
             durable: offset,
             failed: false,
@@ -101,31 +116,91 @@ impl Writer {
         if self.durable == self.received && !self.disk.is_name_unsynced() {
             return Ok(self.durable);
         }
-        let (disk, buffer) = (Arc::clone(&self.disk), self.buffer.take());
-        let (base, until) = (self.base, self.received);
-        self.flight = Some(tokio::task::spawn_blocking(move || {
-            let unwritten = buffer.as_ref().filter(|buffer| buffer.is_unwritten());
-            let written = unwritten.map_or(Ok(()), |buffer| disk.write(buffer.bytes(), base));
-            let result = written.and_then(|()| disk.sync());
-            Landed { buffer, result, synced: Some(until) }
-        }));
+        self.fly(true);
         self.land().await?;
         // An upload that pauses must not keep the memory that others wait for.
         self.spare = None;
         if self.spool.budget.available_permits() < self.spool.blocks / 2 {
             self.buffer = None;
         }
+        self.keep_tally();
         Ok(self.durable)
+    }
+
+    /// After a write has failed: makes durable what was written before it, gives up the rest, and returns the durable
+    /// offset. After a failed sync that is the offset of the last commit.
+    pub async fn salvage(&mut self) -> u64 {
+        // What is still with the disk may fail as well; the tally tells how far the bytes have come.
+        while self.flight.is_some() {
+            drop(self.land().await);
+        }
+        let Some(written) = self.tally.as_ref().map(Tally::at) else { return self.durable };
+        (self.buffer, self.spare) = (None, None);
+        let disk = Arc::clone(&self.disk);
+        if written > self.durable && blocking(move || Ok(disk.sync()?)).await.is_ok() {
+            self.durable = written;
+            self.keep_tally();
+        }
+        self.durable
+    }
+
+    /// The slabs that were closed since the last call; behind the durable offset after a commit.
+    pub fn take_slabs(&mut self) -> Vec<Slab> {
+        let slabs = self.tally.as_mut().map(Tally::take_closed).unwrap_or_default();
+        if !slabs.is_empty() {
+            self.keep_tally();
+        }
+        slabs
+    }
+
+    /// The first so many slabs were hashed by earlier requests: [`Writer::hashed`] wants to be told them.
+    pub fn needs_slabs(&self) -> u64 {
+        self.tally.as_ref().map_or(0, Tally::needs)
+    }
+
+    /// The hash of the file, which ends at the durable offset.
+    pub fn hashed(&mut self, earlier: &[Slab]) -> Hashed {
+        self.spool.tallies.remove(&self.path);
+        match self.tally.take() {
+            Some(tally) => tally.end(earlier),
+            None => Hashed { whole: None, slabs: Vec::new() },
+        }
+    }
+
+    fn keep_tally(&self) {
+        if let Some(tally) = self.tally.as_ref().filter(|tally| tally.at() == self.durable) {
+            self.spool.tallies.insert(self.path.clone(), tally.clone());
+        }
     }
 
     /// Sends the full buffer to the disk.
     fn launch(&mut self) {
-        let Some(buffer) = self.buffer.take() else { return };
-        let (disk, base) = (Arc::clone(&self.disk), self.base);
-        self.base += buffer.bytes().len() as u64;
+        let len = self.buffer.as_ref().map_or(0, |buffer| buffer.bytes().len() as u64);
+        self.fly(false);
+        self.base += len;
+    }
+
+    /// Has the buffer written and hashed on another thread, and perhaps all that was written synced.
+    fn fly(&mut self, sync: bool) {
+        let (disk, buffer, tally) = (Arc::clone(&self.disk), self.buffer.take(), self.tally.take());
+        let (base, until) = (self.base, self.received);
         self.flight = Some(tokio::task::spawn_blocking(move || {
-            let result = disk.write(buffer.bytes(), base);
-            Landed { buffer: Some(buffer), result, synced: None }
+            let mut landed = Landed { buffer, tally, result: Ok(()), synced: None };
+            if let Some(buffer) = landed.buffer.as_ref().filter(|buffer| buffer.is_unwritten()) {
+                landed.result = disk.write(buffer.bytes(), base);
+                if let (Ok(()), Some(tally)) = (&landed.result, landed.tally.as_mut()) {
+                    tally.update(buffer.unwritten());
+                }
+            }
+            if sync && landed.result.is_ok() {
+                landed.result = disk.sync();
+                landed.synced = landed.result.is_ok().then_some(until);
+                if landed.result.is_err() {
+                    // The kernel tells of lost writes once: from here on nobody knows what the file has.
+                    landed.tally = None;
+                }
+            }
+            landed
         }));
     }
 
@@ -137,9 +212,11 @@ impl Writer {
         self.flight = None;
         let landed = landed.unwrap_or_else(|panic| Landed {
             buffer: None,
+            tally: None,
             result: Err(io::Error::other(panic)),
             synced: None,
         });
+        self.tally = landed.tally;
         if let Err(error) = landed.result {
             self.failed = true;
             return Err(error.into());

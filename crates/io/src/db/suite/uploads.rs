@@ -6,11 +6,13 @@ use matinee_core::video::Problem;
 
 use super::stage::finish;
 use super::support::{Bench, T0, on_both};
-use crate::db::{DbError, NewUpload};
+use crate::db::{DbError, NewUpload, Reached, SlabHash};
 
 on_both! {
     an_upload_keeps_what_was_committed
     only_the_newest_connection_commits
+    slabs_are_committed_with_the_offset_behind_them
+    bytes_behind_the_offset_count_for_who_said_so
     finishing_twice_is_finishing_once
     one_end_wins_the_race
     what_the_app_knows_of_an_upload_its_video_knows
@@ -59,6 +61,32 @@ async fn only_the_newest_connection_commits(bench: Bench) {
     assert!(matches!(wrong, Err(DbError::Conflict(_))), "{wrong:?}");
     bench.db.finish_upload(&finish(new.id, Some(young), 10)).await.unwrap();
     assert!(matches!(bench.db.take_upload(new.id).await, Err(DbError::Absent)), "over");
+}
+
+async fn slabs_are_committed_with_the_offset_behind_them(bench: Bench) {
+    let new = bench.upload_of(Some(10)).await;
+    let old = bench.db.take_upload(new.id).await.unwrap();
+    let epoch = bench.db.take_upload(new.id).await.unwrap();
+    let slab = |number: u8, hash: u8| SlabHash { number: u64::from(number), blake3: [hash; 32] };
+    let reached = |offset, slabs| Reached { offset, slabs, now: T0, expires: T0 };
+    bench.db.commit_reached((new.id, epoch), reached(4, vec![slab(0, 7), slab(1, 8)])).await.unwrap();
+    let late = bench.db.commit_reached((new.id, old), reached(5, vec![slab(0, 9)])).await;
+    assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
+    assert_eq!(bench.db.slabs(new.object).await.unwrap(), [slab(0, 7), slab(1, 8)], "none of a late one");
+    let finish = finish(new.id, Some(epoch), 10);
+    bench.db.finish_hashed(&finish, new.object, vec![slab(1, 9), slab(2, 1)]).await.unwrap();
+    let all = bench.db.slabs(new.object).await.unwrap();
+    assert_eq!(all, [slab(0, 7), slab(1, 9), slab(2, 1)], "what came again is the later one");
+    assert!(bench.db.slabs(super::support::id()).await.unwrap().is_empty());
+}
+
+async fn bytes_behind_the_offset_count_for_who_said_so(bench: Bench) {
+    let new = bench.upload_of(Some(10)).await;
+    let boot = async || bench.db.upload(bench.app, new.id).await.unwrap().unwrap().boot;
+    bench.db.take_upload_under(new.id, Some("boot 1")).await.unwrap();
+    assert_eq!(boot().await.as_deref(), Some("boot 1"));
+    bench.db.take_upload(new.id).await.unwrap();
+    assert_eq!(boot().await, None, "the newest connection says what counts");
 }
 
 async fn finishing_twice_is_finishing_once(bench: Bench) {
