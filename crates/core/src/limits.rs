@@ -139,11 +139,21 @@ pub const CONCAT_PARTS_MAX: usize = 1_000;
 /// A part stays for so long after it was joined, in milliseconds: another final upload may name it, too.
 pub const JOINED_PART_MS: i64 = 600_000;
 
-/// The window in which a body must have brought [`PACE_BYTES_MIN`], in milliseconds.
+/// The window over which the pace of a body is measured, in milliseconds.
 pub const PACE_WINDOW_MS: u64 = 120_000;
 
 /// 1 KiB/s over [`PACE_WINDOW_MS`]: slower is an attack, or a connection that is dead already.
-pub const PACE_BYTES_MIN: u64 = 120 << 10;
+pub const PACE_BYTES_PER_S_MIN: u64 = 1 << 10;
+
+/// Buffers of all uploads together, in bytes: two of 1 MiB for a few fast ones, two of 64 KiB for hundreds.
+pub const INGEST_MEMORY_BYTES: usize = 64 << 20;
+
+/// After a request was refused its body is read on for so long, in milliseconds, so that the answer is not lost by a
+/// reset (RFC 9112, section 9.6).
+pub const LINGER_MS: u64 = 30_000;
+
+/// That ends when nothing came for so long, in milliseconds.
+pub const LINGER_IDLE_MS: u64 = 5_000;
 
 /// Characters of a title.
 pub const TITLE_CHARS_MAX: usize = 200;

@@ -28,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) spool: Spool,
     /// Fetches what others serve.
     pub(crate) fetch: Fetch,
+    /// Which start of this machine it is; see `flow::upload::recover`.
+    pub(crate) boot: Option<String>,
     /// The programs, or why there are none; uploads are taken all the same.
     pub(crate) ffmpeg: Result<Ffmpeg, FfmpegError>,
     /// Signs and checks the tokens in media paths.
@@ -101,7 +103,12 @@ impl Node {
             ffmpeg,
             path_key: stored.path_key,
             fetch: stored.fetch,
-            spool: Spool::new(matinee_io::spool::Config::default()),
+            spool: Spool::new(matinee_io::spool::Config {
+                direct: config.ingest.direct,
+                memory_bytes: config.ingest.memory_bytes,
+                keep_free_bytes: config.ingest.keep_free_bytes,
+            }),
+            boot: matinee_io::spool::boot(),
             defaults: stored.defaults,
             turns: Turns::default(),
             shelf: Shelf::new(),

@@ -1,16 +1,30 @@
-//! The sections about what the server fetches itself: `[ingest]` and `[zoom]`.
+//! The sections about how bytes come in: `[ingest]` and `[zoom]`.
 
 use std::fmt;
 use std::path::PathBuf;
 
+use matinee_core::limits;
+use matinee_io::spool::Direct;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{BadConfig, Config, Span};
 
-/// What the server fetches itself.
+/// How bytes are taken (disk, memory and patience), and what the server fetches itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Ingest {
+    /// `auto`: large uploads pass the page cache by where the file system can; `never`: they stay in it for an encoder.
+    pub(crate) direct: Direct,
+    /// Buffers of all uploads together, in bytes; an upload without a buffer waits.
+    pub(crate) memory_bytes: usize,
+    /// Uploads are refused with 507 when less than this would be left on the disk, in bytes.
+    pub(crate) keep_free_bytes: u64,
+    /// A body without a byte for so long is ended; what arrived is kept.
+    pub(crate) idle: Span,
+    /// A body that is slower than this, in bytes a second over `slow_window`, is ended; what arrived is kept.
+    pub(crate) slow_bytes_per_s: u64,
+    /// See `slow_bytes_per_s`.
+    pub(crate) slow_window: Span,
     /// Hosts inside that may be fetched from, with a port or with the usual ones: `files.lan`, `10.0.0.5:9000`.
     pub(crate) allow_hosts: Vec<String>,
     /// Ports of public hosts besides 80 and 443.
@@ -77,6 +91,12 @@ impl Serialize for Secret {
 impl Default for Ingest {
     fn default() -> Self {
         Self {
+            direct: Direct::Auto,
+            memory_bytes: limits::INGEST_MEMORY_BYTES,
+            keep_free_bytes: limits::FREE_BYTES_MIN,
+            idle: Span { ms: limits::BODY_IDLE_MS.cast_signed() },
+            slow_bytes_per_s: limits::PACE_BYTES_PER_S_MIN,
+            slow_window: Span { ms: limits::PACE_WINDOW_MS.cast_signed() },
             allow_hosts: Vec::new(),
             allow_ports: Vec::new(),
             authorities: None,

@@ -1,5 +1,6 @@
 //! Bytes on their way in: create, append, look, end. The offset that is acknowledged is durable.
 
+mod arrival;
 mod concat;
 mod listed;
 mod read;
@@ -15,7 +16,8 @@ use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
 use matinee_core::video::Problem;
 pub(crate) use matinee_io::db::Upload;
-use matinee_io::db::{DbError, Finish, NewUpload};
+use matinee_io::db::{DbError, Finish, NewUpload, Reached};
+use matinee_io::spool::SpoolError;
 use matinee_io::{random, spool};
 use serde_json::{Map, Value};
 
@@ -23,7 +25,7 @@ pub(crate) use self::concat::{create_final, status};
 pub(crate) use self::listed::{Listed, announce, arriving, give_up, list, show};
 pub(crate) use self::read::{content, sha256};
 pub(crate) use self::receive::append;
-pub(crate) use self::terms::{Arrival, Checked, Claim, Terms, Wrong, append_on};
+pub(crate) use self::terms::{Checked, Claim, Piece, Terms, Wrong, append_on};
 
 pub(crate) use super::intake::title_from;
 use super::{Failure, now, upload_key};
@@ -124,7 +126,8 @@ pub(crate) async fn create(node: &Node, draft: Draft) -> Result<Opened, Failure>
 
 /// Creates an upload with this id, and with this secret in its address.
 async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> Result<Opened, Failure> {
-    if node.store.free_bytes()? < draft.size.unwrap_or_default().saturating_add(limits::FREE_BYTES_MIN) {
+    let keep_free = node.config.ingest.keep_free_bytes;
+    if node.store.free_bytes()? < draft.size.unwrap_or_default().saturating_add(keep_free) {
         return Err(Failure::Full);
     }
     let (partial, digest, resumable) = (draft.partial, draft.digest, draft.way == Way::Resumable);
@@ -141,7 +144,7 @@ async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> 
         let epoch = node.db.take_upload(record.id).await?;
         // The store must hold the empty object before its row says so.
         node.spool.open(&place(node, record.object).await?, 0, Some(0)).await?.commit().await?;
-        finish(node, &record, epoch, 0).await?;
+        finish(node, &record, (epoch, 0), Hashed::default()).await?;
     }
     Ok(opened(load(node, app, &key).await?))
 }
@@ -199,8 +202,22 @@ pub(crate) async fn permit(
     }
 }
 
+/// What was hashed of a source on its way.
+#[derive(Default)]
+struct Hashed {
+    /// Of the whole.
+    blake3: Option<[u8; 32]>,
+    /// Slabs that no commit has told.
+    slabs: Vec<SlabHash>,
+}
+
 /// The transaction that makes the upload a video, once the whole is what its sender says it is.
-async fn become_video(node: &Node, record: &Upload, epoch: u64, size: u64) -> Result<(), AppendFailure> {
+async fn become_video(
+    node: &Node,
+    record: &Upload,
+    (epoch, size): (u64, u64),
+    hashed: Hashed,
+) -> Result<(), AppendFailure> {
     if let Some(digest) = record.digest
         && read::sha256_of(node, record.object, size).await? != digest
     {
@@ -213,16 +230,27 @@ async fn become_video(node: &Node, record: &Upload, epoch: u64, size: u64) -> Re
         node.db.lose_upload(record.id, &reason, now()).await?;
         return Err(Refusal::Checksum.into());
     }
-    Ok(finish(node, record, epoch, size).await?)
+    Ok(finish(node, record, (epoch, size), hashed).await?)
 }
 
-async fn finish(node: &Node, record: &Upload, epoch: u64, size: u64) -> Result<(), Failure> {
+async fn finish(
+    node: &Node,
+    record: &Upload,
+    (epoch, size): (u64, u64),
+    hashed: Hashed,
+) -> Result<(), Failure> {
     if record.is_partial() {
         return Ok(node.db.finish_part((record.id, epoch), size, now()).await?);
     }
-    let finish =
-        Finish { id: record.id, epoch: Some(epoch), size, blake3: None, probe_job: random::id(), now: now() };
-    node.db.finish_upload(&finish).await?;
+    let finish = Finish {
+        id: record.id,
+        epoch: Some(epoch),
+        size,
+        blake3: hashed.blake3,
+        probe_job: random::id(),
+        now: now(),
+    };
+    node.db.finish_hashed(&finish, record.object, hashed.slabs).await?;
     Ok(())
 }
 
@@ -250,12 +278,9 @@ pub(crate) async fn complete(node: &Node, app: AppId, key: &str) -> Result<Video
     };
     if record.state.phase() == Phase::Open {
         let epoch = node.db.take_upload(record.id).await?;
-        let path = node.store.path_of(record.object);
         // Behind the durable offset may lie bytes that were found wrong.
-        if spool::len(&path).await.map_err(Failure::from)?.is_some_and(|len| len > size) {
-            spool::truncate_to(&path, size).await.map_err(Failure::from)?;
-        }
-        become_video(node, &record, epoch, size).await?;
+        spool::recover(&node.store.path_of(record.object), size, size).await.map_err(Failure::from)?;
+        become_video(node, &record, (epoch, size), Hashed::default()).await?;
     }
     drop(turn);
     Ok(record.video)
@@ -277,24 +302,39 @@ pub(crate) async fn terminate(node: &Node, app: AppId, key: &str) -> Result<(), 
     Ok(())
 }
 
-/// After a start: every open upload continues at what is durable, and one whose bytes are missing is lost.
+/// After a start: every open upload continues at what is durable, and one whose bytes are missing is lost. When only
+/// the process died, the kernel still has all that was written, and that counts too.
 pub(crate) async fn recover(node: &Node) -> Result<(), Failure> {
     for record in node.db.open_uploads().await? {
-        let State::Open { offset, .. } = record.state else { continue };
         // A command of its own writes that file, perhaps right now; when it died, the upload expires soon. And a final
         // upload has no file before its parts are joined.
-        if record.way == Way::Path || record.is_final() {
-            continue;
-        }
-        let path = node.store.path_of(record.object);
-        if spool::len(&path).await?.unwrap_or_default() < offset {
-            tracing::error!(upload = %record.id, offset, "acknowledged bytes are missing on the disk");
-            node.db.lose_upload(record.id, &lost(), now()).await?;
-        } else if spool::len(&path).await?.is_some() {
-            spool::truncate_to(&path, offset).await?;
+        if record.way != Way::Path && !record.is_final() {
+            recover_one(node, &record).await?;
         }
     }
     Ok(())
+}
+
+async fn recover_one(node: &Node, record: &Upload) -> Result<(), Failure> {
+    let State::Open { offset, size } = record.state else { return Ok(()) };
+    let trusted = record.boot.is_some() && record.boot == node.boot;
+    // The last byte is for a request that ends well: it finishes the upload.
+    let most = size.unwrap_or(node.config.uploads.max_bytes).saturating_sub(1);
+    let most = if trusted { most.max(offset) } else { offset };
+    match spool::recover(&node.store.path_of(record.object), offset, most).await {
+        Ok(found) if found.offset > offset => {
+            let (slabs, now) = (receive::kept(&found.slabs), now());
+            let expires = until(node, record.allowance.deadline);
+            let reached = Reached { offset: found.offset, slabs, now, expires };
+            Ok(node.db.commit_reached((record.id, record.epoch), reached).await?)
+        }
+        Ok(_) => Ok(()),
+        Err(SpoolError::Lost { .. }) => {
+            tracing::error!(upload = %record.id, offset, "acknowledged bytes are missing on the disk");
+            Ok(node.db.lose_upload(record.id, &lost(), now()).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The path of a source's file, in a folder that durably exists.

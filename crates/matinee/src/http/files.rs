@@ -14,7 +14,7 @@ use matinee_core::upload::{Phase, Refusal};
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::{Shared, resumable, tus};
-use crate::flow::upload::{self, AppendFailure, Arrival, Opened};
+use crate::flow::upload::{self, AppendFailure, Piece, Opened};
 
 pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 pub(super) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
@@ -190,13 +190,13 @@ pub(super) fn name(headers: &mut HeaderMap, opened: &Opened) {
 }
 
 /// The pieces of a body, and the checksum behind it if there is one.
-pub(super) fn arrivals(body: Body) -> impl Stream<Item = Result<Arrival, axum::Error>> + Send + Unpin {
+pub(super) fn arrivals(body: Body) -> impl Stream<Item = Result<Piece, axum::Error>> + Send + Unpin {
     BodyStream::new(body).map(|frame| {
         Ok(match frame?.into_data() {
-            Ok(bytes) => Arrival::Bytes(bytes),
+            Ok(bytes) => Piece::Bytes(bytes),
             Err(frame) => {
                 let claimed = frame.trailers_ref().and_then(|trailers| trailers.get(tus::UPLOAD_CHECKSUM));
-                claimed.map_or(Arrival::Bytes(Bytes::new()), |claimed| Arrival::Claim(checksum(claimed)))
+                claimed.map_or(Piece::Bytes(Bytes::new()), |claimed| Piece::Claim(checksum(claimed)))
             }
         })
     })

@@ -9,6 +9,7 @@ mod form;
 pub(crate) mod health;
 mod ingest_url;
 mod job;
+mod linger;
 mod origin;
 mod page;
 mod playback;

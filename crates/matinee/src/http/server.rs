@@ -1,16 +1,22 @@
 //! The accept loop: connections with bounded buffers and a drain on shutdown.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http_body_util::StreamBody;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+
+use super::linger::{Rest, Watched};
 
 /// A body arrives in pieces of at most this size: larger ones cost memory and gain nothing (`ingest.md` section 8).
 const READ_BUFFER_BYTES: usize = 128 * 1024;
@@ -36,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             },
             () = stop.cancelled() => break,
         };
-        connection(stream, peer, &router, &graceful);
+        connection(stream, peer, (&router, &stop), &graceful);
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
@@ -44,15 +50,18 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: &Router, graceful: &GracefulShutdown) {
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    (router, stop): (&Router, &CancellationToken),
+    graceful: &GracefulShutdown,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
-    let router = router.clone();
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
-    });
+    let (router, stop) = (router.clone(), stop.clone());
+    let service =
+        hyper::service::service_fn(move |request| answer(router.clone(), peer, request, stop.clone()));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -68,4 +77,27 @@ fn connection(stream: TcpStream, peer: SocketAddr, router: &Router, graceful: &G
             tracing::debug!(%error, %peer, "a connection broke");
         }
     });
+}
+
+async fn answer(
+    router: Router,
+    peer: SocketAddr,
+    mut request: hyper::Request<Incoming>,
+    stop: CancellationToken,
+) -> Result<Response, Infallible> {
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let rest = Rest::default();
+    // In HTTP/2 a body that nobody wants is a stream of its own and hurts no other.
+    let lingers = request.version() < http::Version::HTTP_2;
+    let waits = request.headers().contains_key(http::header::EXPECT);
+    let request = request.map(|body| {
+        if lingers {
+            axum::body::Body::new(StreamBody::new(Watched::new(body, waits, rest.clone())))
+        } else {
+            axum::body::Body::new(body)
+        }
+    });
+    let response = router.oneshot(request).await;
+    rest.read_on(stop);
+    response
 }

@@ -1,21 +1,21 @@
 //! The body of one request: streamed into the spool, committed as it goes, kept whatever ends it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use matinee_core::id::AppId;
+use matinee_core::id::{AppId, ObjectId};
 use matinee_core::limits;
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
-use matinee_io::db::Upload;
+use matinee_io::db::{Reached, SlabHash, Upload};
+use matinee_io::spool::Slab;
 use matinee_io::{clock, spool};
 
+use super::arrival::{Arrival, Next, Stop};
 use super::terms::{Terms, declare};
-use super::{AppendFailure, Ended, become_video, gone_is_over, load, place, until};
-use crate::flow::{Failure, now};
+use super::{AppendFailure, Ended, Hashed, become_video, gone_is_over, load, place, until};
+use crate::flow::Failure;
 use crate::node::Node;
-use crate::turn::Turn;
+use crate::turn::{NoTurn, Turn};
 
 /// Stores a body at `offset`; whatever arrives before it breaks is kept.
 pub(crate) async fn append<S, E>(
@@ -42,9 +42,14 @@ pub(super) async fn take<S, E>(
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
 {
-    load(node, app, key).await?;
-    let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
-    let mut record = gone_is_over(load(node, app, key).await?)?;
+    let turn = if let Some(turn) = node.turns.take_free(key) {
+        turn
+    } else {
+        // Only who may write this upload may end who writes it.
+        load(node, app, key).await?;
+        turn_at(node, app, key, offset).await?
+    };
+    let record = gone_is_over(load(node, app, key).await?)?;
     if record.is_final() {
         return Err(Refusal::Final.into());
     }
@@ -60,17 +65,37 @@ where
     if record.state.phase() == Phase::Finished {
         return Ok(drained_empty(body, record.expires, at).await);
     }
-    let epoch = node.db.take_upload(record.id).await?;
-    declare(node, &mut record, epoch, terms).await?;
-    let size = record.size.unwrap_or_else(|| {
-        let most = node.config.uploads.max_bytes;
-        record.allowance.max_bytes.map_or(most, |max| max.min(most))
-    });
-    let path = place(node, record.object).await?;
-    let writer = node.spool.open(&path, offset, record.size).await.map_err(Failure::from)?;
-    let mut receiver = Receiver { node, record: &record, epoch, size, terms, writer, committed: offset };
-    let end = receiver.receive(body, &turn).await;
-    receiver.settle(end).await
+    let most = most_of(node, &record);
+    let arrival = Arrival::new(node, body, &turn, (offset, record.size.or(terms.length).unwrap_or(most)));
+    let plain = terms == Terms::default() && record.way != Way::Resumable;
+    let whole = plain && offset == 0 && record.digest.is_none() && !record.is_partial();
+    match record.size.filter(|_| whole).and_then(|size| node.spool.small(size)) {
+        Some(small) => gathered(node, record, small, arrival).await,
+        None => Receiver::open(node, record, terms).await?.receive(arrival).await,
+    }
+}
+
+/// At most so many bytes, where no length was declared.
+fn most_of(node: &Node, record: &Upload) -> u64 {
+    let most = node.config.uploads.max_bytes;
+    record.allowance.max_bytes.map_or(most, |max| max.min(most))
+}
+
+/// The turn of a body that begins at `offset`. Where the running request has come to another offset, it goes on, and
+/// this one is told what is durable.
+async fn turn_at(node: &Node, app: AppId, key: &str, offset: u64) -> Result<Turn, AppendFailure> {
+    match node.turns.take_at(key, offset).await {
+        Ok(turn) => Ok(turn),
+        Err(NoTurn::Busy) => Err(AppendFailure::Busy),
+        Err(NoTurn::Elsewhere) => match gone_is_over(load(node, app, key).await?)?.state {
+            State::Open { offset: at, .. } | State::Finished { size: at } => {
+                Err(Refusal::OffsetMismatch { at }.into())
+            }
+            State::Cancelled | State::Expired | State::Lost => {
+                unreachable!("because gone_is_over refused them")
+            }
+        },
+    }
 }
 
 /// A finished upload takes nothing more, but an empty body is fine.
@@ -86,18 +111,62 @@ where
     Ended::Stored { offset: size, expires, finished: true }
 }
 
-/// Why the reading of a body stopped.
-enum Stop {
-    End,
-    Evicted,
-    TooLong,
-    Broken,
-    Failed(Failure),
+/// A whole upload that fits into one buffer: one write, and one transaction. Nobody else can have finished it in
+/// between, because a newer connection would have taken a newer epoch.
+async fn gathered<S, E>(
+    node: &Node,
+    record: Upload,
+    mut small: spool::Small,
+    mut arrival: Arrival<'_, S>,
+) -> Result<Ended, AppendFailure>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+{
+    let stop = loop {
+        match arrival.next().await {
+            Next::Bytes(bytes) => small.put(&bytes),
+            Next::Quiet => {}
+            Next::Stop(stop) => break stop,
+        }
+    };
+    let size = record.size.unwrap_or_default();
+    if arrival.received() < size || matches!(stop, Stop::TooLong) {
+        let bytes = small.into_bytes();
+        let mut receiver = Receiver::open(node, record, Terms::default()).await?;
+        let stop = match receiver.writer.write(bytes).await {
+            Ok(()) => stop,
+            Err(error) => Stop::Failed(error.into()),
+        };
+        return receiver.settle(stop).await;
+    }
+    let path = node.store.path_of(record.object);
+    // Most folders are there already.
+    if !path.parent().is_some_and(std::path::Path::is_dir) {
+        place(node, record.object).await?;
+    }
+    let hash = small.store(&path).await.map_err(Failure::from)?;
+    let hashed = Hashed { blake3: Some(hash), slabs: Vec::new() };
+    become_video(node, &record, (record.epoch, size), hashed).await?;
+    Ok(Ended::Stored { offset: size, expires: until(node, record.allowance.deadline), finished: true })
+}
+
+/// The hashes as the database keeps them.
+pub(super) fn kept(slabs: &[Slab]) -> Vec<SlabHash> {
+    slabs.iter().map(|slab| SlabHash { number: slab.number, blake3: slab.hash }).collect()
+}
+
+async fn known(node: &Node, object: ObjectId, wanted: u64) -> Result<Vec<Slab>, Failure> {
+    if wanted == 0 {
+        return Ok(Vec::new());
+    }
+    let slabs = node.db.slabs(object).await?;
+    let before = slabs.iter().filter(|slab| slab.number < wanted);
+    Ok(before.map(|slab| Slab { number: slab.number, hash: slab.blake3 }).collect())
 }
 
 struct Receiver<'a> {
     node: &'a Node,
-    record: &'a Upload,
+    record: Upload,
     epoch: u64,
     /// At most so many bytes.
     size: u64,
@@ -106,69 +175,67 @@ struct Receiver<'a> {
     committed: u64,
 }
 
-impl Receiver<'_> {
-    async fn receive<S, E>(&mut self, mut body: S, turn: &Turn) -> Stop
+impl<'a> Receiver<'a> {
+    /// Opens the file before a byte of the body is asked for: where the disk has no room, none is sent.
+    async fn open(node: &'a Node, mut record: Upload, terms: Terms) -> Result<Self, AppendFailure> {
+        // Bytes that must be checked first never count by having been written.
+        let boot = node.boot.as_deref().filter(|_| !terms.all_or_nothing);
+        let epoch = node.db.take_upload_under(record.id, boot).await?;
+        declare(node, &mut record, epoch, terms).await?;
+        let size = record.size.unwrap_or_else(|| most_of(node, &record));
+        let path = place(node, record.object).await?;
+        let opened = node.spool.open(&path, record.offset, record.size).await;
+        let writer = opened.map_err(Failure::from)?;
+        let committed = record.offset;
+        Ok(Self { node, record, epoch, size, terms, writer, committed })
+    }
+
+    async fn receive<S, E>(mut self, mut arrival: Arrival<'_, S>) -> Result<Ended, AppendFailure>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
     {
-        let mut received = self.committed;
         let mut since_commit = clock::Stopwatch::start();
-        let mut pace = Pace::start();
-        let mut parting: Option<clock::Stopwatch> = None;
-        loop {
-            let patience_ms = match &parting {
-                Some(since) if since.elapsed_ms() >= limits::PARTING_MS => return Stop::Evicted,
-                Some(_) => limits::PARTING_IDLE_MS,
-                None => limits::BODY_IDLE_MS,
-            };
-            let next = tokio::select! {
-                biased;
-                // What has reached this machine before the newer request is taken, so that its sender need not
-                // send it again.
-                () = turn.let_go.cancelled(), if parting.is_none() => {
-                    parting = Some(clock::Stopwatch::start());
-                    continue;
+        let stop = loop {
+            match arrival.next().await {
+                Next::Bytes(bytes) => {
+                    if let Err(error) = self.writer.write(bytes).await {
+                        break Stop::Failed(error.into());
+                    }
                 }
-                next = tokio::time::timeout(Duration::from_millis(patience_ms), body.next()) => next,
-            };
-            let bytes = match next {
-                Ok(Some(Ok(bytes))) => bytes,
-                Ok(None) => return Stop::End,
-                Err(_) if parting.is_some() => return Stop::Evicted,
-                Ok(Some(Err(_))) | Err(_) => return Stop::Broken,
-            };
-            let room = self.size - received;
-            let fits = bytes.slice(..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-            let too_long = fits.len() < bytes.len();
-            received += fits.len() as u64;
-            if let Err(error) = self.writer.write(fits).await {
-                return Stop::Failed(error.into());
+                Next::Quiet => {}
+                Next::Stop(stop) => break stop,
             }
-            if too_long {
-                return Stop::TooLong;
-            }
+            let received = self.writer.received();
             let due = received - self.committed >= limits::COMMIT_BYTES
-                || since_commit.elapsed_ms() >= limits::COMMIT_MS;
+                || (since_commit.elapsed_ms() >= limits::COMMIT_MS && received > self.committed);
             if due && received < self.size && !self.terms.all_or_nothing {
                 if let Err(failure) = self.commit().await {
-                    return Stop::Failed(failure);
+                    break Stop::Failed(failure);
                 }
                 since_commit = clock::Stopwatch::start();
             }
-            if pace.too_slow(received) {
-                return Stop::Broken;
-            }
-        }
+        };
+        self.settle(stop).await
     }
 
     /// Makes what was received durable and says so in the database.
     async fn commit(&mut self) -> Result<(), Failure> {
         let durable = self.writer.commit().await?;
+        self.say(durable).await
+    }
+
+    async fn say(&mut self, durable: u64) -> Result<(), Failure> {
         if durable > self.committed && !self.fills(durable) {
-            self.node.db.commit_offset((self.record.id, self.epoch), durable, now(), self.expires()).await?;
+            let slabs = kept(&self.writer.take_slabs());
+            let reached = self.reached(durable, slabs);
+            self.node.db.commit_reached((self.record.id, self.epoch), reached).await?;
         }
         self.committed = durable;
         Ok(())
+    }
+
+    fn reached(&self, offset: u64, slabs: Vec<SlabHash>) -> Reached {
+        Reached { offset, slabs, now: crate::flow::now(), expires: self.expires() }
     }
 
     /// Is the upload finished by having so many bytes? In the IETF protocol its sender must say so, too.
@@ -188,10 +255,12 @@ impl Receiver<'_> {
             Stop::Evicted | Stop::TooLong | Stop::Broken if self.terms.all_or_nothing => {
                 return Ok(stop.unkept(self.committed));
             }
-            Stop::Failed(failure) if self.terms.all_or_nothing => return Err(failure.into()),
+            Stop::Failed(failure) => return Err(self.salvaged(failure).await),
             stop => stop,
         };
-        self.commit().await?;
+        if let Err(failure) = self.commit().await {
+            return Err(self.salvaged(failure).await);
+        }
         let offset = self.committed;
         let finished = match stop {
             Stop::End => {
@@ -202,10 +271,11 @@ impl Receiver<'_> {
             Stop::Evicted | Stop::Broken | Stop::Failed(_) => self.fills(offset),
         };
         if finished {
-            become_video(self.node, self.record, self.epoch, offset).await?;
+            self.finish(offset).await?;
         } else if self.fills(offset) {
             let kept = self.size.saturating_sub(1);
-            self.node.db.commit_offset((self.record.id, self.epoch), kept, now(), self.expires()).await?;
+            let reached = self.reached(kept, Vec::new());
+            self.node.db.commit_reached((self.record.id, self.epoch), reached).await?;
             return Ok(Ended::TooLong { offset: kept });
         }
         let expires = self.expires();
@@ -215,6 +285,26 @@ impl Receiver<'_> {
             Stop::Evicted if finished => Ok(Ended::Stored { offset, expires, finished }),
             Stop::Evicted | Stop::TooLong | Stop::Broken => Ok(stop.unkept(offset)),
         }
+    }
+
+    /// After a failure what is durable still counts, unless all of it had to be checked.
+    async fn salvaged(&mut self, failure: Failure) -> AppendFailure {
+        let durable = self.writer.salvage().await;
+        if !self.terms.all_or_nothing
+            && !self.fills(durable)
+            && let Err(failure) = self.say(durable).await
+        {
+            return failure.into();
+        }
+        failure.into()
+    }
+
+    /// The transaction that makes the upload a video.
+    async fn finish(&mut self, size: u64) -> Result<(), AppendFailure> {
+        let earlier = known(self.node, self.record.object, self.writer.needs_slabs()).await?;
+        let hashed = self.writer.hashed(&earlier);
+        let hashed = Hashed { blake3: hashed.whole, slabs: kept(&hashed.slabs) };
+        become_video(self.node, &self.record, (self.epoch, size), hashed).await
     }
 }
 
@@ -226,26 +316,5 @@ impl Stop {
             Self::TooLong => Ended::TooLong { offset },
             Self::End | Self::Broken | Self::Failed(_) => Ended::Broken { offset },
         }
-    }
-}
-
-/// Notices a body that trickles: less than the minimum over a whole window.
-struct Pace {
-    window: clock::Stopwatch,
-    received: u64,
-}
-
-impl Pace {
-    fn start() -> Self {
-        Self { window: clock::Stopwatch::start(), received: 0 }
-    }
-
-    fn too_slow(&mut self, received: u64) -> bool {
-        if self.window.elapsed_ms() < limits::PACE_WINDOW_MS {
-            return false;
-        }
-        let slow = received - self.received < limits::PACE_BYTES_MIN;
-        *self = Self { window: clock::Stopwatch::start(), received };
-        slow
     }
 }

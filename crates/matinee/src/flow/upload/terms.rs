@@ -15,7 +15,7 @@ use crate::flow::now;
 use crate::node::Node;
 
 /// The terms of one body.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     /// Its bytes count only when all of it is there and found right.
     pub(crate) all_or_nothing: bool,
@@ -38,7 +38,7 @@ pub(crate) enum Claim {
 
 /// What a body brings.
 #[derive(Debug)]
-pub(crate) enum Arrival {
+pub(crate) enum Piece {
     Bytes(Bytes),
     /// The checksum behind the body.
     Claim(Result<Checksum, Fault>),
@@ -74,7 +74,7 @@ pub(crate) async fn append_on<S, E>(
     body: S,
 ) -> Result<Checked, AppendFailure>
 where
-    S: Stream<Item = Result<Arrival, E>> + Send + Unpin,
+    S: Stream<Item = Result<Piece, E>> + Send + Unpin,
     E: Send,
 {
     let terms = Terms { all_or_nothing: claim.is_some(), ..terms };
@@ -141,7 +141,7 @@ struct Broken;
 
 impl<S, E> Stream for CheckedBody<S>
 where
-    S: Stream<Item = Result<Arrival, E>> + Unpin,
+    S: Stream<Item = Result<Piece, E>> + Unpin,
 {
     type Item = Result<Bytes, Broken>;
 
@@ -149,13 +149,13 @@ where
         loop {
             let Poll::Ready(next) = self.body.poll_next_unpin(cx) else { return Poll::Pending };
             match next {
-                Some(Ok(Arrival::Bytes(bytes))) => {
+                Some(Ok(Piece::Bytes(bytes))) => {
                     for hasher in &mut self.hashers {
                         hasher.update(&bytes);
                     }
                     return Poll::Ready(Some(Ok(bytes)));
                 }
-                Some(Ok(Arrival::Claim(claim))) => {
+                Some(Ok(Piece::Claim(claim))) => {
                     // Without a promise of one it is not looked at.
                     self.claimed.get_or_insert(claim);
                 }
@@ -181,8 +181,8 @@ mod tests {
     }
 
     async fn checked(claim: Option<Claim>, trailer: Option<Result<Checksum, Fault>>) -> Option<Wrong> {
-        let pieces = [&b"he"[..], b"llo"].map(|piece| Arrival::Bytes(Bytes::from_static(piece)));
-        let arrivals = pieces.into_iter().chain(trailer.map(Arrival::Claim)).map(Ok::<_, ()>);
+        let pieces = [&b"he"[..], b"llo"].map(|piece| Piece::Bytes(Bytes::from_static(piece)));
+        let arrivals = pieces.into_iter().chain(trailer.map(Piece::Claim)).map(Ok::<_, ()>);
         let mut body = CheckedBody::new(stream::iter(arrivals), claim);
         let mut bytes = Vec::new();
         while let Some(Ok(piece)) = body.next().await {
