@@ -1,14 +1,15 @@
 # What a developer runs is what .ci/run runs.
 
-.PHONY: help run setup pages test check e2e chaos bench fmt
+.PHONY: help run setup pages test check e2e chaos bench bench-ingest fmt
 
 help:
 	@echo "make run     install what is missing, build, start matinee on http://localhost:8080"
 	@echo "make test    set up this machine for tests and run all of them"
 	@echo "make check   formatting, lints, documents, shape; no product run"
 	@echo "make e2e     the browser tests only"
-	@echo "make chaos   the kill test with 200 random moments (make test runs fewer); SIM_SEEDS=n for more seeds"
+	@echo "make chaos   the tests under fault with full numbers (make test runs few); MATINEE_KILLS=n, SIM_SEEDS=n, ..."
 	@echo "make bench   every published number, side by side with its peer"
+	@echo "make bench-ingest   the uploads among them, 8 minutes; BENCH_RUSTUS=path adds rustus"
 	@echo "make fmt     format Rust and TypeScript"
 
 run:
@@ -40,12 +41,20 @@ e2e: setup
 
 chaos: setup
 	tools/pages
-	MATINEE_KILLS=$${MATINEE_KILLS:-200} SIM_SEEDS=$${SIM_SEEDS:-1000} cargo test --workspace --test main -- --nocapture kill
+	MATINEE_KILLS=$${MATINEE_KILLS:-200} MATINEE_UPLOAD_KILLS=$${MATINEE_UPLOAD_KILLS:-500} \
+	  MATINEE_CUTS=$${MATINEE_CUTS:-500} SIM_SEEDS=$${SIM_SEEDS:-1000} \
+	  cargo test --workspace --test main -- --nocapture kill cut_every
+	SIM_SEEDS=$${POWER_SEEDS:-20000} cargo test -p matinee-io --lib -- loss_of_power
 
 bench:
 	@tools/need bench
 	tools/pages
 	benches/run
+
+bench-ingest:
+	@tools/need bench
+	tools/pages
+	benches/run upload
 
 fmt:
 	cargo fmt --all

@@ -29,6 +29,11 @@ pub(crate) async fn until<T>(what: &str, deadline_s: u64, mut look: impl AsyncFn
     found.unwrap_or_else(|_| panic!("after {deadline_s} s still not so: {what}"))
 }
 
+/// How often a fault is tried: few in `cargo test`, as many as this variable says in `make chaos`.
+pub(crate) fn times(variable: &str, few: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(few)
+}
+
 /// Bytes that are the same for the same seed and look like nothing (`SplitMix64`).
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut random = Random(seed);

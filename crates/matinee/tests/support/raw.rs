@@ -58,6 +58,18 @@ impl Raw {
         raw
     }
 
+    /// Has the peer said nothing yet?
+    pub(crate) fn is_open(&mut self) -> bool {
+        let mut some = [0; 256];
+        match self.stream.try_read(&mut some) {
+            Ok(len) => {
+                self.left.extend(&some[..len]);
+                false
+            }
+            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Sends bytes as they are; the peer may have gone.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(bytes).await?;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -21,6 +21,8 @@ pub(crate) struct Place {
     dir: TempDir,
     flags: Vec<String>,
     settings: Vec<(String, String)>,
+    /// The data folder is a disk of its own, of so many MiB, that only the server sees.
+    disk_mib: Option<u32>,
 }
 
 impl Place {
@@ -29,7 +31,7 @@ impl Place {
         let dir =
             tempfile::Builder::new().prefix("matinee-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         std::fs::write(dir.path().join("matinee.toml"), config).unwrap();
-        Self { dir, flags: Vec::new(), settings: Vec::new() }
+        Self { dir, flags: Vec::new(), settings: Vec::new(), disk_mib: None }
     }
 
     /// Adds words to the command line.
@@ -44,6 +46,31 @@ impl Place {
         self
     }
 
+    /// Gives the server a disk of so many MiB, which ends with it; `None` where this machine does not let us.
+    pub(crate) fn on_small_disk(mut self, mib: u32) -> Option<Self> {
+        std::fs::create_dir_all(self.data()).unwrap();
+        self.disk_mib = Some(mib);
+        let mut tried = self.command(Path::new("/bin/true"));
+        tried
+            .stderr(std::process::Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+            .then_some(self)
+    }
+
+    /// The program, on the small disk if there is one.
+    fn command(&self, program: &Path) -> Command {
+        let Some(mib) = self.disk_mib else { return mortal(program) };
+        let mut command = mortal(Path::new("/usr/bin/unshare"));
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        // The mount ends with the last process that sees it.
+        let script = format!(r#"mount -t tmpfs -o size={mib}m tmpfs "$0" && exec "$@""#);
+        command.args(["--mount", "sh", "-c"]).arg(script).arg(self.data()).arg(program);
+        command
+    }
+
     /// Where all of the server lies.
     pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
@@ -52,7 +79,7 @@ impl Place {
     /// Starts the binary; it listens on a port that the kernel chooses, unless flags say otherwise.
     pub(crate) fn spawn(&self, log: &str) -> Running {
         let file = |kind: &str| self.dir.path().join(format!("{log}.{kind}"));
-        let mut command = mortal(Path::new(env!("CARGO_BIN_EXE_matinee")));
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_matinee")));
         command
             .current_dir(self.dir.path())
             .arg("--data")
@@ -158,7 +185,12 @@ impl Server {
 
     /// Everything of the server on disk.
     pub(crate) fn data(&self) -> PathBuf {
-        self.place.data()
+        let data = self.place.data();
+        if self.place.disk_mib.is_none() {
+            return data;
+        }
+        let seen_by_it = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        seen_by_it.join(data.strip_prefix("/").unwrap())
     }
 
     /// What it has printed.

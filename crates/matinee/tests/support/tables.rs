@@ -8,7 +8,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 /// The open database of one server.
-pub(crate) struct Tables(SqliteConnection);
+pub(crate) struct Tables {
+    connection: SqliteConnection,
+    _copy: Option<tempfile::TempDir>,
+}
 
 /// An object with what the ledger says of it.
 #[derive(Debug)]
@@ -27,12 +30,21 @@ pub(crate) struct Source {
 impl Tables {
     /// Opens the database below this data folder.
     pub(crate) async fn open(data: &Path) -> Self {
-        let options = SqliteConnectOptions::new().filename(data.join("matinee.db"));
-        Self(SqliteConnection::connect_with(&options).await.unwrap())
+        // SQLite finds no way to a disk that only the server sees, so there it is a copy.
+        let copy = data.starts_with("/proc").then(|| {
+            let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            for file in ["matinee.db", "matinee.db-wal"] {
+                std::fs::copy(data.join(file), dir.path().join(file)).unwrap();
+            }
+            dir
+        });
+        let place = copy.as_ref().map_or(data, tempfile::TempDir::path);
+        let options = SqliteConnectOptions::new().filename(place.join("matinee.db"));
+        Self { connection: SqliteConnection::connect_with(&options).await.unwrap(), _copy: copy }
     }
 
     async fn rows(&mut self, sql: &'static str) -> Vec<SqliteRow> {
-        sqlx::query(sql).fetch_all(&mut self.0).await.unwrap()
+        sqlx::query(sql).fetch_all(&mut self.connection).await.unwrap()
     }
 
     /// Every object that is not proven gone.
@@ -108,6 +120,21 @@ impl Tables {
     pub(crate) async fn give_address(&mut self, old: &str, new: &str) {
         let changed = sqlx::query("UPDATE upload SET url_key = ?2 WHERE url_key = ?1").bind(old).bind(new);
         assert_eq!(changed.execute(&mut self.0).await.unwrap().rows_affected(), 1);
+    }
+
+    /// The BLAKE3 hash of an object, and the hashes of its slabs.
+    pub(crate) async fn hashes(&mut self, object: &str) -> (Option<Vec<u8>>, usize) {
+        let rows = self
+            .rows("SELECT id, blake3, (SELECT count(*) FROM slab WHERE object_id = id) FROM object")
+            .await;
+        let row =
+            rows.iter().find(|row| id::<Object>(row, 0) == object).expect("because the object is there");
+        (row.get(1), usize::try_from(row.get::<i64, _>(2)).unwrap())
+    }
+
+    /// As if the machine had been started anew since all uploads were written.
+    pub(crate) async fn forget_boot(&mut self) {
+        self.rows("UPDATE upload SET boot = 'another'").await;
     }
 
     /// The names of all objects that lie in the store of this data folder.

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use crate::support::invariants::no_byte_is_lost;
+use crate::support::invariants::{all_hold, no_byte_is_lost};
 use crate::support::raw::Raw;
 use crate::support::sender::{Sent, create, head, patch, resume};
 use crate::support::server::Server;
-use crate::support::{clips, noise, until};
+use crate::support::{clips, noise, times, until};
 
 const MIB: usize = 1 << 20;
 const PART: usize = 4 * MIB;
 
 /// A clip that is followed by bytes no player looks at, so that it has exactly this length.
-fn padded(len: usize) -> Vec<u8> {
+pub(super) fn padded(len: usize) -> Vec<u8> {
     let mut bytes = clips::faststart(3);
     let rest = len - bytes.len();
     bytes.extend(u32::try_from(rest).unwrap().to_be_bytes());
@@ -22,7 +22,7 @@ fn padded(len: usize) -> Vec<u8> {
 }
 
 /// A PATCH of which only the first 4 MiB have been sent.
-async fn half_sent(server: &Server, bytes: &[u8]) -> (Sent, Raw) {
+pub(super) async fn half_sent(server: &Server, bytes: &[u8]) -> (Sent, Raw) {
     let sent = create(server, bytes.len() as u64, "cut.mp4").await;
     let mut raw = Raw::patch(server.port, &sent.path, 0, bytes.len() as u64).await;
     raw.send(&bytes[..PART]).await.unwrap();
@@ -30,7 +30,7 @@ async fn half_sent(server: &Server, bytes: &[u8]) -> (Sent, Raw) {
 }
 
 /// Waits until everything that was sent so far lies in the file, whatever the row says.
-async fn arrived(server: &Server, wanted: u64) {
+pub(super) async fn arrived(server: &Server, wanted: u64) {
     let largest = || {
         let files = crate::support::tables::Tables::stored(&server.data());
         let len = |name: &String| {
@@ -95,27 +95,56 @@ async fn a_hanging_request_is_ended_by_a_look_and_its_late_bytes_change_nothing(
 }
 
 #[tokio::test]
-async fn of_two_requests_for_the_same_bytes_one_is_stored_whole() {
+async fn of_many_requests_for_the_same_bytes_exactly_one_is_stored_whole() {
     let server = Server::start().await;
-    for round in 0..4 {
-        let (one, two) = (noise(10 + round, 6 * MIB), noise(20 + round, 6 * MIB));
+    for round in 0..6 {
+        let bodies: Vec<_> = (0..2 + round % 4).map(|one| noise(10 * round + one, 6 * MIB)).collect();
         let sent = create(&server, 12 * MIB as u64, "two.mp4").await;
-        let (first, second) = tokio::join!(
-            patch(&server, &sent.path, 0, one.clone()),
-            patch(&server, &sent.path, 0, two.clone())
-        );
-        let (first, second) = (first.status().as_u16(), second.status().as_u16());
-        let offset = head(&server, &sent.path).await;
-        assert!([first, second].contains(&409), "one of them comes too late: {first} {second}");
-        if let Some(winner) = [(first, &one), (second, &two)].iter().find(|it| it.0 == 204).map(|it| it.1) {
-            assert_eq!(offset, 6 * MIB as u64);
-            assert_eq!(&stored_of(&server, offset), winner, "bytes of one writer only");
-        }
+        let all = bodies.iter().map(|body| patch(&server, &sent.path, 0, body.clone()));
+        let answers = futures_util::future::join_all(all).await;
+        let statuses: Vec<_> = answers.iter().map(|answer| answer.status().as_u16()).collect();
+        assert!(statuses.iter().all(|status| [204, 409].contains(status)), "{statuses:?}");
+        assert_eq!(statuses.iter().filter(|status| **status == 204).count(), 1, "{statuses:?}");
+        let winner = statuses.iter().position(|status| *status == 204).unwrap();
+        let at = head(&server, &sent.path).await;
+        assert_eq!(at, 6 * MIB as u64);
+        assert!(stored_of(&server, at) == bodies[winner], "bytes of one writer only");
         let gone =
             crate::support::sender::tus(&server, reqwest::Method::DELETE, &sent.path).send().await.unwrap();
         assert_eq!(gone.status(), 204);
         crate::support::invariants::nothing_remains(&server).await;
     }
+}
+
+#[tokio::test]
+async fn a_request_for_bytes_that_are_here_already_ends_nobody() {
+    let (server, bytes) = (Server::start().await, padded(10 * MIB));
+    let (sent, mut running) = half_sent(&server, &bytes).await;
+    arrived(&server, (3 * MIB) as u64).await;
+    for elsewhere in [0, 1, 9 * MIB as u64] {
+        let refused = patch(&server, &sent.path, elsewhere, noise(1, 1000)).await;
+        assert_eq!(refused.status(), 409);
+        assert!(crate::support::sender::offset(&refused).unwrap() <= PART as u64, "what is durable");
+    }
+    running.send(&bytes[PART..]).await.unwrap();
+    assert_eq!(running.answer().await.map(|answer| answer.status), Some(204), "it went on undisturbed");
+    server.video_in(&sent.video, &["ready"], 120).await;
+    no_byte_is_lost(&server, &sent.video, &bytes).await;
+}
+
+#[tokio::test]
+async fn a_request_that_continues_where_another_hangs_takes_over() {
+    let (server, bytes) = (Server::start().await, padded(10 * MIB));
+    let (sent, mut hanging) = half_sent(&server, &bytes).await;
+    // Until the server has read all that was sent, this is still another offset.
+    let taken = until("the rest is taken", 20, async || {
+        let response = patch(&server, &sent.path, PART as u64, bytes[PART..].to_vec()).await;
+        (response.status() != 409).then_some(response)
+    });
+    assert_eq!(taken.await.status(), 204);
+    assert_ne!(hanging.answer().await.map(|answer| answer.status), Some(204));
+    server.video_in(&sent.video, &["ready"], 120).await;
+    no_byte_is_lost(&server, &sent.video, &bytes).await;
 }
 
 /// The first bytes of the only file in the store.
@@ -142,4 +171,26 @@ async fn an_upload_that_is_cut_at_every_step_is_whole_in_the_end() {
     resume(&server, &sent, &bytes).await;
     server.video_in(&sent.video, &["ready"], 120).await;
     no_byte_is_lost(&server, &sent.video, &bytes).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cut_every_mebibyte_is_whole_in_the_end() {
+    let cuts = times("MATINEE_CUTS", 10);
+    let server = Server::start().await;
+    let bytes = padded((usize::try_from(cuts).unwrap() + 1) * MIB);
+    let sent = create(&server, bytes.len() as u64, "tunnel.mp4").await;
+    let mut known = 0;
+    for cut in 0..cuts {
+        let at = head(&server, &sent.path).await;
+        assert!(at >= known, "cut {cut}: {at} after {known} were acknowledged");
+        known = at;
+        let from = usize::try_from(at).unwrap();
+        let mut raw = Raw::patch(server.port, &sent.path, at, (bytes.len() - from) as u64).await;
+        raw.send(&bytes[from..bytes.len().min(from + MIB)]).await.unwrap();
+        if cut.is_multiple_of(3) { raw.reset() } else { drop(raw) }
+    }
+    resume(&server, &sent, &bytes).await;
+    server.video_in(&sent.video, &["ready"], 120).await;
+    no_byte_is_lost(&server, &sent.video, &bytes).await;
+    all_hold(&server).await;
 }

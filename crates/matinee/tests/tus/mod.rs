@@ -4,5 +4,7 @@ mod breaks;
 mod checksum;
 mod concat;
 mod crash;
+mod disk;
+mod limits;
 mod protocol;
 mod resumable;
