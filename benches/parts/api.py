@@ -33,21 +33,21 @@ class Api:
         headers, _ = self.ask("POST", "/files/", None, {**TUS, "Upload-Length": str(size), "Content-Length": "0"})
         return urlsplit(headers["Location"]).path, headers.get("Matinee-Video")
 
-    def send(self, path, file):
-        """Sends a file in one PATCH with sendfile; returns the time when the 204 was read."""
-        size = os.path.getsize(file)
+    def send(self, path, file, offset=0, size=None):
+        """Sends a file, or a piece of it, in one PATCH with sendfile; returns the time when the 204 was read."""
+        size = os.path.getsize(file) if size is None else size
         if self.connection.sock is None:
             self.connection.connect()
         sock = self.connection.sock
         head = (
             f"PATCH {path} HTTP/1.1\r\nHost: {self.connection.host}:{self.connection.port}\r\n"
-            f"Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n"
+            f"Tus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\nContent-Type: application/offset+octet-stream\r\n"
             f"Content-Length: {size}\r\n\r\n"
         )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(head.encode())
         with open(file, "rb") as opened:
-            sock.sendfile(opened)
+            sock.sendfile(opened, offset, size)
         answer = b""
         while b"\r\n\r\n" not in answer:
             more = sock.recv(65536)

@@ -85,20 +85,45 @@ def of_ladder(result):
     return lines
 
 
-def of_upload(rows):
+def of_upload(result):
     lines = [
-        "**Uploads** (tus, one PATCH each, same disk). matinee syncs to the disk before it answers, @tus/server 2.4.5 does not.",
+        "**Uploads** (tus, the same disk). matinee has every byte and row on the disk, hashed, before it answers; the others "
+        "sync nothing. Ratios are of matinee to the row.",
         "",
-        "| | Server CPU s/GiB | Peak memory, MiB | MiB/s | Client CPU s/GiB | CPU to the peer | Goal |",
+        "| | Server CPU s/GiB | MiB/s | Peak memory, MiB | For each upload, MiB | matinee to it, CPU | Goal |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        for label, side in (("matinee", row["matinee"]), ("@tus/server", row["peer"])):
-            goal = f"{span(row['cpu_ratio'])} | {verdict(row['cpu_ratio']['median'], upload.GOAL)}"
+    goals = {upload.PEER: upload.GOAL, upload.FLOOR: upload.GOAL_FLOOR}
+    for row in result["large"]:
+        for server, one in row["servers"].items():
+            to, ratio = row["to"][server], goals.get(server)
+            goal = verdict(to["median"], ratio) if ratio else ""
+            if server == upload.MATINEE:
+                goal = f"CPU {verdict(one['cpu']['median'], upload.GOAL_CPU_S)}; memory {verdict(one['each']['median'], upload.GOAL_MEMORY_MIB)}"
             lines.append(
-                f"| {row['case']}, {label} | {span(side['cpu'])} | {span(side['peak'], 0)} | {span(side['mib_s'], 0)} "
-                f"| {span(side['client'])} | {goal if side is row['matinee'] else '1 | '} |"
+                f"| {row['case']}, {server} | {span(one['cpu'])} | {span(one['mib_s'], 0)} | {span(one['peak'], 0)} "
+                f"| {span(one['each'], 1)} | {'1' if server == upload.MATINEE else span(to)} | {goal} |"
             )
+    disk = result["disk"]
+    lines.append(f"| 1 GiB, {upload.DISK} | {span(disk['cpu'])} | {span(disk['mib_s'], 0)} | | | | |")
+    few, many = map(str, upload.SMALL_CONNECTIONS)
+    lines += [
+        "",
+        f"**Small uploads**, {upload.SMALL_BYTES} bytes each, a POST and a PATCH; and {upload.IDLE} requests that have stopped "
+        "after their first byte.",
+        "",
+        f"| | Files/s, {few} connections | Files/s, {many} connections | CPU ms/file | KiB for each that has stopped | Goal |",
+        "|---|---|---|---|---|---|",
+    ]
+    for server, counts in result["small"].items():
+        per_s = counts[many]["per_s"]
+        goal = "" if server != upload.MATINEE else f"≥ {upload.GOAL_SMALL} files/s: {'reached' if per_s['median'] >= upload.GOAL_SMALL else '**missed**'}"
+        lines.append(
+            f"| {server} | {span(counts[few]['per_s'], 0)} | {span(per_s, 0)} | {span(counts[many]['cpu_ms'])} "
+            f"| {span(result['idle'][server], 0)} | {goal} |"
+        )
+    if upload.RUSTUS not in result["small"]:
+        lines.append(f"| {upload.RUSTUS} | not measured | not measured | | | |")
     return lines
 
 

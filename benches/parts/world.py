@@ -91,13 +91,14 @@ class World:
             raise RuntimeError(f"{error}:\n{(folder / 'log.txt').read_text()}") from None
         return Running(process, port, folder)
 
-    def matinee(self):
-        """A fresh server of the release build with its defaults, on its own folder and port."""
+    def matinee(self, config=""):
+        """A fresh server of the release build with its defaults, or what `config` says, on its own folder and port."""
         binary = os.environ.get("BENCH_BINARY")
         if not binary:
             self.build()
             binary = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release" / "matinee"
         folder, port = self.folder("matinee"), free_port()
+        (folder / "matinee.toml").write_text(config)
         command = [str(binary), "--listen", f"127.0.0.1:{port}", "--data", str(folder / "data")]
         return self.start(command, port, folder)
 
@@ -143,12 +144,24 @@ class World:
         program = shutil.which("nginx") or "/usr/sbin/nginx"
         return self.start([program, "-p", str(folder), "-c", str(folder / "nginx.conf")], port, folder)
 
-    def client(self):
-        """The reader of 256 KiB at a time (benches/client)."""
+    def rustus(self):
+        """rustus with its file store, where BENCH_RUSTUS names its binary."""
+        folder, port = self.folder("rustus"), free_port()
+        command = [os.environ["BENCH_RUSTUS"], "--host", "127.0.0.1", "--port", str(port), "--url", "/files"]
+        places = ["--data-dir", str(folder / "data"), "--info-dir", str(folder / "info")]
+        return self.start([*command, *places], port, folder)
+
+    def discarding(self):
+        """The same HTTP library as matinee's, and every byte thrown away: the floor."""
+        folder, port = self.folder("discard"), free_port()
+        return self.start([str(self.client("discard")), str(port)], port, folder)
+
+    def client(self, name="reader"):
+        """One of the programs of benches/client."""
         target = self.cache / "client-target"
         command = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(ROOT / "benches/client/Cargo.toml")]
         subprocess.run([*command, "--target-dir", str(target)], check=True)
-        return target / "release" / "reader"
+        return target / "release" / name
 
     def conditions(self):
         """What a reader must know to compare."""

@@ -119,7 +119,7 @@ impl Tables {
     /// Gives an upload another secret in its address.
     pub(crate) async fn give_address(&mut self, old: &str, new: &str) {
         let changed = sqlx::query("UPDATE upload SET url_key = ?2 WHERE url_key = ?1").bind(old).bind(new);
-        assert_eq!(changed.execute(&mut self.0).await.unwrap().rows_affected(), 1);
+        assert_eq!(changed.execute(&mut self.connection).await.unwrap().rows_affected(), 1);
     }
 
     /// The BLAKE3 hash of an object, and the hashes of its slabs.
