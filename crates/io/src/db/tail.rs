@@ -30,15 +30,17 @@ pub struct Tail {
 }
 
 impl Db {
-    /// The upload that becomes this video, until the probe of the video has an answer; `None` when it is over, and when
-    /// the video failed or was deleted.
+    /// The upload that becomes this video, until the probe of the video has an answer; `None` when it is over, when the
+    /// video failed or was deleted or its collection is, and for one that is made of parts: its bytes lie elsewhere.
     pub async fn arriving(&self, video: VideoId) -> Result<Option<Arriving>, DbError> {
         self.read(video, |tx, video| {
             Box::pin(async move {
                 let sql = "SELECT u.*, t.size_bytes AS tail_bytes FROM upload u
                            LEFT JOIN object t ON t.id = u.tail_id LEFT JOIN video v ON v.id = u.video_id
                            WHERE u.video_id = $1 AND (u.state = 'open' OR u.state = 'finished' AND v.state = 'processing'
-                             AND v.probe IS NULL AND v.deleted_ms IS NULL)";
+                             AND v.probe IS NULL AND v.deleted_ms IS NULL)
+                             AND u.concat IS NULL AND NOT EXISTS (SELECT 1 FROM collection c
+                               WHERE c.id = u.collection_id AND c.deleting_ms IS NOT NULL)";
                 let Some(row) = tx.row(sql, args![*video]).await? else { return Ok(None) };
                 let tail: (Option<ObjectId>, Option<u64>) = (row.get("tail_id")?, row.get("tail_bytes")?);
                 let tail = tail.0.zip(tail.1).map(|(object, size)| Tail { object, size });

@@ -268,7 +268,8 @@ impl Pace {
         if self.window.elapsed_ms() < limits::PACE_WINDOW_MS {
             return false;
         }
-        let slow = received.saturating_sub(self.received) < limits::PACE_BYTES_MIN;
+        let least = limits::PACE_BYTES_PER_S_MIN * limits::PACE_WINDOW_MS / 1_000;
+        let slow = received.saturating_sub(self.received) < least;
         *self = Self::start(received);
         slow
     }

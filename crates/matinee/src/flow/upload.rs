@@ -11,12 +11,11 @@ use std::path::PathBuf;
 
 use matinee_core::access::sender::Allowance;
 use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
-use matinee_core::limits;
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
 use matinee_core::video::Problem;
 pub(crate) use matinee_io::db::Upload;
-use matinee_io::db::{DbError, Finish, NewUpload, Reached};
+use matinee_io::db::{DbError, Finish, NewUpload, Reached, SlabHash};
 use matinee_io::spool::SpoolError;
 use matinee_io::{random, spool};
 use serde_json::{Map, Value};

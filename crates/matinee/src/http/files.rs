@@ -14,7 +14,7 @@ use matinee_core::upload::{Phase, Refusal};
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::{Shared, resumable, tus};
-use crate::flow::upload::{self, AppendFailure, Piece, Opened};
+use crate::flow::upload::{self, AppendFailure, Opened, Piece};
 
 pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 pub(super) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");

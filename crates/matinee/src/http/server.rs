@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::response::Response;
-use http_body_util::StreamBody;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -92,7 +91,7 @@ async fn answer(
     let waits = request.headers().contains_key(http::header::EXPECT);
     let request = request.map(|body| {
         if lingers {
-            axum::body::Body::new(StreamBody::new(Watched::new(body, waits, rest.clone())))
+            axum::body::Body::new(Watched::new(body, waits, rest.clone()))
         } else {
             axum::body::Body::new(body)
         }
