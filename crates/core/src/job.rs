@@ -5,6 +5,7 @@ pub mod retry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::arrival::Place;
 use crate::id::{AppId, CollectionId, JobId, RenditionId, VideoId};
 use crate::time::Millis;
 
@@ -16,6 +17,8 @@ pub enum Kind {
     Fetch,
     /// Joins the parts of an upload to its source.
     Join,
+    /// Brings in an original from outside.
+    Take,
     /// Looks at the source and makes the plan.
     Probe,
     /// Rewrites a source that cannot be seeked.
@@ -36,9 +39,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Fetch,
         Self::Join,
+        Self::Take,
         Self::Probe,
         Self::Remux,
         Self::Audio,
@@ -54,6 +58,7 @@ impl Kind {
         match self {
             Self::Fetch => "fetch",
             Self::Join => "join",
+            Self::Take => "take",
             Self::Probe => "probe",
             Self::Remux => "remux",
             Self::Audio => "audio",
@@ -84,6 +89,13 @@ pub enum Task {
     Join {
         /// The video.
         video: VideoId,
+    },
+    /// Brings in an original from outside; its upload becomes the video.
+    Take {
+        /// The video that it will be.
+        video: VideoId,
+        /// Where it lies.
+        from: Place,
     },
     /// Looks at the source and makes the plan.
     Probe {
@@ -141,6 +153,7 @@ impl Task {
         match self {
             Self::Fetch { .. } => Kind::Fetch,
             Self::Join { .. } => Kind::Join,
+            Self::Take { .. } => Kind::Take,
             Self::Probe { .. } => Kind::Probe,
             Self::Remux { .. } => Kind::Remux,
             Self::Audio { .. } => Kind::Audio,
@@ -157,6 +170,7 @@ impl Task {
         match *self {
             Self::Fetch { video }
             | Self::Join { video }
+            | Self::Take { video, .. }
             | Self::Probe { video }
             | Self::Remux { video }
             | Self::Audio { video, .. }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod address;
+pub mod arrival;
 pub mod event;
 pub mod hash;
 pub mod id;
@@ -19,7 +20,9 @@ pub mod pull;
 pub mod quota;
 pub mod range;
 pub mod ribbon;
+pub mod sending;
 pub mod time;
 pub mod upload;
 pub mod video;
+pub mod watch;
 pub mod zoom;

@@ -1,9 +1,12 @@
 //! What the world does: one module per outside thing. Siblings never name each other.
 
+pub mod bucket;
 pub mod clock;
 pub mod db;
 pub mod fetch;
 pub mod ffmpeg;
+pub mod folder;
 pub mod random;
+pub mod sender;
 pub mod spool;
 pub mod store;

@@ -1,6 +1,7 @@
 //! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
 
 mod ingest;
+pub(crate) mod source;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ingest::{Ingest, Zoom};
+pub(crate) use self::source::{Bucket, Watch};
 
 /// Everything that an operator can set. Every key has a default, and nothing needs to be set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) workers: Workers,
     pub(crate) encode: Encode,
     pub(crate) log: Log,
+    /// Folders whose files become videos.
+    pub(crate) watch: Vec<Watch>,
+    /// Buckets whose objects become videos.
+    pub(crate) bucket: Vec<Bucket>,
 }
 
 /// Who may do what without an account.
@@ -57,7 +63,8 @@ pub(crate) struct Uploads {
     pub(crate) origins: Vec<String>,
     /// Whoever may send an upload may read it back from its address once it is complete.
     pub(crate) download: bool,
-    /// Folders below which `matinee import` may take files; empty = any, because the command runs as its user.
+    /// Folders below which files may be taken by path. Empty: none over HTTP, and any for `matinee import`, because
+    /// the command runs as its user.
     pub(crate) import_roots: Vec<PathBuf>,
 }
 
@@ -159,6 +166,8 @@ impl Default for Config {
             workers: Workers::default(),
             encode: Encode::default(),
             log: Log::default(),
+            watch: Vec::new(),
+            bucket: Vec::new(),
         }
     }
 }
@@ -241,7 +250,10 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
             .map_err(|error| BadConfig(format!("{name}={path} cannot be read: {error}")))?;
         figment = figment.merge((key, secret.trim().to_owned()));
     }
-    figment.merge(Serialized::defaults(flags)).extract().map_err(|error| explain(error, &file))
+    let mut config: Config =
+        figment.merge(Serialized::defaults(flags)).extract().map_err(|error| explain(error, &file))?;
+    source::check(&mut config)?;
+    Ok(config)
 }
 
 /// Turns figment's error into a sentence that names the place and the nearest known key.

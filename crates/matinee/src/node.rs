@@ -17,6 +17,7 @@ use matinee_io::{ffmpeg, random};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+pub(crate) use crate::config::source;
 use crate::shelf::{Arrivals, Shelf};
 use crate::turn::Turns;
 

@@ -37,6 +37,10 @@ pub(crate) async fn job_died(
     if matches!(first, Task::Fetch { .. }) {
         return pull::died(tx, video, &problem_of(error), now).await;
     }
+    if matches!(first, Task::Take { .. }) {
+        // Its video does not exist yet.
+        return super::ending::not_taken(tx, video, &problem_of(error), now).await;
+    }
     let app = match lock_video(tx, video).await {
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
@@ -49,6 +53,7 @@ pub(crate) async fn job_died(
             Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
             Task::Fetch { .. }
             | Task::Join { .. }
+            | Task::Take { .. }
             | Task::Probe { .. }
             | Task::Remux { .. }
             | Task::Chunk { .. }

@@ -2,7 +2,7 @@
 
 use matinee_core::event::Topic;
 use matinee_core::id::{UploadId, VideoId};
-use matinee_core::job::{NewJob, Task};
+use matinee_core::job::{Lease, NewJob, Task};
 use matinee_core::quota::{Refusal, Whose};
 use matinee_core::time::Millis;
 use matinee_core::upload::Phase;
@@ -44,6 +44,18 @@ impl Db {
     pub async fn finish_upload(&self, finish: &Finish) -> Result<VideoId, DbError> {
         let finished = self.write(finish.clone(), |tx, finish| Box::pin(finish_in(tx, finish))).await?;
         finished.map_err(DbError::Refused)
+    }
+
+    /// The same for an upload whose bytes a job brought in: the job is done in the same transaction.
+    /// [`DbError::LeaseLost`] when somebody else holds the job.
+    pub async fn finish_taken(&self, finish: &Finish, lease: &Lease) -> Result<VideoId, DbError> {
+        let finished = self.write((finish.clone(), *lease), |tx, (finish, lease)| {
+            Box::pin(async move {
+                job::settle(tx, lease, finish.now, None).await?;
+                finish_in(tx, finish).await
+            })
+        });
+        finished.await?.map_err(DbError::Refused)
     }
 
     /// Gives an open upload up; its bytes go. Cancelling twice is cancelling once.
@@ -138,6 +150,22 @@ impl Db {
             })
         })
         .await
+    }
+}
+
+/// The job that was to bring in this video is dead: its upload ends with the reason, unless it is over already.
+pub(crate) async fn not_taken(
+    tx: &mut Tx,
+    video: VideoId,
+    reason: &Problem,
+    now: Millis,
+) -> Result<(), DbError> {
+    let row = tx.row("SELECT id FROM upload WHERE video_id = $1", args![video]).await?;
+    let Some(row) = row else { return Ok(()) };
+    let upload = locked(tx, row.get("id")?).await?;
+    match upload.state.phase() {
+        Phase::Open => end(tx, &upload, End::Lost(reason), now).await,
+        Phase::Finished | Phase::Cancelled | Phase::Expired | Phase::Lost => Ok(()),
     }
 }
 

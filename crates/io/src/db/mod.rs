@@ -4,6 +4,7 @@
 //! what happens, never a connection.
 
 pub mod app;
+pub mod arrival;
 mod check;
 mod concat;
 mod death;

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use matinee_core::arrival::Stamp;
 use matinee_core::id::ObjectId;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -57,6 +58,12 @@ pub enum OriginalError {
     /// Only plain files hold a video.
     #[error("it is not a regular file")]
     NotRegular,
+    /// Somebody may have made the second name who may not read the file.
+    #[error("it has a second name (a hard link)")]
+    SecondName,
+    /// The kernel makes it up while it is read.
+    #[error("it is no file on a disk but a view into the kernel")]
+    Pseudo,
     /// It lies outside of all folders from which files may be taken.
     #[error("it lies outside of the folders from which files may be taken")]
     Outside,
@@ -74,7 +81,26 @@ impl Original {
         if !found.is_file() {
             return Err(OriginalError::NotRegular);
         }
+        if is_pseudo(&file)? {
+            return Err(OriginalError::Pseudo);
+        }
         Ok(Self { size: found.len(), file })
+    }
+
+    /// Opens `path` for somebody else than the one who runs this process: only below one of these folders, of which
+    /// there must be one, and only what has a single name.
+    pub fn open_for_another(path: &Path, roots: &[PathBuf]) -> Result<Self, OriginalError> {
+        if roots.is_empty() {
+            return Err(OriginalError::Outside);
+        }
+        let original = Self::open(path, roots)?;
+        // Who may write in the folder could link a file there that only this process may read.
+        if original.file.metadata()?.nlink() > 1 { Err(OriginalError::SecondName) } else { Ok(original) }
+    }
+
+    /// What tells it from another file.
+    pub fn stamp(&self) -> io::Result<Stamp> {
+        Ok(stamp_of(&self.file.metadata()?))
     }
 
     /// Its length in bytes when it was opened.
@@ -92,6 +118,24 @@ impl Original {
     }
 }
 
+/// What tells the file with these facts from another one.
+pub(crate) fn stamp_of(found: &fs::Metadata) -> Stamp {
+    Stamp {
+        inode: found.ino(),
+        size: found.len(),
+        modified_ns: found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec()),
+    }
+}
+
+/// File systems whose files look regular but hold what the kernel says about itself: proc, sysfs, debugfs, tracefs,
+/// cgroup2, securityfs.
+const PSEUDO: [u64; 6] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x6367_7270, 0x7363_6673];
+
+fn is_pseudo(file: &File) -> io::Result<bool> {
+    let kind = rustix::fs::fstatfs(file)?.f_type;
+    Ok(u64::try_from(kind).is_ok_and(|kind| PSEUDO.contains(&kind)))
+}
+
 fn open_plain(path: &Path, roots: &[PathBuf]) -> Result<OwnedFd, OriginalError> {
     // Without waiting: opening a named pipe would never return.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -107,6 +151,9 @@ fn open_plain(path: &Path, roots: &[PathBuf]) -> Result<OwnedFd, OriginalError> 
     for root in roots {
         // The comparison only finds the rest of the path; that it stays below is the kernel's word.
         let Ok(rest) = path.strip_prefix(std::path::absolute(root)?) else { continue };
+        if rest.as_os_str().is_empty() {
+            return Err(OriginalError::NotRegular);
+        }
         let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(explained)?;
         let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -265,6 +312,72 @@ mod tests {
         assert!(matches!(refused(inside.join("link/b"), &roots), OriginalError::Link));
         assert!(matches!(refused(inside.join("../out/b"), &roots), OriginalError::Outside));
         assert!(matches!(refused(outside.join("b"), &roots), OriginalError::Outside));
+    }
+
+    #[test]
+    fn for_another_only_plain_files_with_one_name_below_a_root_are_opened() {
+        use rustix::fs::{FileType, Mode};
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("in");
+        fs::create_dir_all(root.join("deep")).unwrap();
+        fs::write(root.join("deep/a.mp4"), "a").unwrap();
+        fs::write(dir.path().join("secret"), "secret").unwrap();
+        fs::hard_link(dir.path().join("secret"), root.join("hard.mp4")).unwrap();
+        std::os::unix::fs::symlink("a.mp4", root.join("deep/soft.mp4")).unwrap();
+        rustix::fs::mknodat(CWD, root.join("pipe.mp4"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket.mp4")).unwrap();
+        let open = |path: &Path| {
+            Original::open_for_another(path, &[root.clone(), PathBuf::from("/proc"), PathBuf::from("/dev")])
+        };
+        assert_eq!(open(&root.join("deep/a.mp4")).unwrap().size(), 1);
+        for (path, expected) in [
+            ("hard.mp4", "SecondName"),
+            ("deep/soft.mp4", "Link"),
+            ("deep", "NotRegular"),
+            ("pipe.mp4", "NotRegular"),
+            ("socket.mp4", "Io"),
+            ("../secret", "Outside"),
+            ("deep/../../secret", "Outside"),
+            ("absent.mp4", "Io"),
+            ("/proc/self/environ", "Link"),
+            ("/proc/version", "Pseudo"),
+            ("/dev/zero", "NotRegular"),
+            ("/etc/passwd", "Outside"),
+        ] {
+            // An absolute path replaces the root it is joined to.
+            let error = format!("{:?}", open(&root.join(path)).unwrap_err());
+            assert!(error.starts_with(expected), "{path}: {error}");
+        }
+        let unset = Original::open_for_another(&root.join("deep/a.mp4"), &[]);
+        assert!(matches!(unset, Err(OriginalError::Outside)), "nothing is offered until a root is set");
+    }
+
+    #[test]
+    fn a_folder_that_is_swapped_for_a_link_meanwhile_never_leads_outside() {
+        use rustix::fs::{RenameFlags, renameat_with};
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("in");
+        fs::create_dir_all(root.join("here")).unwrap();
+        fs::create_dir_all(dir.path().join("out")).unwrap();
+        fs::write(root.join("here/a"), "in").unwrap();
+        fs::write(dir.path().join("out/a"), "outside").unwrap();
+        std::os::unix::fs::symlink(dir.path().join("out"), root.join("there")).unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let opened = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let (here, there) = (root.join("here"), root.join("there"));
+                    renameat_with(CWD, here, CWD, there, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let path = root.join("here/a");
+            let opened: Vec<_> = (0..5_000)
+                .filter_map(|_| Original::open_for_another(&path, std::slice::from_ref(&root)).ok())
+                .collect();
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            opened
+        });
+        assert!(opened.iter().all(|original| original.size() == 2), "only the file inside has two bytes");
     }
 
     #[test]

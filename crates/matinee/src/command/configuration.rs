@@ -37,6 +37,9 @@ pub(crate) fn run(flags: &Flags, arguments: &Arguments, out: &mut impl Write) ->
     config.database()?;
     config.fetch()?;
     config.database = without_password(&config.database);
+    for bucket in config.bucket.iter_mut().filter(|bucket| !bucket.secret_key.is_empty()) {
+        "***".clone_into(&mut bucket.secret_key);
+    }
     match arguments.order {
         Order::Show { json: true } => writeln!(out, "{}", serde_json::to_string(&config)?)?,
         Order::Show { json: false } => write!(out, "{}", toml::to_string(&config)?)?,

@@ -3,11 +3,14 @@
 mod fetch;
 mod told;
 mod wait;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+
+use matinee_core::id::CollectionId;
 
 use self::told::{Told, tell};
 use self::wait::Goal;
@@ -16,7 +19,7 @@ use super::text::{count, size};
 use super::{Form, lock};
 use crate::config::{self, Flags};
 use crate::flow::import::{self, ImportFailure, Imported, Keep, Order};
-use crate::flow::{Failure, upload};
+use crate::flow::{Failure, arrival, upload};
 use crate::node::Node;
 
 const EXAMPLES: &str = "Examples:
@@ -24,9 +27,15 @@ const EXAMPLES: &str = "Examples:
   matinee import ~/Videos --wait
   matinee import --move /mnt/card/*.MP4 --json
   matinee import https://example.org/lecture-07.mp4 --wait
+  matinee import --watch /srv/incoming --collection lectures
 
 Without --copy, --link or --move the original stays, and its blocks are shared where the disk can (Btrfs, XFS);
-elsewhere the file is copied. A server need not run: then the work begins when it does.";
+elsewhere the file is copied. A server need not run: then the work begins when it does.
+
+With --watch the command looks through the folder until Ctrl-C. A file is taken when nobody has
+changed it for the --settle time; the server then brings it in and moves it into FOLDER/done, or
+into FOLDER/failed with the reason beside it. The server can watch the folder itself: see [[watch]]
+in the manual.";
 
 /// What to import, and what becomes of the originals.
 #[derive(Debug, clap::Args)]
@@ -39,6 +48,9 @@ pub(crate) struct Arguments {
     /// The title, for a single file; otherwise the file's name
     #[arg(long, value_name = "TITLE")]
     title: Option<String>,
+    /// The collection for the videos, by name or id
+    #[arg(long, value_name = "NAME")]
+    collection: Option<String>,
     /// Copies each file and shares nothing with it
     #[arg(long, group = "keep")]
     copy: bool,
@@ -51,6 +63,11 @@ pub(crate) struct Arguments {
     /// Waits until each video is ready (or `playable`), or has failed
     #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, default_missing_value = "ready")]
     wait: Option<Goal>,
+    /// Watches one folder, and takes each file that is complete, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["title", "keep", "wait"])]
+    watch: bool,
+    #[command(flatten)]
+    watched: watch::Options,
     /// Says what would be imported, and changes nothing
     #[arg(long)]
     dry_run: bool,
@@ -71,6 +88,10 @@ pub(crate) async fn run(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let node = Node::open_stored(config::load(flags)?).await?;
+    if arguments.watch && !arguments.dry_run {
+        stop_on_interrupt(&node);
+        return watch::run(&node, arguments, out).await;
+    }
     let (urls, named): (Vec<_>, Vec<_>) =
         arguments.paths.iter().cloned().partition(|path| fetch::is_url(path));
     let paths = paths(&named, &node.config.data)?;
@@ -85,11 +106,12 @@ pub(crate) async fn run(
         return dry_run(&node, &paths, arguments.form, out);
     }
     stop_on_interrupt(&node);
+    let collection = arrival::collection(&node, node.defaults.app, arguments.collection.as_deref()).await?;
     let board = Board::new(arguments.form.quiet);
     let goal = if arguments.adopt { Some(arguments.wait.unwrap_or(Goal::Checked)) } else { arguments.wait };
     let (mut codes, mut going) = (Vec::new(), Vec::new());
     for path in paths {
-        match bring(&node, arguments, &board, &path).await {
+        match bring(&node, (arguments, collection), &board, &path).await {
             Ok(imported) if goal.is_some() => going.push(Going { path, imported }),
             Ok(imported) => {
                 tell(&board, arguments.form, &Told::taken(&path, &imported), out)?;
@@ -114,20 +136,21 @@ pub(crate) async fn run(
 
 async fn bring(
     node: &Node,
-    arguments: &Arguments,
+    (arguments, collection): (&Arguments, CollectionId),
     board: &Board,
     path: &Path,
 ) -> Result<Imported, ImportFailure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let title = arguments.title.clone().unwrap_or_else(|| upload::title_from(&name));
     let order = Order {
-        path: path.to_owned(),
-        title: arguments.title.clone().unwrap_or_else(|| upload::title_from(&name)),
+        collection,
         keep: match (arguments.copy, arguments.link, arguments.adopt) {
             (true, _, _) => Keep::Copied,
             (_, true, _) => Keep::Linked,
             (_, _, true) => Keep::Moved,
             (false, false, false) => Keep::Cheapest,
         },
+        ..Order::new(node, path.to_owned(), title)
     };
     let bar = Arc::new(board.bytes(&name, import::open(node, path)?.size()));
     let heard = Arc::clone(&bar);

@@ -13,6 +13,7 @@ mod rm;
 mod serve;
 mod text;
 mod token;
+mod upload;
 mod videos;
 
 use std::io::{ErrorKind, Write};
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Serve,
     /// Brings in files of this machine
     Import(import::Arguments),
+    /// Sends files to a matinee on another machine, and goes on where it was after any break
+    Upload(upload::Arguments),
     /// Lists videos, the newest first
     Ls(videos::ListArguments),
     /// Shows a video: its state, its sizes, what happened to it
@@ -82,6 +85,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Openapi => openapi::run(out),
         Command::Serve => with_runtime(serve::run(flags)),
         Command::Import(arguments) => with_runtime(import::run(flags, &arguments, out)),
+        Command::Upload(arguments) => with_runtime(upload::run(&arguments, out)),
         Command::Ls(arguments) => with_runtime(videos::list(flags, &arguments, out)),
         Command::Show(arguments) => with_runtime(videos::show(flags, &arguments, out)),
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::config::{Config, Flags, LogFormat};
 use crate::flow::{self, access};
@@ -60,6 +61,7 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let working = tokio::spawn(worker::run(Arc::clone(&node)));
     let sweeping = tokio::spawn(flow::sweep::run(Arc::clone(&node)));
+    let sources = sources(&node);
     let draining = node.stop.child_token();
     let serving = tokio::spawn(http::server::serve(listener, http::router(&node), draining));
     tokio::select! {
@@ -69,10 +71,25 @@ async fn serve(
     tracing::info!("stopping: running requests and jobs are put away safely");
     node.stop.cancel();
     node.turns.end_all();
-    for task in [working, sweeping, serving] {
+    for task in [working, sweeping, serving].into_iter().chain(sources) {
         task.await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Looks through the places outside that the configuration names, and deals with what was taken.
+fn sources(node: &Arc<Node>) -> Vec<JoinHandle<()>> {
+    let config = &node.config;
+    let settling = tokio::spawn(flow::settle::run(Arc::clone(node)));
+    let folders = config.watch.iter().map(|order| {
+        let heard = Arc::new(|found: flow::watch::Found| {
+            tracing::info!(file = found.name, upload = %found.upload, "a file in a watched folder is complete");
+        });
+        tokio::spawn(flow::watch::run(Arc::clone(node), order.clone(), heard))
+    });
+    let buckets = config.bucket.iter();
+    let buckets = buckets.map(|order| tokio::spawn(flow::bucket::run(Arc::clone(node), order.clone())));
+    folders.chain(buckets).chain([settling]).collect()
 }
 
 fn greet(node: &Node, address: std::net::SocketAddr, claim: Option<&str>) {

@@ -1,4 +1,6 @@
 //! A file of this machine becomes a video: the same rows and the same finishing transaction as an upload.
+//!
+//! A command brings its files in itself; for HTTP and for watched folders a job does, so nobody waits for a copy.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -6,22 +8,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::access::sender::Allowance;
-use matinee_core::id::{ObjectId, UploadId, VideoId};
+use matinee_core::arrival::{Ending, Place, is_media};
+use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
+use matinee_core::job::retry::Class;
 use matinee_core::limits;
 use matinee_core::upload::Way;
 use matinee_core::video::Problem;
+use matinee_io::db::arrival;
 use matinee_io::db::{Finish, NewUpload};
 use matinee_io::random;
 use matinee_io::store::{Original, OriginalError, StoreError, Taken, Taking};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::arrival::Draft;
+use super::fault::Fault;
+use super::lease::Hold;
 use super::{Failure, now};
 use crate::node::Node;
+use crate::turn::Turn;
+
+pub(crate) use matinee_core::arrival::Keep;
 
 /// An import that has not said for so long that it lives is given up by the server, in milliseconds.
 const SILENCE_MS: i64 = 600_000;
-/// How often it says so.
-const ALIVE: Duration = Duration::from_mins(1);
+/// How often it says so, and hears that nobody wants it any more.
+const ALIVE: Duration = Duration::from_secs(10);
+/// The source under which files that are to go are remembered.
+const BY_PATH: &str = "path";
 
 /// Hears how many bytes are there.
 pub(crate) type Heard = Arc<dyn Fn(u64) + Send + Sync>;
@@ -31,20 +44,19 @@ pub(crate) type Heard = Arc<dyn Fn(u64) + Send + Sync>;
 pub(crate) struct Order {
     pub(crate) path: PathBuf,
     pub(crate) title: String,
+    pub(crate) collection: CollectionId,
+    /// What the caller knows of the video, as a JSON object.
+    pub(crate) facts: Value,
+    pub(crate) external_id: Option<String>,
     pub(crate) keep: Keep,
 }
 
-/// What becomes of the original.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// It stays; blocks are shared where the file system can.
-    Cheapest,
-    /// It stays, and nothing is shared with it.
-    Copied,
-    /// It stays as a second name of the same file.
-    Linked,
-    /// It goes when its video has been checked.
-    Moved,
+impl Order {
+    /// An import of which nothing is known but its path.
+    pub(crate) fn new(node: &Node, path: PathBuf, title: String) -> Self {
+        let collection = node.defaults.collection;
+        Self { path, title, collection, facts: json!({}), external_id: None, keep: Keep::default() }
+    }
 }
 
 /// What an import led to.
@@ -70,14 +82,39 @@ pub(crate) enum ImportFailure {
     Failed(#[from] Failure),
 }
 
+impl ImportFailure {
+    /// The same, told of one of several files.
+    fn of(self, path: &Path) -> Self {
+        match self {
+            Self::Refused(problem) => {
+                let human = format!("{}: {}", path.display(), problem.human);
+                Self::Refused(Problem { human, ..problem })
+            }
+            Self::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
 fn refused(code: &str, human: String, fix: &str) -> ImportFailure {
     ImportFailure::Refused(Problem { code: code.to_owned(), human, fix: fix.to_owned() })
 }
 
-/// Opens a file that may be imported.
+/// Opens a file that the one who runs this command may import.
 pub(crate) fn open(node: &Node, path: &Path) -> Result<Original, ImportFailure> {
     let roots = &node.config.uploads.import_roots;
-    let original = Original::open(path, roots).map_err(|error| not_taken(&error))?;
+    fits(node, Original::open(path, roots).map_err(|error| not_taken(&error))?)
+}
+
+/// Opens a file that somebody else has named.
+fn open_named(node: &Node, path: &Path, roots: &[PathBuf]) -> Result<Original, ImportFailure> {
+    if !path.is_absolute() {
+        let human = "The path is not absolute.".to_owned();
+        return Err(refused("import_relative", human, "Write the path from the first / on."));
+    }
+    fits(node, Original::open_for_another(path, roots).map_err(|error| not_taken(&error))?)
+}
+
+fn fits(node: &Node, original: Original) -> Result<Original, ImportFailure> {
     let max_bytes = node.config.uploads.max_bytes;
     if original.size() > max_bytes {
         let human = format!("The file has {} bytes; at most {max_bytes} are taken.", original.size());
@@ -91,6 +128,12 @@ fn not_taken(error: &OriginalError) -> ImportFailure {
     match error {
         OriginalError::Link => refused("import_link", human, "Name the file itself."),
         OriginalError::NotRegular => refused("import_not_a_file", human, "Name a file or a folder of files."),
+        OriginalError::Pseudo => refused("import_not_a_file", human, "Name a file on a disk."),
+        OriginalError::SecondName => refused(
+            "import_hard_link",
+            human,
+            "Copy the file, and name the copy: a second name may lead to what is not meant for you.",
+        ),
         OriginalError::Outside => refused(
             "import_outside",
             human,
@@ -107,6 +150,92 @@ fn not_taken(error: &OriginalError) -> ImportFailure {
     }
 }
 
+/// Announces files that somebody names over HTTP, all or none; a job takes each.
+pub(crate) async fn announce(
+    node: &Node,
+    app: AppId,
+    orders: &[Order],
+) -> Result<Vec<UploadId>, ImportFailure> {
+    let roots = &node.config.uploads.import_roots;
+    let mut drafts = Vec::new();
+    for order in orders {
+        let original = open_named(node, &order.path, roots).map_err(|failure| failure.of(&order.path))?;
+        drafts.push(draft(app, order, &original).map_err(|failure| failure.of(&order.path))?);
+    }
+    Ok(super::arrival::announce(node, drafts).await?)
+}
+
+fn draft(app: AppId, order: &Order, original: &Original) -> Result<Draft, ImportFailure> {
+    let stamp = original.stamp().map_err(Failure::from)?;
+    let Some(path) = order.path.to_str().map(str::to_owned) else {
+        let human = "The path is not UTF-8.".to_owned();
+        return Err(refused("import_unreadable", human, "Rename the file."));
+    };
+    let remembered = arrival::Original {
+        source: BY_PATH.to_owned(),
+        name: path.clone(),
+        mark: stamp.mark(),
+        ending: Ending::Remove { stamp },
+    };
+    Ok(Draft {
+        app,
+        collection: order.collection,
+        title: order.title.clone(),
+        facts: order.facts.clone(),
+        external_id: order.external_id.clone(),
+        way: Way::Path,
+        size: original.size(),
+        from: Place::File { below: None, path, keep: order.keep, mark: Some(stamp.mark()) },
+        original: (order.keep == Keep::Moved).then_some(remembered),
+    })
+}
+
+/// The job that takes a file: opened again, because much may have happened since it was announced.
+pub(crate) async fn perform(node: &Node, hold: &Hold, from: &Place) -> Result<(), Fault> {
+    let Place::File { below, path, keep, mark } = from else {
+        unreachable!("because objects of buckets are taken by another flow")
+    };
+    let upload = super::arrival::open_upload(node, hold).await?;
+    let earlier = || Fault::world("an earlier attempt at this file has not ended yet");
+    let turn = node.turns.take(&upload.url_key).await.ok_or_else(earlier)?;
+    // What an earlier attempt has left; nobody writes it while the turn is ours. Before the file is opened: it may be
+    // the second name of a link.
+    node.store.remove(upload.object).await?;
+    let path = Path::new(path);
+    let original = match below {
+        Some(folder) => open_named(node, path, &[PathBuf::from(folder)]),
+        None => open_named(node, path, &node.config.uploads.import_roots),
+    };
+    let original = original.map_err(fault)?;
+    let stamp = original.stamp()?;
+    if mark.as_ref().is_some_and(|mark| *mark != stamp.mark()) || Some(original.size()) != upload.size {
+        return Err(fault(changed()));
+    }
+    let epoch = node.db.take_upload(upload.id).await?;
+    let size = original.size();
+    let progress = hold.progress_of(size);
+    let work = Work { upload: upload.id, object: upload.object, epoch, keep: *keep };
+    let let_go = turn.let_go.clone();
+    let taking = bring(node, work, original, progress, Some(turn));
+    tokio::select! {
+        brought = taking => brought.map_err(fault)?,
+        // Somebody wants to give the upload up; if not, the next attempt comes soon.
+        () = let_go.cancelled() => return Err(Fault::world("somebody else wants the upload")),
+        () = hold.stop.cancelled() => return Err(Fault::world("the work was interrupted")),
+    };
+    let finish =
+        Finish { id: upload.id, epoch: Some(epoch), size, blake3: None, probe_job: random::id(), now: now() };
+    node.db.finish_taken(&finish, &hold.lease).await?;
+    Ok(())
+}
+
+fn fault(failure: ImportFailure) -> Fault {
+    match failure {
+        ImportFailure::Refused(problem) => Fault { class: Class::Refusal, problem, detail: Value::Null },
+        ImportFailure::Failed(failure) => super::arrival::fault(failure),
+    }
+}
+
 /// Takes the file into the store and makes it a video; `heard` hears how far it is. Ends early, and leaves
 /// nothing, when the node is stopped.
 pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<Imported, ImportFailure> {
@@ -120,15 +249,15 @@ pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<I
     let new = NewUpload {
         id: random::id(),
         app: node.defaults.app,
-        collection: node.defaults.collection,
+        collection: order.collection,
         video: random::id(),
         object: random::id(),
         url_key: super::upload_key(),
         way: Way::Path,
         title: order.title.clone(),
         metadata: String::new(),
-        facts: json!({}),
-        external_id: None,
+        facts: order.facts.clone(),
+        external_id: order.external_id.clone(),
         size: Some(size),
         allowance: Allowance::default(),
         repeat_key: None,
@@ -136,7 +265,7 @@ pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<I
         now: now(),
     };
     node.db.create_upload(&new).await.map_err(Failure::from)?;
-    match bring(node, &new, original, order.keep, heard).await {
+    match bring_at_once(node, &new, original, order.keep, heard).await {
         Ok((taken, original)) => Ok(Imported { upload: new.id, video: new.video, size, taken, original }),
         Err(failure) => {
             // A server that runs removes what is left; else the next one does.
@@ -146,7 +275,7 @@ pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<I
     }
 }
 
-async fn bring(
+async fn bring_at_once(
     node: &Node,
     new: &NewUpload,
     original: Original,
@@ -154,11 +283,8 @@ async fn bring(
     heard: Heard,
 ) -> Result<(Taken, Original), ImportFailure> {
     let epoch = node.db.take_upload(new.id).await.map_err(Failure::from)?;
-    let taking = take(node, new.object, original, keep, heard);
-    let (taken, original) = tokio::select! {
-        taken = taking => taken?,
-        failure = alive(node, (new.id, epoch)) => return Err(failure.into()),
-    };
+    let work = Work { upload: new.id, object: new.object, epoch, keep };
+    let (taken, original) = bring(node, work, original, heard, None).await?;
     let finish = Finish {
         id: new.id,
         epoch: Some(epoch),
@@ -171,14 +297,51 @@ async fn bring(
     Ok((taken, original))
 }
 
+/// Bytes that are to come into the store.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    upload: UploadId,
+    object: ObjectId,
+    epoch: u64,
+    keep: Keep,
+}
+
+/// Brings the bytes in, durably; what others change meanwhile is not taken.
+async fn bring(
+    node: &Node,
+    work: Work,
+    original: Original,
+    heard: Heard,
+    turn: Option<Turn>,
+) -> Result<(Taken, Original), ImportFailure> {
+    let before = original.stamp().map_err(Failure::from)?;
+    let taking = take(node, work, original, heard, turn);
+    let (taken, original) = tokio::select! {
+        taken = taking => taken?,
+        failure = alive(node, (work.upload, work.epoch)) => return Err(failure.into()),
+    };
+    if original.stamp().map_err(Failure::from)? == before { Ok((taken, original)) } else { Err(changed()) }
+}
+
+fn changed() -> ImportFailure {
+    refused(
+        "import_changed",
+        "The file has changed while it was to be taken.".to_owned(),
+        "Bring it in again when it is complete.",
+    )
+}
+
 async fn take(
     node: &Node,
-    object: ObjectId,
+    Work { object, keep, .. }: Work,
     original: Original,
-    keep: Keep,
     heard: Heard,
+    turn: Option<Turn>,
 ) -> Result<(Taken, Original), ImportFailure> {
-    let (store, ended) = (node.store.clone(), node.stop.clone());
+    // When the one who waits for it goes away, the copy ends at its next step.
+    let ended = node.stop.child_token();
+    let _wanted = ended.clone().drop_guard();
+    let store = node.store.clone();
     let taking = match keep {
         Keep::Cheapest => Taking::Cheapest,
         Keep::Copied => Taking::Copy,
@@ -190,7 +353,10 @@ async fn take(
             heard(done);
             !ended.is_cancelled()
         };
-        (store.take(object, &original, taking, &mut step), original)
+        let taken = store.take(object, &original, taking, &mut step);
+        // The next attempt may begin only now.
+        drop(turn);
+        (taken, original)
     };
     let (taken, original) =
         tokio::task::spawn_blocking(work).await.map_err(|panic| Failure::Never(panic.to_string()))?;
@@ -216,13 +382,6 @@ async fn alive(node: &Node, (upload, epoch): (UploadId, u64)) -> Failure {
     }
 }
 
-/// Endings of files that are taken from a folder.
-const ENDINGS: &[&str] = &[
-    "3g2", "3gp", "aac", "aif", "aiff", "asf", "avi", "flac", "flv", "m2ts", "m2v", "m4a", "m4v", "mka",
-    "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "mts", "mxf", "oga", "ogg", "ogv", "opus", "ts", "vob", "wav",
-    "webm", "wmv",
-];
-
 /// The media files below a folder, in order; hidden files, symbolic links and what matinee itself keeps in `data` are
 /// left out.
 pub(crate) fn media_below(folder: &Path, data: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -241,18 +400,13 @@ pub(crate) fn media_below(folder: &Path, data: &Path) -> std::io::Result<Vec<Pat
                 if Some((found.dev(), found.ino())) != ours {
                     folders.push(entry.path());
                 }
-            } else if kind.is_file() && is_media(&entry.path()) {
+            } else if kind.is_file() && is_media(&entry.file_name().to_string_lossy()) {
                 found.push(entry.path());
             }
         }
     }
     found.sort();
     Ok(found)
-}
-
-fn is_media(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
 #[cfg(test)]

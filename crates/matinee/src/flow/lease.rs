@@ -1,5 +1,6 @@
 //! The lease of a job: claimed, renewed with progress while the work runs, given back with its outcome.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::id::AppId;
@@ -35,6 +36,15 @@ impl Hold {
     /// Says how much of the job is done, 0 to 1; it is saved with the next renewal.
     pub(crate) fn progress(&self, done: f64) {
         self.progress.send_replace(done.clamp(0.0, 1.0));
+    }
+
+    /// Says how many of `size` bytes are there; for a thread that does the work.
+    pub(crate) fn progress_of(&self, size: u64) -> Arc<dyn Fn(u64) + Send + Sync> {
+        let progress = self.progress.clone();
+        #[expect(clippy::cast_precision_loss, reason = "it is shown in percent")]
+        Arc::new(move |done| {
+            progress.send_replace(done as f64 / size.max(1) as f64);
+        })
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub(crate) mod access;
 pub(crate) mod app;
+pub(crate) mod arrival;
 mod assemble;
 mod audio;
+pub(crate) mod bucket;
 pub(crate) mod catalogue;
 mod chunk;
 mod coding;
@@ -28,15 +30,18 @@ pub(crate) mod pull;
 mod remux;
 pub(crate) mod scratch;
 pub(crate) mod serve;
+pub(crate) mod settle;
 pub(crate) mod sweep;
 pub(crate) mod tail;
 pub(crate) mod upload;
 pub(crate) mod video;
+pub(crate) mod watch;
 mod whole;
 pub(crate) mod zoom;
 
 use std::io::ErrorKind;
 
+use matinee_core::arrival::Place;
 use matinee_core::job::Task;
 use matinee_core::time::Millis;
 use matinee_io::db::DbError;
@@ -128,6 +133,10 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
     match hold.task {
         Task::Fetch { .. } => fetch::perform(node, hold).await,
         Task::Join { .. } => join::perform(node, hold).await,
+        Task::Take { ref from, .. } => match from {
+            Place::File { .. } => import::perform(node, hold, from).await,
+            Place::Object { .. } => bucket::perform(node, hold, from).await,
+        },
         Task::Probe { .. } => probe::perform(node, hold).await,
         Task::Remux { .. } => remux::perform(node, hold).await,
         Task::Audio { track, .. } => audio::perform(node, hold, track).await,

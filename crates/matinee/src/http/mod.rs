@@ -7,6 +7,7 @@ mod event;
 mod files;
 mod form;
 pub(crate) mod health;
+mod ingest_path;
 mod ingest_url;
 mod job;
 mod linger;
@@ -64,6 +65,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(upload::create, upload::list))
         .routes(routes!(upload::show, upload::delete))
         .routes(routes!(ingest_url::create))
+        .routes(routes!(ingest_path::create))
         .routes(routes!(video::list))
         .routes(routes!(video::show, video::change, video::delete))
         .routes(routes!(playback::show))

@@ -21,6 +21,8 @@ pub(crate) enum Code {
     BadRequest,
     Conflict,
     Forbidden,
+    ImportOff,
+    ImportRefused,
     Internal,
     MethodNotAllowed,
     NotFound,
@@ -50,11 +52,13 @@ pub(crate) enum Code {
 
 impl Code {
     /// All codes, for the documents.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::Conflict,
         Self::CrossSite,
         Self::Forbidden,
+        Self::ImportOff,
+        Self::ImportRefused,
         Self::Internal,
         Self::MethodNotAllowed,
         Self::NotFound,
@@ -88,6 +92,8 @@ impl Code {
             Self::Conflict => ("conflict", StatusCode::CONFLICT),
             Self::CrossSite => ("cross_site", StatusCode::FORBIDDEN),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
+            Self::ImportOff => ("import_off", StatusCode::FORBIDDEN),
+            Self::ImportRefused => ("import_refused", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
             Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
@@ -124,6 +130,10 @@ impl Code {
                 "Add the page's origin to `uploads.origins`, or send an API token in the Authorization header."
             }
             Self::Forbidden => "Use a token that has the named scope.",
+            Self::ImportOff => {
+                "Name the folders that may be read as `uploads.import_roots` in the configuration."
+            }
+            Self::ImportRefused => "Name another file; nothing was brought in.",
             Self::Internal => "Try again; if it stays, report the request id with the server's log.",
             Self::MethodNotAllowed => "See /v1/openapi.json for what is offered.",
             Self::NotFound => "Check the address; deleted things do not come back.",

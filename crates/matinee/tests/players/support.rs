@@ -32,7 +32,8 @@ impl World {
         server.current_dir(dir.path()).stdout(File::create(&said).unwrap());
         let child = server.stderr(File::create(dir.path().join("log")).unwrap()).spawn().unwrap();
         let runtime = Runtime::new().unwrap();
-        let mut world = Self { child, dir, root: String::new(), runtime, http: reqwest::Client::new() };
+        let http = crate::support::client().build().unwrap();
+        let mut world = Self { child, dir, root: String::new(), runtime, http };
         world.root = within(Duration::from_secs(30), "matinee is ready", || {
             let text = std::fs::read_to_string(&said).unwrap_or_default();
             let line = text.lines().find_map(|line| line.strip_prefix("matinee is ready at "))?;

@@ -4,7 +4,9 @@ pub(crate) mod clips;
 pub(crate) mod files;
 pub(crate) mod invariants;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod s3;
 pub(crate) mod sender;
 pub(crate) mod server;
 pub(crate) mod tables;
@@ -62,4 +64,11 @@ impl Random {
     pub(crate) const fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
+}
+
+/// A client of HTTP. TLS is part of the build, so the process must say once where its cryptography comes from.
+pub(crate) fn client() -> reqwest::ClientBuilder {
+    // The second time it is there already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
 }

@@ -174,7 +174,7 @@ impl Server {
         })
         .await;
         // Connections are not kept, so that a request never meets one that a killed server has left.
-        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let http = super::client().pool_max_idle_per_host(0).build().unwrap();
         Self { running, place, port, http, starts }
     }
 

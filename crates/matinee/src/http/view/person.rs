@@ -57,6 +57,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Fetch => ("The file", "fetched from its address"),
         Kind::Join => ("The parts of the file", "put together"),
+        Kind::Take => ("The file", "brought in"),
         Kind::Probe => ("The video", "looked at"),
         Kind::Remux => ("The file", "rearranged so that one can jump in it"),
         Kind::Audio => ("The sound", "prepared"),

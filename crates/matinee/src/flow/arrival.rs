@@ -1,0 +1,138 @@
+//! What comes from outside and is taken by a job: announced as upload, job and memory in one transaction.
+
+use matinee_core::arrival::Place;
+use matinee_core::id::{AppId, CollectionId, UploadId};
+use matinee_core::job::retry::Class;
+use matinee_core::job::{NewJob, Task};
+use matinee_core::limits;
+use matinee_core::upload::{Phase, Way};
+use matinee_io::db::arrival::{NewArrival, Original};
+use matinee_io::db::{DbError, NewUpload, Upload};
+use matinee_io::random;
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::lease::Hold;
+use super::{Failure, now, upload_key};
+use crate::node::Node;
+
+/// An original that is to be taken.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) app: AppId,
+    pub(crate) collection: CollectionId,
+    pub(crate) title: String,
+    /// What is known of the video, as a JSON object.
+    pub(crate) facts: Value,
+    /// The name that the app gives the video.
+    pub(crate) external_id: Option<String>,
+    pub(crate) way: Way,
+    /// Bytes.
+    pub(crate) size: u64,
+    pub(crate) from: Place,
+    /// How it is remembered, when it is to be dealt with afterwards or must not be taken twice.
+    pub(crate) original: Option<Original>,
+}
+
+/// Announces originals, all or none; a job will take each.
+pub(crate) async fn announce(node: &Node, drafts: Vec<Draft>) -> Result<Vec<UploadId>, Failure> {
+    let wanted: u64 = drafts.iter().map(|draft| draft.size).fold(0, u64::saturating_add);
+    if node.store.free_bytes()? < wanted.saturating_add(limits::FREE_BYTES_MIN) && !may_share(&drafts) {
+        return Err(Failure::Full);
+    }
+    let all: Vec<_> = drafts.into_iter().map(|draft| row(node, draft)).collect();
+    match node.db.announce_arrivals(&all).await {
+        Ok(()) => Ok(all.iter().map(|new| new.upload.id).collect()),
+        Err(DbError::Taken(cause)) if cause.contains("arrival") => {
+            Err(Failure::Refused { conflict: true, human: "This is being taken already.".to_owned() })
+        }
+        Err(DbError::Taken(cause)) if cause.contains("external") => {
+            let human = "Another video of this app has this external_id.".to_owned();
+            Err(Failure::Refused { conflict: true, human })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// May it come without a copy? Then the disk needs no room for it.
+fn may_share(drafts: &[Draft]) -> bool {
+    use matinee_core::arrival::Keep;
+    drafts.iter().all(|draft| match draft.from {
+        Place::File { keep, .. } => keep != Keep::Copied,
+        Place::Object { .. } => false,
+    })
+}
+
+fn row(node: &Node, draft: Draft) -> NewArrival {
+    let upload = NewUpload {
+        id: random::id(),
+        app: draft.app,
+        collection: draft.collection,
+        video: random::id(),
+        object: random::id(),
+        url_key: upload_key(),
+        way: draft.way,
+        title: draft.title,
+        metadata: String::new(),
+        facts: draft.facts,
+        external_id: draft.external_id,
+        size: Some(draft.size),
+        expires: now().plus(node.config.uploads.idle_timeout.ms),
+        now: now(),
+    };
+    let job = NewJob {
+        id: random::id(),
+        app: upload.app,
+        video: upload.video,
+        task: Task::Take { video: upload.video, from: draft.from },
+        prio: 0,
+        weight: 0,
+        run_at: upload.now,
+        needs: Vec::new(),
+        idem_key: Some(format!("take/{}", upload.video)),
+    };
+    NewArrival { upload, job, original: draft.original }
+}
+
+/// The collection with this id or name; the default one when none is named.
+pub(crate) async fn collection(
+    node: &Node,
+    app: AppId,
+    called: Option<&str>,
+) -> Result<CollectionId, Failure> {
+    let called = match called {
+        None if app == node.defaults.app => return Ok(node.defaults.collection),
+        None => matinee_io::db::app::DEFAULT,
+        Some(called) => called,
+    };
+    node.db.collection_called(app, called).await?.ok_or_else(|| Failure::Refused {
+        conflict: false,
+        human: format!("There is no collection `{called}`."),
+    })
+}
+
+/// The open upload that a job is to fill.
+pub(crate) async fn open_upload(node: &Node, hold: &Hold) -> Result<Upload, Fault> {
+    let upload = node.db.upload_of_video(hold.app, hold.task.video()).await?;
+    let open = upload.filter(|upload| upload.state.phase() == Phase::Open);
+    open.ok_or_else(|| {
+        Fault::new(Class::Refusal, "upload_over", "The upload is over already.", "Bring the file in again.")
+    })
+}
+
+/// A failure as a job sees it.
+pub(crate) fn fault(failure: Failure) -> Fault {
+    match failure {
+        Failure::Again(cause) => Fault::world(cause),
+        Failure::Full => Fault::world("there is no room left on the server's disk"),
+        Failure::Absent => Fault::new(
+            Class::Refusal,
+            "upload_over",
+            "The upload is over already.",
+            "Bring the file in again.",
+        ),
+        failure @ (Failure::Refused { .. } | Failure::Never(_)) => {
+            Fault::new(Class::Crash, "internal", failure.to_string(), "Report this with the server's log.")
+        }
+    }
+}
