@@ -54,9 +54,8 @@ fn limits(node: &Node) -> Vec<Slots> {
         };
         Slots { kind, node_max, all_max: u32::MAX }
     };
-    let needs_ffmpeg = |kind: Kind| {
-        matches!(kind, Kind::Probe | Kind::Remux | Kind::Audio | Kind::Chunk | Kind::Poster)
-    };
+    let needs_ffmpeg =
+        |kind: Kind| matches!(kind, Kind::Probe | Kind::Remux | Kind::Audio | Kind::Chunk | Kind::Poster);
     Kind::ALL.into_iter().filter(|kind| encoding || !needs_ffmpeg(*kind)).map(of).collect()
 }
 

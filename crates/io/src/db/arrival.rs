@@ -1,7 +1,7 @@
 //! Originals outside: announced with their upload and the job that takes them, and settled when their fate is known.
 
 use matinee_core::arrival::{Ending, Fate};
-use matinee_core::id::{AppId, CollectionId, UploadId};
+use matinee_core::id::UploadId;
 use matinee_core::job::NewJob;
 use matinee_core::time::Millis;
 use matinee_core::upload::Phase;
@@ -141,13 +141,6 @@ impl Db {
             })
         })
         .await
-    }
-
-    /// The collection of an app with this id or this name.
-    pub async fn collection_called(&self, app: AppId, called: &str) -> Result<Option<CollectionId>, DbError> {
-        let all = self.collections(app).await?;
-        let named = all.into_iter().find(|it| it.name == called || it.id.to_string() == called);
-        Ok(named.map(|it| it.id))
     }
 }
 

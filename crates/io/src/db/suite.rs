@@ -1,7 +1,7 @@
 //! The conformance suite of the database: every test runs on SQLite and on a real PostgreSQL.
 
-mod concat;
 mod arrivals;
+mod concat;
 mod encoding;
 mod evidence;
 mod leftovers;

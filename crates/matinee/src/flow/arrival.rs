@@ -1,10 +1,10 @@
 //! What comes from outside and is taken by a job: announced as upload, job and memory in one transaction.
 
+use matinee_core::access::sender::Allowance;
 use matinee_core::arrival::Place;
 use matinee_core::id::{AppId, CollectionId, UploadId};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{NewJob, Task};
-use matinee_core::limits;
 use matinee_core::upload::{Phase, Way};
 use matinee_io::db::arrival::{NewArrival, Original};
 use matinee_io::db::{DbError, NewUpload, Upload};
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use super::lease::Hold;
-use super::{Failure, now, upload_key};
+use super::{Failure, intake, now, upload_key};
 use crate::node::Node;
 
 /// An original that is to be taken.
@@ -37,7 +37,9 @@ pub(crate) struct Draft {
 /// Announces originals, all or none; a job will take each.
 pub(crate) async fn announce(node: &Node, drafts: Vec<Draft>) -> Result<Vec<UploadId>, Failure> {
     let wanted: u64 = drafts.iter().map(|draft| draft.size).fold(0, u64::saturating_add);
-    if node.store.free_bytes()? < wanted.saturating_add(limits::FREE_BYTES_MIN) && !may_share(&drafts) {
+    if node.store.free_bytes()? < wanted.saturating_add(node.config.ingest.keep_free_bytes)
+        && !may_share(&drafts)
+    {
         return Err(Failure::Full);
     }
     let all: Vec<_> = drafts.into_iter().map(|draft| row(node, draft)).collect();
@@ -77,13 +79,15 @@ fn row(node: &Node, draft: Draft) -> NewArrival {
         facts: draft.facts,
         external_id: draft.external_id,
         size: Some(draft.size),
+        allowance: Allowance::default(),
+        repeat_key: None,
         expires: now().plus(node.config.uploads.idle_timeout.ms),
         now: now(),
     };
     let job = NewJob {
         id: random::id(),
         app: upload.app,
-        video: upload.video,
+        video: Some(upload.video),
         task: Task::Take { video: upload.video, from: draft.from },
         prio: 0,
         weight: 0,
@@ -100,20 +104,19 @@ pub(crate) async fn collection(
     app: AppId,
     called: Option<&str>,
 ) -> Result<CollectionId, Failure> {
-    let called = match called {
-        None if app == node.defaults.app => return Ok(node.defaults.collection),
-        None => matinee_io::db::app::DEFAULT,
-        Some(called) => called,
-    };
-    node.db.collection_called(app, called).await?.ok_or_else(|| Failure::Refused {
-        conflict: false,
-        human: format!("There is no collection `{called}`."),
+    intake::collection(node, app, called).await.map_err(|failure| match failure {
+        Failure::Absent => Failure::Refused {
+            conflict: false,
+            human: format!("There is no collection `{}`.", called.unwrap_or_default()),
+        },
+        other => other,
     })
 }
 
 /// The open upload that a job is to fill.
 pub(crate) async fn open_upload(node: &Node, hold: &Hold) -> Result<Upload, Fault> {
-    let upload = node.db.upload_of_video(hold.app, hold.task.video()).await?;
+    let video = hold.task.video().expect("because an original is taken for a video");
+    let upload = node.db.upload_of_video(hold.app, video).await?;
     let open = upload.filter(|upload| upload.state.phase() == Phase::Open);
     open.ok_or_else(|| {
         Fault::new(Class::Refusal, "upload_over", "The upload is over already.", "Bring the file in again.")
@@ -131,6 +134,10 @@ pub(crate) fn fault(failure: Failure) -> Fault {
             "The upload is over already.",
             "Bring the file in again.",
         ),
+        Failure::Limited(refusal) => {
+            let problem = refusal.problem();
+            Fault::new(Class::Refusal, &problem.code, problem.human, &problem.fix)
+        }
         failure @ (Failure::Refused { .. } | Failure::Never(_)) => {
             Fault::new(Class::Crash, "internal", failure.to_string(), "Report this with the server's log.")
         }

@@ -11,7 +11,6 @@ use matinee_core::access::sender::Allowance;
 use matinee_core::arrival::{Ending, Place, is_media};
 use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
 use matinee_core::job::retry::Class;
-use matinee_core::limits;
 use matinee_core::upload::Way;
 use matinee_core::video::Problem;
 use matinee_io::db::arrival;
@@ -241,7 +240,8 @@ fn fault(failure: ImportFailure) -> Fault {
 pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<Imported, ImportFailure> {
     let original = open(node, &order.path)?;
     let size = original.size();
-    if node.store.free_bytes().map_err(Failure::from)? < size.saturating_add(limits::FREE_BYTES_MIN)
+    if node.store.free_bytes().map_err(Failure::from)?
+        < size.saturating_add(node.config.ingest.keep_free_bytes)
         && matches!(order.keep, Keep::Copied)
     {
         return Err(Failure::Full.into());

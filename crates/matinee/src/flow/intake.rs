@@ -73,35 +73,3 @@ pub(crate) fn pull(node: &Node, source: Source) -> NewPull {
 pub(crate) fn lifetime_ms(node: &Node) -> i64 {
     node.config.ingest.patience.ms.saturating_add(limits::PULL_GRACE_MS)
 }
-
-/// A title for a person from a file's name: no folder, no ending, no control characters, not endless.
-pub(crate) fn title_from(name: &str) -> String {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let stem = name
-        .rsplit_once('.')
-        .map_or(name, |(stem, ending)| if stem.is_empty() || ending.len() > 5 { name } else { stem });
-    let plain: String =
-        stem.chars().filter(|letter| !letter.is_control()).take(limits::TITLE_CHARS_MAX).collect();
-    let plain = plain.trim();
-    if plain.is_empty() { "Untitled".to_owned() } else { plain.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_is_a_file_name_without_its_dangers() {
-        for (name, title) in [
-            ("lecture-07.mp4", "lecture-07"),
-            ("../../etc/passwd", "passwd"),
-            ("C:\\films\\a.b.mkv", "a.b"),
-            ("\u{0}\r\n", "Untitled"),
-            (".mp4", ".mp4"),
-            ("Version 1.2 of everything", "Version 1.2 of everything"),
-        ] {
-            assert_eq!(title_from(name), title);
-        }
-        assert_eq!(title_from(&"x".repeat(9_000)).len(), limits::TITLE_CHARS_MAX);
-    }
-}

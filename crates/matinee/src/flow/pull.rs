@@ -1,5 +1,6 @@
 //! A file is to be brought in by its address: asked for by a request, a command or a message of a broker.
 
+use matinee_core::arrival::title_from;
 use matinee_core::id::{AppId, UploadId};
 use matinee_core::pull::Wanted;
 use matinee_core::upload::Way;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::fault::Fault;
-use super::intake::{self, Source, title_from};
+use super::intake::{self, Source};
 use crate::node::Node;
 
 /// Why a wish was not taken.

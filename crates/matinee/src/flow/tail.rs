@@ -38,7 +38,9 @@ where
         let human = "The length of the upload must be known before its end can be sent.".to_owned();
         return Err(Failure::Refused { conflict: true, human });
     };
-    if node.store.free_bytes()? < limits::EARLY_INDEX_BYTES_MAX.saturating_add(limits::FREE_BYTES_MIN) {
+    if node.store.free_bytes()?
+        < limits::EARLY_INDEX_BYTES_MAX.saturating_add(node.config.ingest.keep_free_bytes)
+    {
         return Err(Failure::Full);
     }
     let object: ObjectId = random::id();

@@ -10,6 +10,7 @@ mod terms;
 use std::path::PathBuf;
 
 use matinee_core::access::sender::Allowance;
+pub(crate) use matinee_core::arrival::title_from;
 use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
@@ -26,7 +27,6 @@ pub(crate) use self::read::{content, sha256};
 pub(crate) use self::receive::append;
 pub(crate) use self::terms::{Checked, Claim, Piece, Terms, Wrong, append_on};
 
-pub(crate) use super::intake::title_from;
 use super::{Failure, now, upload_key};
 use crate::node::Node;
 

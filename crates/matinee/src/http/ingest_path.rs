@@ -102,7 +102,7 @@ pub(crate) async fn create(
     let orders: Vec<_> = paths.iter().map(order).collect();
     let mut items = Vec::new();
     for id in import::announce(&node, app, &orders).await? {
-        items.push(Upload::of(&upload::show(&node, app, id).await?, &external));
+        items.push(Upload::of(&upload::show(&node, app, id).await?, Some(&external)));
     }
     Ok((StatusCode::ACCEPTED, Json(Announced { items })))
 }

@@ -26,7 +26,7 @@ impl Bench {
         let job = NewJob {
             id: id(),
             app: self.app,
-            video: upload.video,
+            video: Some(upload.video),
             task: Task::Take { video: upload.video, from },
             prio: 0,
             weight: 0,
