@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use matinee_core::access::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -86,7 +85,8 @@ pub(crate) async fn create(
     external: External,
     Sent(new): Sent<NewImport>,
 ) -> Result<(StatusCode, Json<Announced>), Problem> {
-    let app = caller.permit(Scope::Admin)?;
+    // The files are the server's, so an administrator of another app has no right to them.
+    let app = caller.permit_server(&node)?;
     if node.config.uploads.import_roots.is_empty() {
         return Err(Problem::new(Code::ImportOff, "Import by path is switched off on this server."));
     }

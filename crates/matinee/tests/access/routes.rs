@@ -43,7 +43,7 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("POST /v1/uploads", Has(&["upload:write"]), Some(r#"{"size_bytes":5}"#)),
     ("GET /v1/uploads/{id}", Has(&["upload:write", "video:read"]), None),
     ("DELETE /v1/uploads/{id}", Has(&["upload:write"]), None),
-    ("POST /v1/ingest/path", Has(&["admin"]), Some(r#"{"path":"/nowhere/a.mp4"}"#)),
+    ("POST /v1/ingest/path", Server, Some(r#"{"path":"/nowhere/a.mp4"}"#)),
     ("POST /v1/ingest/url", Has(&["upload:write"]), Some(r#"{"url":"https://example.org/a.mp4"}"#)),
     ("POST /v1/ingest/zoom", Everybody, None),
     ("GET /v1/videos", Has(&["video:read"]), None),
