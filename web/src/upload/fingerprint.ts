@@ -8,9 +8,9 @@ export interface FileFacts {
   lastModified: number;
 }
 
-/** The name under which the upload of this file is remembered. */
-export function fingerprint(file: FileFacts): string {
-  return ['matinee', file.name, file.type, file.size, file.lastModified].join('|');
+/** The name under which the upload of this file is remembered; `target` tells servers apart where pages know several. */
+export function fingerprint(file: FileFacts, target = 'matinee'): string {
+  return [target, file.name, file.type, file.size, file.lastModified].join('|');
 }
 
 /** An upload that was begun and not finished, as it is remembered in this browser. */

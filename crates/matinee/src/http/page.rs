@@ -15,6 +15,8 @@ static DIST: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../web/dist");
 
 /// Names of these files carry the hash of their content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// Scripts for pages of other sites keep their name: a day old at most, and never waited for.
+const EMBEDDED: &str = "public, max-age=86400, stale-while-revalidate=604800";
 /// These are asked for again each time; the `ETag` makes that cheap.
 const FRESH: &str = "no-cache";
 const INDEX: &str = "index.html";
@@ -99,10 +101,19 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
         }
         Place::Application | Place::File(INDEX) => application(StatusCode::OK, &headers),
         Place::File(name) => match PAGES.get(name) {
-            Some(page) => file(page, name.starts_with("assets/"), &headers),
+            Some(page) if name.starts_with("embed/") => embedded(file(page, EMBEDDED, &headers)),
+            Some(page) => file(page, if name.starts_with("assets/") { IMMUTABLE } else { FRESH }, &headers),
             None => application(StatusCode::NOT_FOUND, &headers),
         },
     }
+}
+
+/// Pages of every site may use this script, also those that load nothing foreign without asking.
+fn embedded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    response
 }
 
 /// A known path with a method that it does not take.
@@ -129,9 +140,8 @@ fn application(status: StatusCode, headers: &HeaderMap) -> Response {
     response
 }
 
-fn file(page: &Page, immutable: bool, headers: &HeaderMap) -> Response {
+fn file(page: &Page, caching: &'static str, headers: &HeaderMap) -> Response {
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    let caching = if immutable { IMMUTABLE } else { FRESH };
     // A range of another version is answered with the whole.
     let same = headers.get(header::IF_RANGE).is_none_or(|tag| *tag == page.tag);
     match asked.filter(|_| same).map(|asked| range(asked, page.bytes.len())) {
@@ -271,18 +281,26 @@ mod tests {
 
     #[test]
     fn what_the_browser_has_is_not_sent_again() {
-        let answer = file(&page(), true, &asked(header::IF_NONE_MATCH, "\"s\", W/\"t\""));
+        let answer = file(&page(), IMMUTABLE, &asked(header::IF_NONE_MATCH, "\"s\", W/\"t\""));
         assert_eq!(answer.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(answer.headers()[header::CACHE_CONTROL], IMMUTABLE);
-        assert_eq!(file(&page(), true, &asked(header::IF_NONE_MATCH, "\"s\"")).status(), StatusCode::OK);
+        assert_eq!(file(&page(), IMMUTABLE, &asked(header::IF_NONE_MATCH, "\"s\"")).status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_use_and_keep_the_scripts_for_them() {
+        let answer = embedded(file(&page(), EMBEDDED, &HeaderMap::new()));
+        assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        assert_eq!(answer.headers()["cross-origin-resource-policy"], "cross-origin");
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], EMBEDDED);
     }
 
     #[test]
     fn a_player_gets_the_part_it_asks_for() {
-        let answer = file(&page(), false, &asked(header::RANGE, "bytes=2-4"));
+        let answer = file(&page(), FRESH, &asked(header::RANGE, "bytes=2-4"));
         assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
         assert_eq!(answer.headers()[header::CONTENT_RANGE], "bytes 2-4/10");
-        let outside = file(&page(), false, &asked(header::RANGE, "bytes=10-"));
+        let outside = file(&page(), FRESH, &asked(header::RANGE, "bytes=10-"));
         assert_eq!(outside.status(), StatusCode::RANGE_NOT_SATISFIABLE);
         assert_eq!(outside.headers()[header::CONTENT_RANGE], "bytes */10");
     }
