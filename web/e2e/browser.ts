@@ -112,6 +112,24 @@ export async function choose(page: Page, ...paths: string[]): Promise<void> {
   await chooser.accept(paths);
 }
 
+/** Waits until the upload of a file is over; gives the video's id. */
+export const arrived = (page: Page, name: string): Promise<string> =>
+  until(
+    `${name} has arrived`,
+    () =>
+      page
+        .evaluate((wanted) => {
+          const row = [...document.querySelectorAll('li[data-upload]')].find((one) =>
+            one.textContent?.includes(wanted),
+          );
+          if (!row?.querySelector('[aria-label="Received: done"]')) return null;
+          return row.querySelector<HTMLAnchorElement>('a[href^="/v/"]')?.pathname.slice(3);
+        }, name)
+        .catch(() => null),
+    60_000,
+    () => page.evaluate(() => document.querySelector('[aria-labelledby="uploads"]')?.textContent),
+  );
+
 /** Rules of WCAG 2.2 AA that the page breaks now. */
 export async function unreachable(page: Page): Promise<string[]> {
   // The library comes in by the debugger, so the page's own policy stays as strict as it is.

@@ -1,12 +1,12 @@
 // An upload that is paused, cut by a reload and chosen again arrives whole, from where it was.
-import { createHash } from 'node:crypto';
-import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { choose, openBrowser, press, says, unreachable, type Window } from './browser.ts';
+import { arrived, choose, openBrowser, press, says, unreachable, type Window } from './browser.ts';
 import { type Clips, openClips } from './clips.ts';
-import { playable, type Server, startServer } from './server.ts';
+import { expectWhole, film } from './films.ts';
+import { type Server, startServer } from './server.ts';
 import { until } from './wait.ts';
 
 let server: Server;
@@ -25,17 +25,8 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
-
 test('pause, resume, reload, and the same file chosen again', async () => {
-  const path = join(home, 'long film.mp4');
-  copyFileSync(await clips.path('moov-last.mp4'), path);
-  // A box that players skip makes the file long enough for a slow line.
-  const filler = Buffer.alloc(4 << 20, 7);
-  filler.writeUInt32BE(filler.length, 0);
-  filler.write('free', 4, 'latin1');
-  appendFileSync(path, filler);
-
+  const path = await film(clips, home, 'long film.mp4', 4 << 20);
   const page = await browser.page();
   const sent: (number | 'new')[] = [];
   page.on('request', (request) => {
@@ -73,21 +64,10 @@ test('pause, resume, reload, and the same file chosen again', async () => {
   await page.emulateNetworkConditions(null);
   const reloaded = sent.length;
   await choose(page, path);
-  const id = await until('it has arrived', () =>
-    page.evaluate(
-      () =>
-        document.querySelector('[aria-label="Received: done"]') &&
-        [...document.querySelectorAll('a')]
-          .find((link) => link.textContent === 'long film.mp4')
-          ?.pathname.slice(3),
-    ),
-  );
+  const id = await arrived(page, 'long film.mp4');
   expect(sent.slice(reloaded)).not.toContain('new');
   expect(sent.at(-1), 'goes on after the reload').toBeGreaterThan(sent[1] as number);
 
-  const playback = await playable(server, id);
-  const original = playback.downloads.find((download) => download.id === 'source');
-  const answer = await fetch(original?.url ?? '');
-  expect(sha256(new Uint8Array(await answer.arrayBuffer()))).toBe(sha256(readFileSync(path)));
+  await expectWhole(server, id, path);
   expect(browser.faults).toEqual([]);
 });

@@ -1,6 +1,6 @@
 // The real binary on a free port with a folder of its own, and what tests ask it without a browser.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import type { Playback, Video } from '../src/api/types.ts';
@@ -26,9 +26,11 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Starts a server that nobody administers yet. */
-export async function startServer(): Promise<Server> {
+/** Starts a server that nobody administers yet; pages of `origins` may upload to it. */
+export async function startServer(origins: readonly string[] = []): Promise<Server> {
   const home = mkdtempSync(join(tmpdir(), 'matinee-e2e-'));
+  const listed = origins.map((origin) => JSON.stringify(origin)).join(', ');
+  writeFileSync(join(home, 'matinee.toml'), `[uploads]\norigins = [${listed}]\n`);
   const child = spawn(binary(), ['serve', '--listen', '127.0.0.1:0', '--data', join(home, 'data')], {
     cwd: home,
     stdio: ['ignore', 'pipe', 'pipe'],
