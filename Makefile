@@ -22,6 +22,7 @@ run:
 setup:
 	@tools/need test
 	tools/pages packages
+	tools/clients
 
 pages:
 	@tools/need run

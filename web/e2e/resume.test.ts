@@ -29,7 +29,9 @@ test('pause, resume, reload, and the same file chosen again', async () => {
   const path = await film(clips, home, 'long film.mp4', 4 << 20);
   const page = await browser.page();
   const sent: (number | 'new')[] = [];
+  let looks = 0;
   page.on('request', (request) => {
+    if (request.url().includes('/v1/uploads/')) looks += 1;
     if (!request.url().includes('/files/')) return;
     if (request.method() === 'PATCH') sent.push(Number(request.headers()['upload-offset']));
     if (request.method() === 'POST') sent.push('new');
@@ -65,6 +67,7 @@ test('pause, resume, reload, and the same file chosen again', async () => {
   const reloaded = sent.length;
   await choose(page, path);
   const id = await arrived(page, 'long film.mp4');
+  expect(looks, 'it asks once how far the upload is').toBe(1);
   expect(sent.slice(reloaded)).not.toContain('new');
   expect(sent.at(-1), 'goes on after the reload').toBeGreaterThan(sent[1] as number);
 

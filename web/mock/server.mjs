@@ -390,9 +390,18 @@ async function tusRoutes(request, answer, url) {
   if (request.method === 'POST') {
     const id = `upl_0mock${uploads.size}`;
     const title = decoded(request.headers['upload-metadata'], 'filename');
+    if (title.startsWith('refused'))
+      return problem(
+        answer,
+        403,
+        'forbidden',
+        'This needs the scope `upload:write`.',
+        'Use a token that has it.',
+      );
     const video_id = add({ title, overall: 0.05, age_ms: now - Date.now(), upload_id: id });
     uploads.set(id, {
       id,
+      title,
       video_id,
       state: 'uploading',
       offset_bytes: 0,
@@ -412,6 +421,15 @@ async function tusRoutes(request, answer, url) {
     videos.delete(upload.video_id);
     return send(answer, 204, undefined, base);
   }
+  // Names that ask for a proxy that misbehaves.
+  if (upload.title.startsWith('narrow') && Number(request.headers['content-length'] ?? 0) > 1 << 20) {
+    request.resume();
+    return answer.writeHead(413).end();
+  }
+  if (upload.title.startsWith('away') && upload.offset_bytes > 0) {
+    request.resume();
+    return answer.writeHead(502).end();
+  }
   // The newest connection wins: what an older one still has in its buffers no longer counts.
   upload.writer = (upload.writer ?? 0) + 1;
   const mine = upload.writer;
@@ -419,6 +437,7 @@ async function tusRoutes(request, answer, url) {
     for await (const part of request) {
       if (upload.writer !== mine) return;
       upload.offset_bytes += part.length;
+      if (upload.title.startsWith('away') && upload.offset_bytes > 9e6) return request.destroy();
       await new Promise((resolve) => setTimeout(resolve, (part.length * 1000) / RATE));
     }
     if (upload.offset_bytes === upload.size_bytes) {

@@ -9,8 +9,12 @@ const OUT = process.env.OUT ?? join(tmpdir(), 'matinee-shots');
 const [only, views] = process.argv.slice(2);
 mkdirSync(OUT, { recursive: true });
 const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
-const big = join(OUT, 'lecture-08.mp4');
-writeFileSync(big, Buffer.alloc(60e6, 1));
+const made = (name, size_bytes) => {
+  const path = join(OUT, name);
+  writeFileSync(path, Buffer.alloc(size_bytes, 1));
+  return path;
+};
+const big = made('lecture-08.mp4', 60e6);
 
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -57,6 +61,35 @@ const SHOTS = {
       const input = await page.waitForSelector('#files');
       await input.uploadFile(big, new URL('../public/sample/sample.mp4', import.meta.url).pathname);
       await pause(2500);
+    },
+  },
+  // Two under way, one through a narrow proxy, one whose server is away, one paused, one refused, one that waits.
+  queue: {
+    path: '/',
+    act: async (page) => {
+      const input = await page.waitForSelector('#files');
+      const paused = made('IMG_2044 with a rather long name from a telephone.mov', 50e6);
+      await input.uploadFile(paused);
+      await page.waitForSelector('[aria-label^="Copy"], .btn');
+      await pause(1500);
+      await page.click('[aria-label^="Pause IMG"]');
+      await input.uploadFile(
+        made('refused.mp4', 5e6),
+        made('away from home.mp4', 40e6),
+        made('narrow street.mp4', 60e6),
+      );
+      await pause(2000);
+      await input.uploadFile(big, made('harbour.mp4', 90e6), made('ribbons.mp4', 30e6));
+      await pause(3500);
+    },
+  },
+  ask: {
+    path: '/',
+    act: async (page) => {
+      const input = await page.waitForSelector('#files');
+      await input.uploadFile(big, made('harbour.mp4', 90e6));
+      await pause(2500);
+      await page.click('[aria-label^="Cancel lecture"]');
     },
   },
   paused: {

@@ -120,7 +120,9 @@ class MatineeUploader extends HTMLElement {
   }
 
   #leaving = (event: BeforeUnloadEvent): void => {
-    const busy = this.#driver?.items.some(({ phase }) => phase.kind === 'sending' || phase.kind === 'stalled');
+    const busy = this.#driver?.items.some(
+      ({ phase }) => phase.kind === 'sending' || phase.kind === 'stalled',
+    );
     if (busy) event.preventDefault();
   };
 
@@ -129,7 +131,11 @@ class MatineeUploader extends HTMLElement {
     const news = told(before, after);
     if (news !== '') this.#said.textContent = news;
     this.#draw();
-    for (const item of after) this.#tell(before.find((known) => known.key === item.key), item);
+    for (const item of after)
+      this.#tell(
+        before.find((known) => known.key === item.key),
+        item,
+      );
   }
 
   #draw(): void {
