@@ -182,7 +182,7 @@ test('cancelling says first what is lost, and then the server has nothing of it'
     ),
   );
   await press(page, 'Cancel unwanted.mp4');
-  await says(page, 'have arrived?');
+  await says(page, '% that were sent?');
   expect(await page.evaluate(() => document.activeElement?.textContent), 'the focus is on the way back').toBe(
     'Keep',
   );

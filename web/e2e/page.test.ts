@@ -1,8 +1,8 @@
 // The pages as a visitor uses them: uploading, watching, keys, menus, downloads, deleting, and what goes wrong.
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Page } from 'puppeteer-core';
+import type { ElementHandle, Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { choose, openBrowser, press, says, unreachable, type Window } from './browser.ts';
 import { type Clips, openClips } from './clips.ts';
@@ -255,6 +255,49 @@ test('a dropped file is taken anywhere on the page', async () => {
   await until('it has arrived', () =>
     page.evaluate(() => document.querySelector('[aria-label="Received: done"]') !== null),
   );
+});
+
+test('of a folder the films are taken, whether it is dropped or chosen, and a file can be pasted', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'matinee-e2e-folder-'));
+  const inner = join(home, 'holiday', 'day 2');
+  mkdirSync(inner, { recursive: true });
+  writeFileSync(join(home, 'holiday', 'first day.mp4'), 'no film');
+  writeFileSync(join(inner, 'second day.mkv'), 'no film either');
+  writeFileSync(join(inner, 'notes.txt'), 'words');
+  const rows = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('li[data-upload] .font-semibold')].map((one) => one.textContent),
+    );
+  const taken = () =>
+    until(
+      'both films are taken',
+      async () => (await rows()).filter((name) => /day\./.test(name ?? '')).length === 2,
+      20_000,
+      rows,
+    );
+
+  await page.goto(server.url);
+  await says(page, 'Choose a folder');
+  const devtools = await page.createCDPSession();
+  const data = { items: [], files: [join(home, 'holiday')], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+    await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+  await taken();
+  await says(page, '2 uploads added; 1 other file left out');
+
+  await page.goto('about:blank');
+  await page.goto(server.url);
+  const folder = (await page.waitForSelector('#folder')) as ElementHandle<HTMLInputElement>;
+  await folder.uploadFile(join(home, 'holiday'));
+  await taken();
+
+  await page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File(['not a film'], 'pasted.mp4', { type: 'video/mp4' }));
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));
+  });
+  await says(page, 'pasted.mp4');
+  rmSync(home, { recursive: true, force: true });
 });
 
 test('the first page tells what happens elsewhere, and asks again and again where streams are blocked', async () => {

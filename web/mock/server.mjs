@@ -489,7 +489,14 @@ function file(answer, path, request) {
   });
   createReadStream(path, { start: from, end: to }).pipe(answer);
 }
+const EMBEDDING = `<!doctype html><html lang="en"><title>Elsewhere</title><meta name="viewport" content="width=device-width">
+  <script src="/embed/uploader.js" async></script>
+  <main><h1>Elsewhere</h1><matinee-uploader multiple></matinee-uploader></main>`;
 function pageRoutes(request, answer, url) {
+  if (url.pathname === '/embedding')
+    return answer
+      .writeHead(200, { 'content-type': TYPES['.html'], 'content-security-policy': CSP })
+      .end(EMBEDDING);
   const wanted = join(DIST, normalize(url.pathname));
   if (url.pathname !== '/' && wanted.startsWith(DIST) && existsSync(wanted) && statSync(wanted).isFile())
     return file(answer, wanted, request);

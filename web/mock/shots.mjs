@@ -83,6 +83,21 @@ const SHOTS = {
       await pause(3500);
     },
   },
+  embed: {
+    path: '/embedding',
+    act: async (page) => {
+      const input = await page.evaluateHandle(() =>
+        document.querySelector('matinee-uploader').shadowRoot.querySelector('input'),
+      );
+      await input.uploadFile(
+        big,
+        made('narrow street.mp4', 60e6),
+        made('away.mp4', 40e6),
+        made('refused.mp4', 5e6),
+      );
+      await pause(3500);
+    },
+  },
   ask: {
     path: '/',
     act: async (page) => {
@@ -151,7 +166,10 @@ for (const [name, shot] of Object.entries(SHOTS)) {
   for (const [view, [width, height, scheme]] of Object.entries(VIEWS)) {
     if (views && !views.split(',').includes(view)) continue;
     const page = await browser.newPage();
-    await page.setViewport({ width, height, deviceScaleFactor: 1 });
+    const touch = width < 600;
+    await page.setViewport({ width, height, deviceScaleFactor: 1, hasTouch: touch, isMobile: touch });
+    // What an earlier picture left in this browser is not part of this one.
+    await page.evaluateOnNewDocument(() => localStorage.clear());
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     if (shot.script === false) await page.setJavaScriptEnabled(false);
     page.on('console', (message) => {

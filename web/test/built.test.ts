@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from 'vitest';
 
 const DIST = new URL('../dist/', import.meta.url).pathname;
 const FIRST_MAX_BYTES = 150_000;
+const EMBED_MAX_BYTES = 40_000;
 const SAMPLE_MAX_BYTES = 900_000;
 
 let html = '';
@@ -41,6 +42,13 @@ test('media-chrome makes no style elements', () => {
   expect(text).toContain('adoptedStyleSheets');
   expect(text).not.toMatch(/shadowRoot\.innerHTML=this\.constructor\.getTemplateHTML/);
   expect(text).not.toMatch(/this\.shadowRoot\.setHTMLUnsafe/);
+});
+test('the script for other sites is one small file that a strict policy lets be', () => {
+  expect(readdirSync(join(DIST, 'embed'))).toEqual(['uploader.js']);
+  const text = readFileSync(join(DIST, 'embed/uploader.js'), 'utf8');
+  expect(text.length).toBeLessThanOrEqual(EMBED_MAX_BYTES);
+  expect(text).toContain('adoptedStyleSheets');
+  expect(text).not.toMatch(/innerHTML|<style|eval\(|new Function|import\(|https?:\/\/(?!www\.w3\.org)/);
 });
 test('everything the page names is on this server', () => {
   for (const [, address] of html.matchAll(/(?:src|href|action)="([^"]+)"/g)) expect(address).toMatch(/^\//);

@@ -67,7 +67,7 @@ export class Row {
     this.#bar.ariaValueNow = String(percent(share));
     this.#bar.hidden = kind === 'done' || kind === 'failed';
     this.#state.textContent = stateText(item, now_ms);
-    this.#advice.textContent = kind === 'done' || kind === 'failed' ? '' : (item.advice ?? '');
+    this.#advice.textContent = kind === 'sending' || kind === 'stalled' ? (item.advice ?? '') : '';
     this.#buttons(BUTTONS[kind], item.name);
   }
 
@@ -108,7 +108,7 @@ function stateText(item: Item, now_ms: number): string {
     case 'stalled':
       return `${waitingWords(phase, navigator.onLine)}. ${phase.note ?? ''}`;
     case 'paused':
-      return `Paused, ${share} % is safe`;
+      return share > 0 ? `Paused, ${share} % is safe` : 'Paused';
     case 'queued':
       return 'Waiting for its turn';
     case 'elsewhere':

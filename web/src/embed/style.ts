@@ -1,6 +1,6 @@
 // The look of the embedded uploader. It is adopted by the shadow root, so the strictest style policy lets it be.
 
-/** Every colour and measure that a page may want to change is a variable. */
+/** Light or dark as the page around it is. Every colour and measure that a page may want to change is a variable. */
 export const STYLE = `
 :host {
   --accent: var(--matinee-accent, light-dark(#b8401c, #ff9b73));
@@ -14,7 +14,6 @@ export const STYLE = `
   --success: var(--matinee-success, light-dark(#1c6f46, #7fd6a4));
   --radius: var(--matinee-radius, 12px);
   display: block;
-  color-scheme: light dark;
   color: var(--text);
   font: 1rem/1.5 var(--matinee-font, system-ui, sans-serif);
 }

@@ -123,7 +123,7 @@ export class Driver {
         void this.#send(key);
         return;
       case 'stop':
-        this.#transfers.get(key)?.stop();
+        void this.#transfers.get(key)?.rest();
         this.#locks.giveUp(key);
         return;
       case 'wait':
@@ -209,6 +209,7 @@ export class Driver {
         const cause = pieces ? advice(pieces, bytes) : null;
         this.take({ what: 'progress', key, sent_bytes, safe_bytes, advice: cause, now_ms: Date.now() });
       },
+      safe: (safe_bytes) => this.take({ what: 'safe', key, safe_bytes }),
       stalled: (why: Why, note, after_ms) => this.take({ what: 'stalled', key, why, note, after_ms }),
       gone: () => this.#gone(key),
       done: () => {

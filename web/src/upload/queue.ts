@@ -44,6 +44,8 @@ export type Input =
       advice: string | null;
       now_ms: number;
     }
+  /** Asked after a pause: how much the server has. */
+  | { what: 'safe'; key: string; safe_bytes: number }
   | { what: 'stalled'; key: string; why: Why; note: string | null; after_ms: number | null }
   | { what: 'retry'; key: string }
   | { what: 'online' }
@@ -152,6 +154,8 @@ function moved(item: Item, input: Single): readonly [Item, Order[]] {
       return [item.phase.kind === 'paused' ? queued(item) : item, []];
     case 'pause':
       return paused(item);
+    case 'safe':
+      return [item.phase.kind === 'paused' ? still({ ...item, safe_bytes: input.safe_bytes }) : item, []];
     case 'again':
       return [item.phase.kind === 'failed' ? queued(item) : item, []];
     case 'here':

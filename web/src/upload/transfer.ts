@@ -9,6 +9,8 @@ export interface Told {
   named(url: string, upload_id: string | null, video_id: string | null): void;
   /** What has left this machine, and what of it the server has written down for good. */
   progress(sent_bytes: number, safe_bytes: number): void;
+  /** After a pause: what the server has. */
+  safe(safe_bytes: number): void;
   /** The way or the server is away: worth another try, not before `after_ms` when it is given. */
   stalled(why: Why, note: string | null, after_ms: number | null): void;
   /** The server no longer has this upload. */
@@ -57,6 +59,16 @@ export class Transfer {
 
   stop(): void {
     this.#stop.abort();
+  }
+
+  /** Stops for a pause, and asks how much of the request that was ended has arrived. */
+  async rest(): Promise<void> {
+    this.stop();
+    if (this.#url === null) return;
+    this.#stop = new AbortController();
+    const answer = await this.#ask({ method: 'HEAD', url: this.#url, signal: this.#stop.signal });
+    const at = meaning(answer).is === 'good' ? offsetOf(answer) : null;
+    if (at !== null) this.#told.safe(at);
   }
 
   /** Ends the upload at the server, too. */

@@ -77,6 +77,13 @@ describe('the queue', () => {
     for (const end of [stalled('a'), { what: 'pause', key: 'a' } as Input])
       expect(run(add('a'), progress('a', 40, 10), end).items[0]?.sent_bytes).toBe(10);
   });
+  test('after a pause the server says how much it has', () => {
+    const safe: Input = { what: 'safe', key: 'a', safe_bytes: 30 };
+    const paused = run(add('a'), progress('a', 40), { what: 'pause', key: 'a' }, safe);
+    expect(paused.items[0]).toMatchObject({ sent_bytes: 30, safe_bytes: 30, phase: { kind: 'paused' } });
+    // An answer that comes after it goes on again is old.
+    expect(run(add('a'), progress('a', 40), safe).items[0]).toMatchObject({ sent_bytes: 40, safe_bytes: 0 });
+  });
   test('lets another tab send the same file, and goes on when that one is done', () => {
     const { items } = run(add('a'), { what: 'elsewhere', key: 'a' });
     expect(kinds(items)).toEqual(['elsewhere']);
