@@ -284,6 +284,10 @@ test('of a folder the films are taken, whether it is dropped or chosen, and a fi
     await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
   await taken();
   await says(page, '2 uploads added; 1 other file left out');
+  // A page that still sends would ask whether it may be left.
+  await until('both have arrived', () =>
+    page.evaluate(() => document.querySelectorAll('[aria-label="Received: done"]').length === 2),
+  );
 
   await page.goto('about:blank');
   await page.goto(server.url);
