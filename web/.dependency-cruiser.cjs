@@ -20,6 +20,13 @@ module.exports = {
       to: { path: '^src/pages/.*[.]svelte$' },
     },
     {
+      name: 'the-embedded-uploader-has-no-framework',
+      comment: 'Pages of other sites load it: it stays small and makes no style elements.',
+      severity: 'error',
+      from: { path: '^src/(embed/|upload/(?!uploads[.]svelte))' },
+      to: { path: '^(src/(pages|parts)/|src/upload/uploads[.]svelte|node_modules/svelte)' },
+    },
+    {
       name: 'the-player-is-loaded-late',
       comment: 'hls.js and media-chrome stay out of the first 150 kB.',
       severity: 'error',

@@ -9,7 +9,7 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 
 /** How the proxy treats requests with a body from now on. */
-export interface Manners {
+interface Manners {
   /** Bodies longer than this are answered with 413 at once, as nginx does. */
   limit_bytes?: number;
   /** Reads the whole body before the server hears of it. */

@@ -311,7 +311,7 @@ function write(name: string, text: string): void {
 }
 
 /** The uploads that were begun in this browser and are not over. */
-export function load(): Begun[] {
+function load(): Begun[] {
   return remembered(read(STORE));
 }
 

@@ -39,7 +39,7 @@ export interface Failure {
 /** 100 MB: the limit of common CDNs; also what a proxy that buffers can lose at most. */
 export const LARGEST_BYTES = 100_000_000;
 /** Below this the way is broken, not narrow. */
-export const SMALLEST_BYTES = 64_000;
+const SMALLEST_BYTES = 64_000;
 /** Sizes that fit under usual limits: 1 MB is that of an nginx that nobody configured. */
 const STEPS_BYTES = [LARGEST_BYTES, 32_000_000, 8_000_000, 1_000_000, 250_000, SMALLEST_BYTES] as const;
 /** A cut may be chance; the same twice is a pattern. */

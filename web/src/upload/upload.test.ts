@@ -354,6 +354,7 @@ describe('words', () => {
     expect(told(before, step(before, progress('a', 5)).items)).toBe('');
     const narrow = step(before, { ...progress('a', 5), advice: 'Narrow.' } as Input).items;
     expect(told(before, narrow)).toBe('a.mp4: Narrow.');
+    expect(told(narrow, step(narrow, { ...progress('a', 6), advice: 'Narrow.' } as Input).items)).toBe('');
   });
   test('all uploads that are not over make one sum', () => {
     const { items } = run(
