@@ -125,7 +125,7 @@ test('offline it waits, online it goes on by itself, and all can be paused toget
   await page.setOfflineMode(true);
   // What is under way is not touched by that mode.
   proxy.drop();
-  await says(page, 'This device is offline. Nothing lost');
+  await says(page, 'Offline. Waiting for network, nothing lost');
   await page.setOfflineMode(false);
   await page.emulateNetworkConditions({ download: -1, upload: 500_000, latency: 5 });
   await until('both go on', async () => pieces().length >= 4);

@@ -258,6 +258,9 @@ test('a dropped file is taken anywhere on the page', async () => {
 });
 
 test('of a folder the films are taken, whether it is dropped or chosen, and a file can be pasted', async () => {
+  // A page of its own: one that still sends asks whether it may be left.
+  const own = await browser.page();
+  own.on('dialog', (dialog) => void dialog.accept());
   const home = mkdtempSync(join(tmpdir(), 'matinee-e2e-folder-'));
   const inner = join(home, 'holiday', 'day 2');
   mkdirSync(inner, { recursive: true });
@@ -265,7 +268,7 @@ test('of a folder the films are taken, whether it is dropped or chosen, and a fi
   writeFileSync(join(inner, 'second day.mkv'), 'no film either');
   writeFileSync(join(inner, 'notes.txt'), 'words');
   const rows = () =>
-    page.evaluate(() =>
+    own.evaluate(() =>
       [...document.querySelectorAll('li[data-upload] .font-semibold')].map((one) => one.textContent),
     );
   const taken = () =>
@@ -276,31 +279,27 @@ test('of a folder the films are taken, whether it is dropped or chosen, and a fi
       rows,
     );
 
-  await page.goto(server.url);
-  await says(page, 'Choose a folder');
-  const devtools = await page.createCDPSession();
+  await own.goto(server.url);
+  await says(own, 'Choose a folder');
+  const devtools = await own.createCDPSession();
   const data = { items: [], files: [join(home, 'holiday')], dragOperationsMask: 1 };
   for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
     await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
   await taken();
-  await says(page, '2 uploads added; 1 other file left out');
-  // A page that still sends would ask whether it may be left.
-  await until('both have arrived', () =>
-    page.evaluate(() => document.querySelectorAll('[aria-label="Received: done"]').length === 2),
-  );
-
-  await page.goto('about:blank');
-  await page.goto(server.url);
-  const folder = (await page.waitForSelector('#folder')) as ElementHandle<HTMLInputElement>;
+  await says(own, '2 uploads added; 1 other file left out');
+  await own.goto('about:blank');
+  await own.goto(server.url);
+  const folder = (await own.waitForSelector('#folder')) as ElementHandle<HTMLInputElement>;
   await folder.uploadFile(join(home, 'holiday'));
   await taken();
 
-  await page.evaluate(() => {
+  await own.evaluate(() => {
     const clipboardData = new DataTransfer();
     clipboardData.items.add(new File(['not a film'], 'pasted.mp4', { type: 'video/mp4' }));
     document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));
   });
-  await says(page, 'pasted.mp4');
+  await says(own, 'pasted.mp4');
+  await own.close();
   rmSync(home, { recursive: true, force: true });
 });
 

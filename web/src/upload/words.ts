@@ -7,7 +7,7 @@ import { bytesPerSecond, secondsLeft } from './speed.ts';
 export function waitingWords(phase: Extract<Item['phase'], { kind: 'stalled' }>, online: boolean): string {
   switch (phase.why) {
     case 'network':
-      return online ? 'Waiting for network, nothing lost' : 'This device is offline. Nothing lost';
+      return online ? 'Waiting for network, nothing lost' : 'Offline. Waiting for network, nothing lost';
     case 'gateway':
       return 'A proxy answers, but not the server. Waiting, nothing lost';
     case 'busy':
