@@ -86,7 +86,7 @@ test('a server that is away for a while, behind a proxy that says 502, loses not
   const path = await film(clips, home, 'away.mp4', 4_000_000);
   await page.goto(proxy.url);
   await says(page, 'Choose files');
-  await page.emulateNetworkConditions({ download: -1, upload: 1_000_000, latency: 5 });
+  proxy.manners = { hold_after_bytes: 1_000_000 };
   await choose(page, path);
   await until('a piece is on its way', async () => pieces().length > 0);
   proxy.manners = { away: 502 };
@@ -95,7 +95,6 @@ test('a server that is away for a while, behind a proxy that says 502, loses not
   await until('it asked in vain', async () =>
     proxy.seen.some(({ method, status }) => method === 'HEAD' && status === 502),
   );
-  await page.emulateNetworkConditions(null);
   proxy.manners = {};
   await expectWhole(server, await arrived(page, 'away.mp4'), path);
   expect(creations(), 'it never begins anew').toHaveLength(1);
@@ -119,7 +118,7 @@ test('offline it waits, online it goes on by itself, and all can be paused toget
   );
   await page.goto(proxy.url);
   await says(page, 'Choose files');
-  await page.emulateNetworkConditions({ download: -1, upload: 500_000, latency: 5 });
+  proxy.manners = { hold_after_bytes: 1_000_000 };
   await choose(page, ...paths);
   await until('both are sent', async () => pieces().length >= 2);
   await page.setOfflineMode(true);
@@ -127,16 +126,15 @@ test('offline it waits, online it goes on by itself, and all can be paused toget
   proxy.drop();
   await says(page, 'Offline. Waiting for network, nothing lost');
   await page.setOfflineMode(false);
-  await page.emulateNetworkConditions({ download: -1, upload: 500_000, latency: 5 });
   await until('both go on', async () => pieces().length >= 4);
   await press(page, 'Pause all');
   await says(page, 'Resume all');
+  proxy.manners = {};
   // The focus is still on the button that changed its word.
   await page.focus('[aria-label="Actions for all uploads"] button');
   await page.keyboard.press('Enter');
   await says(page, 'Pause all');
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Pause all');
-  await page.emulateNetworkConditions(null);
   for (const path of paths) {
     const name = path.endsWith('first.mp4') ? 'first.mp4' : 'second.mp4';
     await expectWhole(server, await arrived(page, name), path);
@@ -148,7 +146,7 @@ test('the same file in two tabs is sent once, and both say that it arrived', asy
   const path = await film(clips, home, 'twice.mp4', 3_000_000);
   await page.goto(proxy.url);
   await says(page, 'Choose files');
-  await page.emulateNetworkConditions({ download: -1, upload: 500_000, latency: 5 });
+  proxy.manners = { hold_after_bytes: 1_000_000 };
   await choose(page, path);
   await until('a piece is on its way', async () => pieces().length > 0);
   const other = await browser.page();
@@ -159,7 +157,8 @@ test('the same file in two tabs is sent once, and both say that it arrived', asy
   await says(other, 'Another tab is sending this file');
   expect(await unreachable(other)).toEqual([]);
   await page.bringToFront();
-  await page.emulateNetworkConditions(null);
+  proxy.manners = {};
+  proxy.drop();
   const id = await arrived(page, 'twice.mp4');
   await other.bringToFront();
   expect(await arrived(other, 'twice.mp4')).toBe(id);
@@ -172,7 +171,7 @@ test('cancelling says first what is lost, and then the server has nothing of it'
   const path = await film(clips, home, 'unwanted.mp4', 3_000_000);
   await page.goto(proxy.url);
   await says(page, 'Choose files');
-  await page.emulateNetworkConditions({ download: -1, upload: 500_000, latency: 5 });
+  proxy.manners = { hold_after_bytes: 1_000_000 };
   await choose(page, path);
   await until('a piece is on its way', async () => pieces().length > 0);
   await says(page, 'Copy link');

@@ -18,6 +18,8 @@ interface Manners {
   away?: number;
   /** Cuts the connection after so many bytes of a body; with `buffers` nothing of it reaches the server. */
   cut_after_bytes?: number;
+  /** Passes on so many bytes of a body and then nothing more, until the connection is dropped. */
+  hold_after_bytes?: number;
   /** How many requests are cut; then all is well. */
   cuts?: number;
 }
@@ -72,7 +74,7 @@ function handle(proxy: Hop, target: string, from: IncomingMessage, to: ServerRes
   if (manners.away !== undefined) refuse(to, manners.away, from);
   else if (length > (manners.limit_bytes ?? Number.POSITIVE_INFINITY)) refuse(to, 413, from);
   else if (manners.buffers) buffered(target, from, to, most(manners, length));
-  else streamed(target, from, to, most(manners, length));
+  else streamed(target, from, to, most(manners, length), manners.hold_after_bytes);
 }
 
 /** After how many bytes this request is cut. */
@@ -84,7 +86,13 @@ function most(manners: Manners, length: number): number {
 }
 
 /** Passes the body on as it comes, and cuts after `end` bytes. */
-function streamed(target: string, from: IncomingMessage, to: ServerResponse, end: number): void {
+function streamed(
+  target: string,
+  from: IncomingMessage,
+  to: ServerResponse,
+  end: number,
+  hold = Number.POSITIVE_INFINITY,
+): void {
   const onward = pass(target, from, to);
   let passed = 0;
   from.on('data', (part: Buffer) => {
@@ -92,6 +100,9 @@ function streamed(target: string, from: IncomingMessage, to: ServerResponse, end
     if (passed > end) {
       from.socket.destroy();
       onward.destroy();
+    } else if (passed > hold) {
+      onward.write(part);
+      from.pause();
     } else if (!onward.write(part)) {
       from.pause();
       onward.once('drain', () => from.resume());
