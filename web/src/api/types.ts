@@ -34,7 +34,7 @@ export interface Upload {
   title: string;
   size_bytes: number | null;
   offset_bytes: number;
-  protocol: 'tus' | 'form' | 'path' | 'url' | 'zoom' | 'bucket';
+  protocol: 'tus' | 'resumable' | 'form' | 'path' | 'url' | 'zoom' | 'bucket';
   upload_url: string | null;
   expires_at: string;
   created_at: string;

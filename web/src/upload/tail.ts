@@ -32,10 +32,12 @@ async function boxAt(file: Blob, at: number): Promise<{ kind: string; length: nu
 }
 
 /** Sends that end, if it is worth it. It is only a help: whatever goes wrong, the upload goes on. */
-export async function sendTail(file: Blob, url: string): Promise<void> {
+export async function sendTail(file: Blob, url: string, token: string | null): Promise<void> {
   try {
     const tail = await tailOf(file);
-    if (tail) await fetch(`${url}/tail`, { method: 'PUT', body: tail, credentials: 'same-origin' });
+    if (!tail) return;
+    const headers: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
+    await fetch(`${url}/tail`, { method: 'PUT', body: tail, credentials: 'same-origin', headers });
   } catch {
     // The file or the network is away; the upload itself will tell.
   }

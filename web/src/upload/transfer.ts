@@ -3,6 +3,7 @@ import type { Reason } from '../api/types.ts';
 import { type Answer, meaning, metadataOf, offsetOf, reasonIn, type Why, wholeNumber } from './answer.ts';
 import { type Failure, failed, hopeless, type Pieces, passed } from './pieces.ts';
 import { type Asked, ask } from './request.ts';
+import { sendTail } from './tail.ts';
 
 export interface Told {
   /** The server knows the upload: its address and the ids of upload and video. */
@@ -104,6 +105,7 @@ export class Transfer {
     const location = answer.header('Location');
     if (answer.status !== 201 || location === null) return this.#other(answer);
     this.#url = new URL(location, url).href;
+    void sendTail(this.#file, this.#url, this.#target.token);
     this.#tellNames(answer);
     return 'on';
   }
