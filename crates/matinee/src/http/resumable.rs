@@ -1,7 +1,7 @@
 //! Resumable Uploads for HTTP: header names and status codes of the IETF draft; the rules are `core::upload`'s.
 //!
 //! Source: draft-ietf-httpbis-resumable-upload-12, as laid out in `ingest.md` section 5. 104 is not sent
-//! (`docs/decisions/020-two-upload-protocols.md`).
+//! (`docs/decisions/012-two-upload-protocols.md`).
 
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;

@@ -10,10 +10,10 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 /// What would bring the outside world into `core`.
 const NOT_IN_CORE: &[&str] = &["axum", "hyper", "object_store", "reqwest", "rustix", "sqlx", "tokio"];
-/// Direct dependencies that `core` may have.
-const CORE_MAX: usize = 5;
+/// Direct dependencies that `core` may have; see decision 31.
+const CORE_MAX: usize = 10;
 /// Direct dependencies that all packages together may have.
-const ALL_MAX: usize = 45;
+const ALL_MAX: usize = 50;
 
 /// The packages depend on each other as the golden list says, and on few others.
 pub(crate) fn edges(house: &House) -> Vec<Complaint> {
