@@ -18,7 +18,7 @@ use object_store::{
 const PAGE: usize = 1_000;
 /// A connection that says nothing for so long is given up, in seconds.
 const SILENCE_S: u64 = 30;
-/// Before what stands for an ETag where there is none.
+/// Before what stands for an entity tag where there is none.
 const NO_ETAG: char = '~';
 /// One request is repeated by the client for at most so long, in seconds; then the job's own retries take over.
 const RETRY_S: u64 = 20;
@@ -80,15 +80,18 @@ impl From<object_store::Error> for BucketError {
         use object_store::Error;
         let text = causes(&error);
         if matches!(error, Error::NotFound { .. }) && text.contains("NoSuchBucket") {
-            return Self::Wrong(text);
-        }
-        match error {
-            Error::NotFound { .. } | Error::Precondition { .. } => Self::Changed,
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Self::Refused(text),
-            Error::InvalidPath { .. }
-            | Error::NotSupported { .. }
-            | Error::UnknownConfigurationKey { .. } => Self::Wrong(text),
-            _ => Self::Again(text),
+            Self::Wrong(text)
+        } else if matches!(error, Error::NotFound { .. } | Error::Precondition { .. }) {
+            Self::Changed
+        } else if matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) {
+            Self::Refused(text)
+        } else if matches!(
+            error,
+            Error::InvalidPath { .. } | Error::NotSupported { .. } | Error::UnknownConfigurationKey { .. }
+        ) {
+            Self::Wrong(text)
+        } else {
+            Self::Again(text)
         }
     }
 }
@@ -201,7 +204,7 @@ impl Bucket {
     async fn still(&self, key: &str, etag: &str) -> Result<Path, BucketError> {
         let path = Path::parse(key).map_err(object_store::Error::from)?;
         let found = self.store.head(&path).await?;
-        if !is_same(&found, etag) { Err(BucketError::Changed) } else { Ok(path) }
+        if is_same(&found, etag) { Ok(path) } else { Err(BucketError::Changed) }
     }
 }
 

@@ -42,18 +42,14 @@ pub fn protocol(marks: Marks<'_>, made_by: Option<Way>) -> Option<Protocol> {
 
 /// A structured-field Boolean; a field of another type is ignored.
 pub fn boolean(field: &str) -> Option<bool> {
-    match item(field)? {
-        BareItem::Boolean(value) => Some(value),
-        _ => None,
-    }
+    let BareItem::Boolean(value) = item(field)? else { return None };
+    Some(value)
 }
 
 /// A structured-field Integer from 0 on; a field of another type is ignored.
 pub fn integer(field: &str) -> Option<u64> {
-    match item(field)? {
-        BareItem::Integer(value) => u64::try_from(i64::from(value)).ok(),
-        _ => None,
-    }
+    let BareItem::Integer(value) = item(field)? else { return None };
+    u64::try_from(i64::from(value)).ok()
 }
 
 fn item(field: &str) -> Option<BareItem> {

@@ -24,10 +24,9 @@ impl Local {
     ) -> Result<u64, StoreError> {
         let path = self.place(object)?;
         let opened = File::options().read(true).write(true).create_new(true).open(&path);
-        let file = opened.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => StoreError::Exists(object),
-            _ => error.into(),
-        })?;
+        let taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+        let file =
+            opened.map_err(|error| if taken(&error) { StoreError::Exists(object) } else { error.into() })?;
         let joined = self.join_to(&file, pieces, step);
         if joined.is_err() {
             // The row is still there, so the sweeper would find what this cannot remove.

@@ -141,7 +141,7 @@ async fn one(
         return Ok(write(arguments.form, &told, out)?);
     }
     let target = &arguments.to;
-    let memory = memory(look.fingerprint(path, target_of(target))?)?;
+    let memory = memory(&look.fingerprint(path, target_of(target))?)?;
     let title = arguments.title.as_deref();
     let mut job = Job { sender, target, path, look, title, memory, chunks, board };
     let (saved, offset) = job.begin().await?;
@@ -172,10 +172,10 @@ fn target_of(target: &Target) -> &str {
     }
 }
 
-fn memory(fingerprint: String) -> Result<Memory, Lost> {
+fn memory(fingerprint: &str) -> Result<Memory, Lost> {
     let folder = state::folder();
     let folder = folder.ok_or_else(|| Lost::File("neither XDG_STATE_HOME nor HOME is set".to_owned()))?;
-    let memory = Memory::open(&folder, &fingerprint)?;
+    let memory = Memory::open(&folder, fingerprint)?;
     memory.ok_or_else(|| Lost::Later("another process sends this very file right now".to_owned()))
 }
 

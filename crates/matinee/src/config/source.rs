@@ -186,7 +186,8 @@ fn check_watch(watch: &mut Watch) -> Result<(), BadConfig> {
         !name.is_empty() && parts.into_iter().all(|part| matches!(part, Component::Normal(_)))
     };
     for (key, name) in [("done", &watch.done), ("failed", &watch.failed)] {
-        if !inside(name) && !(key == "done" && name.is_empty()) {
+        let removed = key == "done" && name.is_empty();
+        if !inside(name) && !removed {
             return Err(BadConfig(format!(
                 "`watch.{key} = \"{name}\"` must be a folder inside {}",
                 watch.folder.display()

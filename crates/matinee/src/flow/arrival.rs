@@ -104,13 +104,12 @@ pub(crate) async fn collection(
     app: AppId,
     called: Option<&str>,
 ) -> Result<CollectionId, Failure> {
-    intake::collection(node, app, called).await.map_err(|failure| match failure {
-        Failure::Absent => Failure::Refused {
-            conflict: false,
-            human: format!("There is no collection `{}`.", called.unwrap_or_default()),
-        },
-        other => other,
-    })
+    let found = intake::collection(node, app, called).await;
+    if matches!(found, Err(Failure::Absent)) {
+        let human = format!("There is no collection `{}`.", called.unwrap_or_default());
+        return Err(Failure::Refused { conflict: false, human });
+    }
+    found
 }
 
 /// The open upload that a job is to fill.

@@ -26,7 +26,7 @@ const ANNOUNCED_MAX: u64 = 64;
 /// With more to announce, the next look comes after this.
 const FULL: Duration = Duration::from_secs(5);
 /// A bucket that sends nothing for so long is given up until the next try.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Looks through one bucket until the node stops.
 pub(crate) async fn run(node: Arc<Node>, config: source::Bucket) {
@@ -56,12 +56,12 @@ enum Scanned {
 }
 
 async fn scan(node: &Node, config: &source::Bucket) -> Result<Scanned, Failure> {
-    let bucket = Bucket::open(&config.access()).map_err(failure)?;
+    let bucket = Bucket::open(&config.access()).map_err(|error| failure(&error))?;
     let (_, prefix) = config.place().unwrap_or_default();
     let mut room = ANNOUNCED_MAX.saturating_sub(node.db.arrivals_open(&config.name).await?);
     let mut next = None;
     loop {
-        let page = bucket.page(prefix, next).await.map_err(failure)?;
+        let page = bucket.page(prefix, next).await.map_err(|error| failure(&error))?;
         for object in unknown(node, config, page.objects).await? {
             if room == 0 {
                 return Ok(Scanned::Full);
@@ -115,7 +115,7 @@ async fn announce(node: &Node, config: &source::Bucket, object: &Listed) -> Resu
     }
 }
 
-fn failure(error: BucketError) -> Failure {
+fn failure(error: &BucketError) -> Failure {
     Failure::Again(error.to_string())
 }
 

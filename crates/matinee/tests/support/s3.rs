@@ -51,8 +51,8 @@ impl Service {
         std::fs::create_dir(dir.path().join("films")).unwrap();
         let faults = Arc::new(Faults::default());
         let disk = FileSystem::new(dir.path()).unwrap();
-        let faulty = Faulty { root: dir.path().to_owned(), disk, faults: Arc::clone(&faults) };
-        let mut service = S3ServiceBuilder::new(faulty);
+        let service = Faulty { root: dir.path().to_owned(), disk, faults: Arc::clone(&faults) };
+        let mut service = S3ServiceBuilder::new(service);
         service.set_auth(SimpleAuth::from_single(ACCESS, SECRET));
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -131,7 +131,7 @@ impl Job<'_> {
     async fn wait(&mut self, cause: &str) -> Result<(), Lost> {
         match self.chunks.after(Outcome::Gateway, 0, 0, jitter()) {
             Step::GiveUp { .. } => Err(Lost::Later(cause.to_owned())),
-            step => self.follow(step).await,
+            step @ Step::Go { .. } => self.follow(step).await,
         }
     }
 

@@ -256,7 +256,7 @@ impl<'a> Receiver<'a> {
                 return Ok(stop.unkept(self.committed));
             }
             Stop::Failed(failure) => return Err(self.salvaged(failure).await),
-            stop => stop,
+            stop @ (Stop::End | Stop::Evicted | Stop::TooLong | Stop::Broken) => stop,
         };
         if let Err(failure) = self.commit().await {
             return Err(self.salvaged(failure).await);

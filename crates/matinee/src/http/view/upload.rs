@@ -109,10 +109,8 @@ impl Upload {
         let upload = &listed.upload;
         let video = listed.video.as_ref();
         // A part that is complete is still a piece of something that arrives.
-        let phase = match upload.state.phase() {
-            Phase::Finished if upload.is_partial() => Phase::Open,
-            phase => phase,
-        };
+        let phase = upload.state.phase();
+        let phase = if phase == Phase::Finished && upload.is_partial() { Phase::Open } else { phase };
         let reason = upload.reason.as_ref().or_else(|| video.and_then(|video| video.reason.as_ref()));
         let deleted = upload.state.phase() == Phase::Finished && video.is_none();
         let Allowance { max_bytes, max_duration_ms, deadline: _, origins } = upload.allowance.clone();
