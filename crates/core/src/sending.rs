@@ -286,10 +286,9 @@ mod tests {
         let learnt = |outcome, sent| {
             let mut chunks = Chunks::default();
             chunks.after(outcome, sent, 0, 0);
-            match chunks.after(outcome, sent, 0, 0) {
-                Step::Go { learnt: Some(learnt), .. } => learnt,
-                step => panic!("{step:?}"),
-            }
+            let step = chunks.after(outcome, sent, 0, 0);
+            let Step::Go { learnt: Some(learnt), .. } = step else { panic!("{step:?}") };
+            learnt
         };
         assert!(learnt(Outcome::TooLarge, 4 << 20).contains("client_max_body_size"));
         assert!(learnt(Outcome::TooLarge, 128 << 20).contains("100 MB"));
