@@ -54,7 +54,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Reads what [`base64`] writes, and nothing else: exactly one text for each value.
+/// Reads what [`base64()`] writes, and nothing else: exactly one text for each value.
 pub(super) fn base64_read(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for group in text.as_bytes().chunks(4) {
