@@ -274,7 +274,9 @@ mod tests {
     fn a_limit_of_a_proxy_is_found_in_few_tries_and_not_run_into_again() {
         for limit in [64 << 10, 1 << 20, 1_000_000, 100_000_000, u64::MAX] {
             let mut chunks = Chunks::default();
-            let tries = send(&mut chunks, 256 << 20, limit);
+            // Long enough to grow up to the limit at least once.
+            let size = (256 << 20).max(limit.min(1 << 30) * 16);
+            let tries = send(&mut chunks, size, limit);
             let refused = tries.iter().filter(|sent| **sent > limit).count();
             assert!(refused <= 11, "{limit}: {refused}");
             assert!(send(&mut chunks, 256 << 20, limit).iter().all(|sent| *sent <= limit), "{limit}");
