@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -14,9 +15,12 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// Run by a test: starts an endless encode and waits to be killed.
 const ENDLESS_PARENT: &str = "endless-parent";
+/// Run inside the sandbox in place of ffmpeg: tries what a decoder that was taken over would try.
+const TAKEN_OVER: &str = "taken-over";
 /// Both white-lists, as every real argument list has them before each input.
 const WHITE_LISTS: &[&str] = &["-protocol_whitelist", "file", "-format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2"];
 
+type Attempt = fn(&Path) -> std::io::Result<()>;
 type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 macro_rules! checks {
@@ -29,6 +33,7 @@ const CHECKS: &[(&str, Check)] = checks![
     a_file_that_is_no_input_cannot_be_read,
     nothing_is_written_outside_the_directory,
     the_network_is_out_of_reach,
+    a_decoder_that_was_taken_over_gets_nowhere,
     a_playlist_reads_no_other_file,
     an_ffconcat_text_reads_no_sibling,
     a_stopped_ffmpeg_is_noticed_and_killed,
@@ -57,6 +62,9 @@ fn main() -> ExitCode {
         let Err(error) = sandbox::enter(args);
         let _ = writeln!(std::io::stderr(), "{error}");
         return ExitCode::from(sandbox::FAILED);
+    }
+    if first == TAKEN_OVER || first == "-hide_banner" {
+        return taken_over(args);
     }
     let runtime = tokio::runtime::Runtime::new().expect("because this machine can start threads");
     if first == ENDLESS_PARENT {
@@ -185,6 +193,96 @@ async fn the_network_is_out_of_reach(world: &World) {
     }
     let came = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
     assert!(came.is_err(), "nobody connected");
+}
+
+/// Attempts of code that an attacker brought into ffmpeg; each says whether it worked.
+const ATTEMPTS: &[(&str, Attempt)] = &[
+    ("start a program", |_| start_true()),
+    ("open a UDP socket", |_| std::net::UdpSocket::bind("127.0.0.1:0").map(drop)),
+    ("open a TCP socket", |_| std::net::TcpListener::bind("127.0.0.1:0").map(drop)),
+    ("open a socket of this machine", |_| std::os::unix::net::UnixDatagram::unbound().map(drop)),
+    ("signal its parent", |_| signal_parent()),
+    ("empty a file that it may read", |dir| {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).custom_flags(libc::O_TRUNC).open(dir.with_file_name("input")).map(drop)
+    }),
+    ("raise a limit", |_| raise_limit()),
+    ("read a file of the system", |_| std::fs::read("/etc/passwd").map(drop)),
+    ("read its parent's environment", |_| {
+        let parent = rustix::process::getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
+        std::fs::read(format!("/proc/{parent}/environ")).map(drop)
+    }),
+    ("list other processes", |_| std::fs::read_dir("/proc").map(drop)),
+    ("read a file beside its own", |dir| std::fs::read(dir.with_file_name("secret")).map(drop)),
+    ("leave a link", |dir| std::os::unix::fs::symlink("/etc/passwd", dir.join("link"))),
+    ("leave a pipe", |dir| {
+        let path = dir.join("pipe");
+        Ok(rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0)?)
+    }),
+];
+
+#[expect(clippy::disallowed_methods, reason = "the sandbox must forbid it")]
+fn start_true() -> std::io::Result<()> {
+    std::process::Command::new("/usr/bin/true").status().map(drop)
+}
+
+fn signal_parent() -> std::io::Result<()> {
+    Ok(test_kill_process(rustix::process::getppid().expect("every process here has a parent"))?)
+}
+
+/// To where it is, so that it works outside.
+fn raise_limit() -> std::io::Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    Ok(setrlimit(Resource::Nofile, getrlimit(Resource::Nofile))?)
+}
+
+/// Tries everything in the directory that it is given, and names on standard output what worked.
+fn taken_over(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    let Some(dir) = args.map(PathBuf::from).last().filter(|dir| dir.is_absolute()) else {
+        return ExitCode::SUCCESS;
+    };
+    let mut out = std::io::stdout();
+    for (name, attempt) in ATTEMPTS {
+        if attempt(&dir).is_ok() {
+            let _ = writeln!(out, "{name}");
+        }
+    }
+    // What codecs do need.
+    let thread = std::thread::Builder::new().spawn(|| ()).map(std::thread::JoinHandle::join);
+    let _ = writeln!(out, "threads: {}, variables: {}", thread.is_ok(), std::env::vars_os().count());
+    ExitCode::SUCCESS
+}
+
+async fn a_decoder_that_was_taken_over_gets_nowhere(world: &World) {
+    let home = world.new_dir("taken-over");
+    std::fs::write(home.join("secret"), "of somebody else").expect("a small file");
+    let input = home.join("input");
+    std::fs::write(&input, "its own").expect("a small file");
+    let dir = |name: &str| {
+        let dir = home.join(name);
+        std::fs::create_dir(&dir).expect("because it is new");
+        dir
+    };
+    let me = std::fs::canonicalize("/proc/self/exe").expect("ourselves");
+    let (outside, inside) = (dir("outside"), dir("inside"));
+    #[expect(clippy::disallowed_methods, reason = "the comparison is without the sandbox")]
+    let plain = std::process::Command::new(&me).arg(TAKEN_OVER).arg(&outside).output().expect("ourselves");
+    let worked = String::from_utf8_lossy(&plain.stdout).lines().count() - 1;
+    assert_eq!(worked, ATTEMPTS.len(), "outside every attempt works: {plain:?}");
+    std::fs::write(&input, "its own").expect("it was emptied");
+
+    // ABI 2 is what Debian 12 has; there the filter of system calls holds what Landlock does not know.
+    for landlock_abi_max in [2, Config::default().landlock_abi_max] {
+        let config = Config { ffmpeg: Some(me.clone()), landlock_abi_max, ..Config::default() };
+        let ffmpeg = Ffmpeg::detect(config).await.expect("because it answers");
+        let args = [TAKEN_OVER, inside.to_str().expect("because we named it")].map(String::from).to_vec();
+        let stdout = Stdout::Capture { max_bytes: 1 << 16 };
+        let job = Job { args, stdout, ..job(Program::Ffmpeg, "", &[&input], Some(&inside)) };
+        let finished = ffmpeg.run(job, |_| {}, pending()).await.expect("it ends by itself");
+        let said = String::from_utf8_lossy(&finished.stdout).into_owned();
+        assert_eq!(said, "threads: true, variables: 2\n", "Landlock up to {landlock_abi_max}");
+        assert_eq!(std::fs::read(&input).expect("it is there"), b"its own");
+    }
 }
 
 async fn a_playlist_reads_no_other_file(world: &World) {

@@ -81,6 +81,7 @@ impl Node {
             launcher: launcher.to_owned(),
             ffmpeg: config.encode.ffmpeg_dir.as_ref().map(|dir| dir.join("ffmpeg")),
             accept_unsandboxed: config.encode.accept_unsandboxed,
+            ..ffmpeg::Config::default()
         });
         let (stored, ffmpeg) = tokio::join!(Stored::open(&config), programs);
         let stored = stored?;

@@ -3,6 +3,7 @@
 //! The binary starts itself under [`sandbox::COMMAND`], restricts itself and then becomes ffmpeg. What is
 //! started here never gets a URL, sees its listed input files, writes below one directory, and dies with us.
 
+mod calls;
 pub mod probe;
 mod progress;
 mod run;
@@ -23,13 +24,20 @@ pub struct Config {
     pub launcher: PathBuf,
     /// The absolute path of ffmpeg; looked up in `PATH` when `None`. ffprobe must lie beside it or in `PATH`.
     pub ffmpeg: Option<PathBuf>,
-    /// The operator accepts to run without Landlock where the kernel has none.
+    /// The operator accepts to run without what the kernel has not: Landlock, or filters of system calls.
     pub accept_unsandboxed: bool,
+    /// The last ABI of Landlock that is used; a lower one than the kernel has shows how an older kernel holds.
+    pub landlock_abi_max: u8,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { launcher: PathBuf::from("/proc/self/exe"), ffmpeg: None, accept_unsandboxed: false }
+        Self {
+            launcher: PathBuf::from("/proc/self/exe"),
+            ffmpeg: None,
+            accept_unsandboxed: false,
+            landlock_abi_max: sandbox::LANDLOCK_MAX,
+        }
     }
 }
 
@@ -39,7 +47,7 @@ pub struct Ffmpeg {
     launcher: PathBuf,
     encoder: PathBuf,
     prober: PathBuf,
-    unsandboxed: bool,
+    walls: sandbox::Walls,
     found: Found,
 }
 

@@ -17,8 +17,9 @@ pub enum FfmpegError {
     Missing(&'static str),
     /// The kernel cannot contain it.
     #[error(
-        "this kernel cannot contain ffmpeg: Landlock with ABI 4 or later is needed (Linux 6.7, with `landlock` in \
-         the boot parameter `lsm=`); accept to run without by setting `ffmpeg.accept_unsandboxed = true`"
+        "this kernel cannot contain ffmpeg: needed are Landlock (Linux 5.19 or later, with `landlock` in the boot \
+         parameter `lsm=`) and filters of system calls (seccomp); accept to run without by setting \
+         `encode.accept_unsandboxed = true`"
     )]
     Refused,
     /// It does not answer.
@@ -34,8 +35,8 @@ pub enum FfmpegError {
 impl Ffmpeg {
     /// Finds ffmpeg and ffprobe, checks that this kernel can contain them, and asks what they can do.
     pub async fn detect(config: Config) -> Result<Self, FfmpegError> {
-        let supported = sandbox::is_supported();
-        if !supported && !config.accept_unsandboxed {
+        let walls = sandbox::Walls::here(config.landlock_abi_max);
+        if !walls.is_whole() && !config.accept_unsandboxed {
             return Err(FfmpegError::Refused);
         }
         let encoder = match config.ffmpeg {
@@ -46,8 +47,7 @@ impl Ffmpeg {
         let prober = Some(beside).filter(|path| path.is_file()).or_else(|| in_path("ffprobe"));
         let prober = prober.ok_or(FfmpegError::Missing("ffprobe"))?;
         let launcher = config.launcher;
-        let unsandboxed = !supported;
-        let mut this = Self { launcher, encoder, prober, unsandboxed, found: Found::default() };
+        let mut this = Self { launcher, encoder, prober, walls, found: Found::default() };
         // Together: a server is to be ready at once, and each start of a program costs a tenth of a second.
         let (version, _, encoders, filters) = tokio::try_join!(
             this.ask(Program::Ffmpeg, &["-hide_banner", "-version"]),
@@ -68,9 +68,9 @@ impl Ffmpeg {
         &self.found
     }
 
-    /// Whether runs are contained by Landlock; `false` only where the operator accepted it.
+    /// Whether runs are contained by Landlock and a filter of system calls; `false` only where the operator accepted it.
     pub const fn is_sandboxed(&self) -> bool {
-        !self.unsandboxed
+        self.walls.is_whole()
     }
 
     async fn ask(&self, program: Program, args: &[&str]) -> Result<String, FfmpegError> {

@@ -66,7 +66,7 @@ impl Ffmpeg {
             cpu_s: job.limits.cpu_s,
             memory_bytes: job.limits.memory_bytes,
             output_bytes: job.limits.output_bytes,
-            landlock: !self.unsandboxed,
+            walls: self.walls,
         };
         Ok(Start {
             launcher: self.launcher.clone(),

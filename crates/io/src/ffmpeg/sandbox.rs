@@ -17,13 +17,20 @@ use landlock::{
 use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 
+use super::calls;
+
 /// The hidden command: `main` hands everything after it to [`enter`].
 pub const COMMAND: &str = "sandboxed-exec";
 /// The exit code with which `main` says that [`enter`] failed; its message goes to standard error.
 pub const FAILED: u8 = 125;
 
-/// The first ABI that can forbid TCP (Linux 6.7); below it we do not start.
-const LANDLOCK: ABI = ABI::V4;
+/// The first ABI that holds the names of files together (Linux 5.19); below it we do not start. What it does not know
+/// yet, truncating (ABI 3) and TCP (ABI 4), the filter of system calls forbids.
+const LANDLOCK_MIN: ABI = ABI::V2;
+/// The last ABI whose rules we know; what the kernel has of it is used.
+pub(super) const LANDLOCK_MAX: u8 = 6;
+/// There only when the kernel filters system calls by programs.
+const SECCOMP: &str = "/proc/sys/kernel/seccomp/actions_avail";
 /// What every build of ffmpeg needs to load and run.
 const SYSTEM: &[&str] = &["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts"];
 /// What every process may look at.
@@ -47,8 +54,30 @@ pub(super) struct Policy {
     pub(super) cpu_s: u64,
     pub(super) memory_bytes: u64,
     pub(super) output_bytes: u64,
-    /// Off only where the operator accepted it.
+    pub(super) walls: Walls,
+}
+
+/// What holds a process in; one is missing only where the operator accepted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Walls {
+    /// Files; in later ABIs TCP and signals.
     pub(super) landlock: bool,
+    /// The last ABI of Landlock that is asked for.
+    pub(super) abi: u8,
+    /// A filter of system calls.
+    pub(super) seccomp: bool,
+}
+
+impl Walls {
+    /// What this kernel offers of all that we ask for.
+    pub(super) fn here(abi: u8) -> Self {
+        Self { landlock: base(abi).is_ok(), abi, seccomp: Path::new(SECCOMP).exists() }
+    }
+
+    /// Whether nothing is missing.
+    pub(super) const fn is_whole(self) -> bool {
+        self.landlock && self.seccomp
+    }
 }
 
 /// Why the sandbox could not be entered; nothing was run.
@@ -69,6 +98,9 @@ pub enum SandboxError {
     /// A path of the job is not there.
     #[error("a path of the job cannot be opened: {0}")]
     Path(#[from] landlock::PathFdError),
+    /// The filter of system calls was refused.
+    #[error("the filter of system calls was refused: {0}")]
+    Calls(#[from] seccompiler::Error),
     /// Landlock took less than all rules.
     #[error("Landlock enforces only a part of the rules")]
     Partial,
@@ -87,15 +119,13 @@ pub fn enter(args: impl IntoIterator<Item = OsString>) -> Result<Infallible, San
     let program = args.next().ok_or(SandboxError::Arguments)?;
     die_with_parent(policy.parent)?;
     limit(&policy)?;
-    if policy.landlock {
+    if policy.walls.landlock {
         restrict(&policy)?;
     }
+    if policy.walls.seccomp {
+        calls::forbid()?;
+    }
     Err(SandboxError::Exec(become_program(&program, args)))
-}
-
-/// Whether this kernel can enforce all that we ask for.
-pub(super) fn is_supported() -> bool {
-    base().is_ok()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this module starts the programs")]
@@ -127,27 +157,35 @@ fn limit(policy: &Policy) -> Result<(), SandboxError> {
     Ok(())
 }
 
-fn base() -> Result<RulesetCreated, RulesetError> {
-    Ruleset::default()
+/// Rules that allow nothing, up to this ABI: the first ones must be there, the others as far as the kernel has them.
+fn base(abi: u8) -> Result<RulesetCreated, RulesetError> {
+    let most = ABI::from(i32::from(abi));
+    let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(LANDLOCK))?
-        .handle_access(AccessNet::from_all(LANDLOCK))?
+        .handle_access(AccessFs::from_all(LANDLOCK_MIN))?
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::IoctlDev)?
-        .scope(Scope::AbstractUnixSocket | Scope::Signal)?
-        .create()
+        .handle_access(AccessFs::from_all(most))?;
+    // An older ABI knows neither, and asking for nothing is an error.
+    if !AccessNet::from_all(most).is_empty() {
+        rules = rules.handle_access(AccessNet::from_all(most))?;
+    }
+    if !Scope::from_all(most).is_empty() {
+        rules = rules.scope(Scope::from_all(most))?;
+    }
+    rules.create()
 }
 
 fn restrict(policy: &Policy) -> Result<(), SandboxError> {
     let run = AccessFs::Execute | AccessFs::ReadFile | AccessFs::ReadDir;
     let system = SYSTEM.iter().map(Path::new).chain(policy.programs.iter().map(PathBuf::as_path));
-    let mut rules = base()?.add_rules(path_beneath_rules(system, run))?;
+    let known = AccessFs::from_all(ABI::from(i32::from(policy.walls.abi)));
+    let mut rules = base(policy.walls.abi)?.add_rules(path_beneath_rules(system, run))?;
     rules = rules.add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::ReadDir))?;
     for input in &policy.inputs {
         rules = rules.add_rule(PathBeneath::new(PathFd::new(input)?, AccessFs::ReadFile))?;
     }
     if let Some(dir) = &policy.dir {
-        rules = rules.add_rule(PathBeneath::new(PathFd::new(dir)?, output_access()))?;
+        rules = rules.add_rule(PathBeneath::new(PathFd::new(dir)?, output_access() & known))?;
     }
     let status = rules.restrict_self()?;
     let held = matches!(status.ruleset, RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced);

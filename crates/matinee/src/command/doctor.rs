@@ -20,6 +20,7 @@ pub(crate) async fn run(flags: &Flags, form: Form, out: &mut impl Write) -> anyh
             launcher: PathBuf::from("/proc/self/exe"),
             ffmpeg: config.encode.ffmpeg_dir.as_ref().map(|dir| dir.join("ffmpeg")),
             accept_unsandboxed: config.encode.accept_unsandboxed,
+            ..matinee_io::ffmpeg::Config::default()
         },
         data: config.data,
     };

@@ -24,14 +24,17 @@ pub(super) async fn examine(config: &ffmpeg::Config) -> Vec<Finding> {
     findings.extend(able(found));
     findings.push(if programs.is_sandboxed() {
         match tried(&programs).await {
-            Ok(()) => Finding::ok("sandbox", "Landlock holds ffmpeg: only the listed files can be read"),
+            Ok(()) => Finding::ok(
+                "sandbox",
+                "Landlock and a filter of system calls hold ffmpeg: only the listed files can be read",
+            ),
             Err(trial) => trial,
         }
     } else {
         Finding::note(
             "sandbox",
             "ffmpeg runs without a sandbox, because `encode.accept_unsandboxed` is set",
-            "Use a kernel with Landlock (Linux 6.7 or later) before you take files of strangers.",
+            "Use a kernel with Landlock (Linux 5.19 or later) before you take files of strangers.",
         )
     });
     findings
@@ -46,9 +49,9 @@ fn unusable(error: &FfmpegError) -> Finding {
         ),
         FfmpegError::Refused => Finding::fix(
             "sandbox",
-            "this kernel has no Landlock of ABI 4 or later, so ffmpeg cannot be contained",
-            "Use Linux 6.7 or later with `landlock` in the boot parameter `lsm=`. Only if every file is trusted, set \
-             `encode.accept_unsandboxed = true`.",
+            "this kernel lacks Landlock or filters of system calls, so ffmpeg cannot be contained",
+            "Use Linux 5.19 or later with `landlock` in the boot parameter `lsm=`, built with seccomp. Only if every file \
+             is trusted, set `encode.accept_unsandboxed = true`.",
         ),
         FfmpegError::Silent { program, source } => Finding::fix(
             "ffmpeg",
