@@ -127,6 +127,10 @@ pub const PARTING_IDLE_MS: u64 = 10;
 /// It is ended after this in any case, in milliseconds: the newer request shall have its answer within 200.
 pub const PARTING_MS: u64 = 120;
 
+/// Bytes of an upload that stopped coming for so long make it stalled, in milliseconds: as long as a silent request may
+/// last, and many times the distance between two commits.
+pub const STALLED_MS: i64 = 60_000;
+
 /// Bytes of a body between two durable commits.
 pub const COMMIT_BYTES: u64 = 64 << 20;
 

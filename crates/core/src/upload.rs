@@ -7,6 +7,9 @@ pub mod resumable;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::STALLED_MS;
+use crate::time::Millis;
+
 /// The way on which the bytes come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -216,6 +219,11 @@ impl State {
         matches!(self, Self::Open { offset, size: Some(size) } if offset == size)
     }
 
+    /// Did bytes come, and stop coming before the end? `updated` is when the last of them was durable.
+    pub const fn has_stalled(self, updated: Millis, now: Millis) -> bool {
+        matches!(self, Self::Open { offset, .. } if offset > 0) && now.since(updated) >= STALLED_MS
+    }
+
     const fn open(self) -> Result<(u64, Option<u64>), Refusal> {
         match self {
             Self::Open { offset, size } => Ok((offset, size)),
@@ -264,6 +272,21 @@ mod tests {
         assert_eq!((cancelled, cancelled.cancel()), (State::Cancelled, Ok(State::Cancelled)));
         assert_eq!(cancelled.finish().unwrap_err().code(), "upload_cancelled");
         assert_eq!(OPEN.expire().unwrap().accept(10, 1).unwrap_err().code(), "upload_expired");
+    }
+
+    #[test]
+    fn an_upload_has_stalled_when_its_bytes_stopped_coming() {
+        let then = Millis(1_000_000);
+        for (state, silent_ms, expected) in [
+            (OPEN, STALLED_MS - 1, false),
+            (OPEN, STALLED_MS, true),
+            (State::Open { offset: 1, size: None }, STALLED_MS, true),
+            (State::Open { offset: 0, size: Some(30) }, STALLED_MS, false),
+            (State::Finished { size: 30 }, STALLED_MS, false),
+            (State::Cancelled, STALLED_MS, false),
+        ] {
+            assert_eq!(state.has_stalled(then, then.plus(silent_ms)), expected, "{state:?} {silent_ms}");
+        }
     }
 
     proptest! {

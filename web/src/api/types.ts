@@ -25,7 +25,15 @@ export interface Server {
   upload: { max_bytes: number; endpoint: string };
 }
 
-type UploadState = 'waiting' | 'uploading' | 'processing' | 'ready' | 'failed' | 'cancelled' | 'expired';
+type UploadState =
+  | 'waiting'
+  | 'uploading'
+  | 'stalled'
+  | 'processing'
+  | 'ready'
+  | 'failed'
+  | 'cancelled'
+  | 'expired';
 
 export interface Upload {
   id: string;

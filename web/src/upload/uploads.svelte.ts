@@ -46,7 +46,7 @@ class Uploads {
       if (!begun.upload_id) continue;
       try {
         const upload = await api.upload(begun.upload_id);
-        if (upload.state !== 'waiting' && upload.state !== 'uploading') this.abandon(begun);
+        if (!['waiting', 'uploading', 'stalled'].includes(upload.state)) this.abandon(begun);
         else this.#driver.note({ ...begun, sent_bytes: upload.offset_bytes });
       } catch (thrown) {
         if ([404, 410].includes(problemIn(thrown).status)) this.abandon(begun);

@@ -73,7 +73,7 @@ pub(crate) struct NewUpload {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Which {
-    /// Only in this state: `waiting`, `uploading`, `processing`, `ready`, `failed`, `cancelled` or `expired`.
+    /// Only in this state: `waiting`, `uploading`, `stalled`, `processing`, `ready`, `failed`, `cancelled` or `expired`.
     state: Option<String>,
     /// Only those made before this one: the `next` of the page before.
     before: Option<String>,

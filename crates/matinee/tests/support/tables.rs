@@ -137,6 +137,12 @@ impl Tables {
         self.rows("UPDATE upload SET boot = 'another'").await;
     }
 
+    /// As if no byte of any upload had come for so long.
+    pub(crate) async fn silence(&mut self, ms: i64) {
+        let silent = sqlx::query("UPDATE upload SET updated_ms = updated_ms - ?1").bind(ms);
+        silent.execute(&mut self.connection).await.unwrap();
+    }
+
     /// The names of all objects that lie in the store of this data folder.
     pub(crate) fn stored(data: &Path) -> BTreeSet<String> {
         let mut found = BTreeSet::new();

@@ -1,5 +1,6 @@
 //! tus 1.0 as `ingest.md` section 3 lays it out: every status and header that a client relies on.
 
+use matinee_core::limits;
 use reqwest::{Method, Response};
 
 use crate::support::clips;
@@ -8,6 +9,7 @@ use crate::support::noise;
 use crate::support::raw::Raw;
 use crate::support::sender::{create, created, head, header, named, offset, patch, tus, upload};
 use crate::support::server::Server;
+use crate::support::tables::Tables;
 
 const OFFSET_STREAM: &str = "application/offset+octet-stream";
 
@@ -106,6 +108,29 @@ async fn an_upload_tells_where_it_is() {
     assert!(header(&look, "upload-expires").is_some());
     let (status, shown) = server.get(&format!("/v1/uploads/{}", sent.id)).await;
     assert_eq!((status, &shown["offset_bytes"], &shown["state"]), (200, &4.into(), &"uploading".into()));
+}
+
+#[tokio::test]
+async fn an_upload_whose_bytes_stop_coming_is_shown_as_stalled_until_they_come_again() {
+    let server = Server::start().await;
+    let (sent, fresh) = (create(&server, 10, "s.bin").await, create(&server, 10, "fresh.bin").await);
+    assert_eq!(patch(&server, &sent.path, 0, b"1234".to_vec()).await.status(), 204);
+    let state = async |id: &str| server.get(&format!("/v1/uploads/{id}")).await.1["state"].clone();
+    let in_state = async |word: &str| {
+        let (_, page) = server.get(&format!("/v1/uploads?state={word}")).await;
+        let ids =
+            page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!((state(&sent.id).await, state(&fresh.id).await), ("uploading".into(), "waiting".into()));
+    Tables::open(&server.data()).await.silence(limits::STALLED_MS).await;
+    assert_eq!((state(&sent.id).await, state(&fresh.id).await), ("stalled".into(), "waiting".into()));
+    assert_eq!(
+        (in_state("stalled").await, in_state("uploading").await, in_state("waiting").await),
+        (vec![sent.id.clone()], Vec::new(), vec![fresh.id.clone()])
+    );
+    assert_eq!(patch(&server, &sent.path, 4, b"56".to_vec()).await.status(), 204);
+    assert_eq!(state(&sent.id).await, "uploading");
 }
 
 #[tokio::test]

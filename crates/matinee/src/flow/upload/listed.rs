@@ -14,6 +14,8 @@ use crate::node::Node;
 pub(crate) struct Listed {
     pub(crate) upload: Upload,
     pub(crate) video: Option<Video>,
+    /// Its bytes stopped coming.
+    pub(crate) stalled: bool,
 }
 
 /// A page of uploads of an app, the newest first.
@@ -48,7 +50,8 @@ async fn with_video(node: &Node, upload: Upload) -> Result<Listed, Failure> {
         Phase::Finished => node.db.video_any(upload.video).await?,
         Phase::Open | Phase::Cancelled | Phase::Expired | Phase::Lost => None,
     };
-    Ok(Listed { upload, video })
+    let stalled = upload.state.has_stalled(upload.updated, now());
+    Ok(Listed { upload, video, stalled })
 }
 
 /// Gives an upload up by its id; a running request of it is ended first.

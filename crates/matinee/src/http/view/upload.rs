@@ -12,9 +12,10 @@ use crate::flow::upload::Listed;
 use crate::http::request::External;
 
 /// The words for the states of an upload.
-pub(crate) const STATES: [(&str, &str); 7] = [
+pub(crate) const STATES: [(&str, &str); 8] = [
     ("waiting", "waiting"),
     ("uploading", "uploading"),
+    ("stalled", "stalled"),
     ("processing", "processing"),
     ("ready", "ready"),
     ("failed", "failed"),
@@ -30,7 +31,7 @@ pub(crate) struct Upload {
     id: String,
     /// The video that it becomes; its link works from the first second.
     video_id: String,
-    /// `waiting`, `uploading`, `processing`, `ready`, `failed`, `cancelled` or `expired`.
+    /// `waiting`, `uploading`, `stalled` (bytes came, and then none for a minute), `processing`, `ready`, `failed`, `cancelled` or `expired`.
     pub(crate) state: &'static str,
     /// The title of the video.
     title: String,
@@ -76,7 +77,7 @@ pub(crate) struct UploadList {
 /// The phases in which an upload can be whose state has this word.
 pub(crate) fn phases(word: Option<&str>) -> &'static [Phase] {
     match word {
-        Some("waiting" | "uploading") => &[Phase::Open],
+        Some("waiting" | "uploading" | "stalled") => &[Phase::Open],
         Some("processing" | "ready") => &[Phase::Finished],
         Some("failed") => &[Phase::Finished, Phase::Lost],
         Some("cancelled") => &[Phase::Cancelled, Phase::Finished],
@@ -86,15 +87,11 @@ pub(crate) fn phases(word: Option<&str>) -> &'static [Phase] {
 }
 
 /// The word for an upload: its own phase, then the state of its video; one whose video was deleted is cancelled.
-fn word(phase: Phase, offset: u64, video: Option<State>) -> &'static str {
+fn word(phase: Phase, (offset, stalled): (u64, bool), video: Option<State>) -> &'static str {
     match (phase, video) {
-        (Phase::Open, _) => {
-            if offset == 0 {
-                "waiting"
-            } else {
-                "uploading"
-            }
-        }
+        (Phase::Open, _) if stalled => "stalled",
+        (Phase::Open, _) if offset == 0 => "waiting",
+        (Phase::Open, _) => "uploading",
         (Phase::Finished, Some(State::Processing)) => "processing",
         (Phase::Finished, Some(State::Ready)) => "ready",
         (Phase::Finished, Some(State::Failed)) | (Phase::Lost, _) => "failed",
@@ -117,7 +114,7 @@ impl Upload {
         Self {
             id: upload.id.to_string(),
             video_id: upload.video.to_string(),
-            state: word(phase, upload.offset, video.map(|video| video.state)),
+            state: word(phase, (upload.offset, listed.stalled), video.map(|video| video.state)),
             title: upload.title.clone(),
             size_bytes: upload.size,
             offset_bytes: upload.offset,
@@ -156,8 +153,11 @@ mod tests {
     fn every_word_is_found_in_the_phases_that_are_searched_for_it() {
         let videos = [None, Some(State::Processing), Some(State::Ready), Some(State::Failed)];
         for phase in PHASES {
-            for (video, offset) in videos.into_iter().flat_map(|video| [(video, 0), (video, 9)]) {
-                let word = word(phase, offset, video);
+            let arrived = [(0, false), (9, false), (9, true)];
+            for (video, arrived) in
+                videos.into_iter().flat_map(|video| arrived.map(|arrived| (video, arrived)))
+            {
+                let word = word(phase, arrived, video);
                 assert!(phases(Some(word)).contains(&phase), "{word} {phase:?}");
                 assert!(STATES.iter().any(|(known, _)| *known == word));
             }
@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn bytes_make_the_difference_between_waiting_and_uploading() {
-        assert_eq!(word(Phase::Open, 0, None), "waiting");
-        assert_eq!(word(Phase::Open, 1, None), "uploading");
+        assert_eq!(word(Phase::Open, (0, false), None), "waiting");
+        assert_eq!(word(Phase::Open, (1, false), None), "uploading");
+        assert_eq!(word(Phase::Open, (1, true), None), "stalled");
     }
 }
