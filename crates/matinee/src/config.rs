@@ -59,6 +59,11 @@ pub(crate) struct Uploads {
     pub(crate) idle_timeout: Span,
     /// The largest upload in bytes.
     pub(crate) max_bytes: u64,
+    /// The least bytes of one append by the IETF protocol that does not complete its upload; 0 = any number. Best left
+    /// alone: proxies cut requests where they like.
+    pub(crate) min_append_bytes: u64,
+    /// The most bytes of one append by the IETF protocol; 0 = any number. For a proxy that takes no larger requests.
+    pub(crate) max_append_bytes: u64,
     /// Origins of other sites whose pages may upload here, for example `https://app.example.org`.
     pub(crate) origins: Vec<String>,
     /// Whoever may send an upload may read it back from its address once it is complete.
@@ -183,6 +188,8 @@ impl Default for Uploads {
         Self {
             idle_timeout: Span { ms: 86_400_000 },
             max_bytes: 1 << 40,
+            min_append_bytes: 0,
+            max_append_bytes: 0,
             origins: Vec::new(),
             download: true,
             import_roots: Vec::new(),
@@ -252,6 +259,12 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
     }
     let mut config: Config =
         figment.merge(Serialized::defaults(flags)).extract().map_err(|error| explain(error, &file))?;
+    let Uploads { min_append_bytes: least, max_append_bytes: most, .. } = config.uploads;
+    if most > 0 && least > most {
+        return Err(BadConfig(format!(
+            "`uploads.min_append_bytes` ({least}) is above `uploads.max_append_bytes` ({most})"
+        )));
+    }
     source::check(&mut config)?;
     Ok(config)
 }
@@ -317,6 +330,13 @@ mod tests {
         let file = dir.path().join("matinee.toml");
         std::fs::write(&file, text).unwrap();
         load(&Flags { config: Some(file), ..Flags::default() })
+    }
+
+    #[test]
+    fn an_append_cannot_be_longer_than_it_may() {
+        let error = with_file("[uploads]\nmin_append_bytes = 9\nmax_append_bytes = 8").unwrap_err();
+        assert!(error.to_string().contains("min_append_bytes"), "{error}");
+        assert!(with_file("[uploads]\nmin_append_bytes = 9").is_ok(), "0 is no limit");
     }
 
     #[test]

@@ -118,6 +118,42 @@ impl Lengths {
     }
 }
 
+/// How many bytes one append may bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AppendSizes {
+    /// At least so many, unless it completes the upload.
+    pub min: u64,
+    /// At most so many; 0 for any number.
+    pub max: u64,
+}
+
+/// An append of a size that is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrongAppend {
+    /// Too little, and not the end.
+    #[error("one append that is not the last must bring {0} bytes or more")]
+    Short(u64),
+    /// Too much.
+    #[error("one append may bring {0} bytes at most")]
+    Long(u64),
+}
+
+impl AppendSizes {
+    /// The most that one append may bring, if there is a limit.
+    pub fn most(self) -> Option<u64> {
+        (self.max > 0).then_some(self.max)
+    }
+
+    /// May an append bring `content` bytes? Where that is not said before, its end tells.
+    pub fn judge(self, content: Option<u64>, last: bool) -> Result<(), WrongAppend> {
+        match content {
+            Some(content) if self.most().is_some_and(|max| content > max) => Err(WrongAppend::Long(self.max)),
+            Some(content) if content < self.min && !last => Err(WrongAppend::Short(self.min)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// The file name of a `Content-Disposition`, if it has one in plain form.
 pub fn file_name(disposition: &str) -> Option<String> {
     disposition.split(';').skip(1).find_map(|parameter| {
@@ -189,6 +225,24 @@ mod tests {
             assert_eq!(lengths.agreed(), expected, "{lengths:?}");
         }
         assert_eq!(some(None, Some(3), 4, Some(9), false).longest(), 13);
+    }
+
+    #[test]
+    fn an_append_has_a_size_that_is_taken() {
+        let sizes = |min, max| AppendSizes { min, max };
+        for (sizes, content, last, expected) in [
+            (sizes(0, 0), Some(0), false, Ok(())),
+            (sizes(0, 0), Some(u64::MAX), false, Ok(())),
+            (sizes(5, 0), Some(4), false, Err(WrongAppend::Short(5))),
+            (sizes(5, 0), Some(5), false, Ok(())),
+            (sizes(5, 0), Some(0), true, Ok(())),
+            (sizes(5, 9), Some(9), false, Ok(())),
+            (sizes(5, 9), Some(10), false, Err(WrongAppend::Long(9))),
+            (sizes(5, 9), Some(10), true, Err(WrongAppend::Long(9))),
+            (sizes(5, 9), None, false, Ok(())),
+        ] {
+            assert_eq!(sizes.judge(content, last), expected, "{sizes:?} {content:?} {last}");
+        }
     }
 
     #[test]

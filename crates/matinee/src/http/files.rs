@@ -170,7 +170,7 @@ fn offered(node: &Shared) -> Response {
         (tus::TUS_EXTENSION, HeaderValue::from_static(tus::EXTENSIONS)),
         (tus::TUS_MAX_SIZE, HeaderValue::from(max_bytes)),
         (tus::TUS_CHECKSUM_ALGORITHM, ascii(&algorithms)),
-        (resumable::UPLOAD_LIMIT, resumable::limit(max_bytes, age_s)),
+        (resumable::UPLOAD_LIMIT, resumable::limit(node, age_s)),
     ];
     (StatusCode::OK, headers).into_response()
 }

@@ -11,7 +11,7 @@ use hyper::body::Body as _;
 use matinee_core::access::Scope;
 use matinee_core::id::AppId;
 use matinee_core::upload::resumable::{
-    Inconsistent, Lengths, boolean, digest, file_name, integer, wants_digest,
+    AppendSizes, Inconsistent, Lengths, WrongAppend, boolean, digest, file_name, integer, wants_digest,
 };
 use matinee_core::upload::{Phase, Way, metadata};
 
@@ -47,14 +47,37 @@ fn is_append(headers: &HeaderMap) -> bool {
 }
 
 /// `Upload-Limit` for an upload that lives so many seconds more.
-pub(super) fn limit(max_bytes: u64, age_s: i64) -> HeaderValue {
-    ascii(&format!("max-size={max_bytes}, min-size=0, max-age={}", age_s.max(0)))
+pub(super) fn limit(node: &Shared, age_s: i64) -> HeaderValue {
+    let AppendSizes { min, max } = append_sizes(node);
+    let mut limits = vec![format!("max-size={}", node.config.uploads.max_bytes), "min-size=0".to_owned()];
+    let of_appends = [("min", min), ("max", max)].into_iter().filter(|(_, bytes)| *bytes > 0);
+    limits.extend(of_appends.map(|(key, bytes)| format!("{key}-append-size={bytes}")));
+    limits.push(format!("max-age={}", age_s.max(0)));
+    ascii(&limits.join(", "))
+}
+
+fn append_sizes(node: &Shared) -> AppendSizes {
+    let uploads = &node.config.uploads;
+    AppendSizes { min: uploads.min_append_bytes, max: uploads.max_append_bytes }
+}
+
+/// An append of a size that is not taken; the upload goes on at `offset`.
+fn wrong_append(node: &Shared, wrong: WrongAppend, offset: u64) -> Problem {
+    let (code, fix) = match wrong {
+        WrongAppend::Short(_) => (Code::BadRequest, "Send more bytes in one request."),
+        WrongAppend::Long(_) => (Code::PayloadTooLarge, "Send the bytes in several requests."),
+    };
+    let age_s = node.config.uploads.idle_timeout.ms / 1_000;
+    at_offset(Problem::new(code, format!("The size of this request is not taken: {wrong}.")).fix(fix), offset)
+        .header(UPLOAD_LIMIT, limit(node, age_s))
 }
 
 /// What a request says in the fields of this protocol.
 struct Said {
     lengths: Lengths,
     last: bool,
+    /// The most that it may bring.
+    most: Option<u64>,
     claim: Option<Claim>,
     wants_digest: bool,
 }
@@ -70,7 +93,7 @@ impl Said {
         let lengths = Lengths { known: None, declared, offset: 0, content, last };
         let claim = field(headers, &CONTENT_DIGEST).and_then(digest).map(Claim::Known);
         let wants_digest = field(headers, &WANT_REPR_DIGEST).is_some_and(wants_digest);
-        Ok(Self { lengths, last, claim, wants_digest })
+        Ok(Self { lengths, last, most: None, claim, wants_digest })
     }
 
     /// The length of the whole, when it may be and nothing contradicts it.
@@ -80,6 +103,13 @@ impl Said {
             return Err(too_large(longest, max_bytes));
         }
         self.lengths.agreed().map_err(|wrong| inconsistent(&wrong))
+    }
+
+    /// How much was taken of a request that brought more than one may, if that is not all that the upload has.
+    fn brought_most(&self) -> Option<u64> {
+        let length = self.lengths.known.or(self.lengths.declared);
+        self.most
+            .filter(|most| length.is_none_or(|length| length > self.lengths.offset.saturating_add(*most)))
     }
 
     /// More bytes than the upload is said to have.
@@ -107,7 +137,7 @@ pub(super) async fn create(asked: Asked, external: &External) -> Result<Response
     let said = Said::of(&headers)?;
     let max_bytes = node.config.uploads.max_bytes;
     let limited = |problem: Problem| {
-        problem.header(UPLOAD_LIMIT, limit(max_bytes, node.config.uploads.idle_timeout.ms / 1_000))
+        problem.header(UPLOAD_LIMIT, limit(&node, node.config.uploads.idle_timeout.ms / 1_000))
     };
     let size = said.length(max_bytes).map_err(limited)?;
     if let Some(wrong) = said.overflow(size) {
@@ -171,7 +201,11 @@ pub(super) async fn append(asked: Asked, app: AppId, key: &str) -> Result<Respon
     if let Some(wrong) = said.overflow(length) {
         return Err(inconsistent(&wrong));
     }
-    let terms = Terms { last: said.last, length, ..Terms::default() };
+    let sizes = append_sizes(&node);
+    let content = if body.is_end_stream() { Some(0) } else { said.lengths.content };
+    sizes.judge(content, said.last).map_err(|wrong| wrong_append(&node, wrong, offset))?;
+    said.most = sizes.most();
+    let terms = Terms { last: said.last, length, most: said.most, ..Terms::default() };
     let taken = (offset, terms, said.claim.clone());
     let ended = upload::append_on(&node, app, key, taken, arrivals(body)).await?;
     settled(&node, app, (key, &said), ended).await
@@ -221,7 +255,7 @@ async fn settled(
             let headers = response.headers_mut();
             let age_s = expires.since(crate::flow::now()) / 1_000;
             headers.insert(UPLOAD_OFFSET, HeaderValue::from(offset));
-            headers.insert(UPLOAD_LIMIT, limit(node.config.uploads.max_bytes, age_s));
+            headers.insert(UPLOAD_LIMIT, limit(node, age_s));
             headers.insert(UPLOAD_COMPLETE, HeaderValue::from_static(if finished { "?1" } else { "?0" }));
             if finished && said.wants_digest {
                 let digest = upload::sha256(node, app, key).await?;
@@ -231,6 +265,10 @@ async fn settled(
         }
         Checked::Ended(Ended::Evicted { offset }) => {
             Err(at_offset(Problem::new(Code::UploadOffset, "A newer request took over this upload."), offset))
+        }
+        // A body that did not say its length brought more than one append may, but not more than the upload has.
+        Checked::Ended(Ended::TooLong { offset }) if let Some(most) = said.brought_most() => {
+            Err(wrong_append(node, WrongAppend::Long(most), offset))
         }
         Checked::Ended(Ended::TooLong { offset }) => {
             upload::invalidate(node, app, key).await?;
@@ -269,5 +307,5 @@ pub(super) async fn head(
 }
 
 fn limit_of(node: &Shared, opened: &Opened) -> HeaderValue {
-    limit(node.config.uploads.max_bytes, opened.expires.since(crate::flow::now()) / 1_000)
+    limit(node, opened.expires.since(crate::flow::now()) / 1_000)
 }

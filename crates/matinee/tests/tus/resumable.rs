@@ -179,6 +179,40 @@ async fn an_append_is_judged_by_its_headers() {
 }
 
 #[tokio::test]
+async fn an_append_has_a_size_that_the_server_takes() {
+    let server = Server::with("[uploads]\nmin_append_bytes = 3\nmax_append_bytes = 5\n").await;
+    // What goes with the creation is no append.
+    let first = creation(&server, "?0", &[], b"abcdefgh").await;
+    assert_eq!(told(&first), (201, Some("?0"), Some(8)));
+    let shown = header(&first, "upload-limit").unwrap();
+    assert!(shown.contains(", min-append-size=3, max-append-size=5, "), "{shown}");
+    let path = path_of(&first);
+    for (complete, body, status) in
+        [("?0", &b""[..], 400), ("?0", b"ab", 400), ("?0", b"abcdef", 413), ("?1", b"abcdef", 413)]
+    {
+        let refused = append(&server, &path, 8, complete, body).await;
+        assert_eq!(told(&refused), (status, Some("?0"), Some(8)), "{complete} {body:?}");
+        assert!(header(&refused, "upload-limit").unwrap().contains("append-size"));
+    }
+    assert_eq!(told(&append(&server, &path, 8, "?0", b"ijk").await), (204, Some("?0"), Some(11)));
+    // One that does not say its length is taken as far as it may go.
+    let mut raw = Raw::connect(server.port).await;
+    let headers = [
+        ("Content-Type", PARTIAL),
+        ("Upload-Offset", "11"),
+        ("Upload-Complete", "?0"),
+        ("Transfer-Encoding", "chunked"),
+    ];
+    raw.head("PATCH", &path, &headers).await;
+    raw.send(b"6\r\nlmnopq\r\n0\r\n\r\n").await.unwrap();
+    assert_eq!(raw.answer().await.unwrap().status, 413);
+    assert_eq!(told(&look(&server, &path).await), (204, Some("?0"), Some(16)));
+    assert_eq!(told(&append(&server, &path, 16, "?1", b"q").await), (204, Some("?1"), Some(17)));
+    let read = server.request(Method::GET, &path).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(read.as_ref(), b"abcdefghijklmnopq");
+}
+
+#[tokio::test]
 async fn one_byte_too_many_ends_an_upload_for_good() {
     let server = Server::start().await;
     for filled in [0_u64, 3] {

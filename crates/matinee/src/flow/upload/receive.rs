@@ -66,7 +66,9 @@ where
         return Ok(drained_empty(body, record.expires, at).await);
     }
     let most = most_of(node, &record);
-    let arrival = Arrival::new(node, body, &turn, (offset, record.size.or(terms.length).unwrap_or(most)));
+    let end = record.size.or(terms.length).unwrap_or(most);
+    let end = terms.most.map_or(end, |most| end.min(offset.saturating_add(most)));
+    let arrival = Arrival::new(node, body, &turn, (offset, end));
     let plain = terms == Terms::default() && record.way != Way::Resumable;
     let whole = plain && offset == 0 && record.digest.is_none() && !record.is_partial();
     match record.size.filter(|_| whole).and_then(|size| node.spool.small(size)) {

@@ -25,6 +25,8 @@ pub(crate) struct Terms {
     pub(crate) full_is_end: bool,
     /// The length of the whole that it declares.
     pub(crate) length: Option<u64>,
+    /// At most so many bytes of it are taken.
+    pub(crate) most: Option<u64>,
 }
 
 /// What a body is checked against.
