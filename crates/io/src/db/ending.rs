@@ -11,11 +11,12 @@ use serde_json::json;
 
 use super::Db;
 use super::error::DbError;
+use super::slab::SlabHash;
 use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::upload::{Upload, upload_of};
 use super::value::args;
-use super::{concat, job, object, pull, quota, tail, word};
+use super::{concat, job, object, pull, quota, slab, tail, word};
 
 /// The end of an upload whose last byte is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Finish {
     pub size: u64,
     /// The BLAKE3 hash of the source, if it was computed on the way.
     pub blake3: Option<[u8; 32]>,
+    /// Its slabs that no commit has told.
+    pub slabs: Vec<SlabHash>,
     /// The job that examines the source.
     pub probe_job: matinee_core::id::JobId,
     /// When it happens.
@@ -229,6 +232,7 @@ pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<Result<Vid
     }
     filled(tx, upload.id, finish.size, finish.now).await?;
     object::present(tx, (upload.object, finish.size, finish.blake3), finish.now).await?;
+    slab::insert(tx, upload.object, &finish.slabs).await?;
     let probe = NewJob {
         id: finish.probe_job,
         app: upload.app,

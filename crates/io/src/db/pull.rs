@@ -134,6 +134,9 @@ impl Db {
                 if tx.execute(sql, args![*id, *epoch, *size]).await? == 0 {
                     return Err(DbError::LeaseLost);
                 }
+                // The other file has slabs of its own, and perhaps fewer.
+                let sql = "DELETE FROM slab WHERE object_id = (SELECT object_id FROM upload WHERE id = $1)";
+                tx.execute(sql, args![*id]).await?;
                 let sql = "UPDATE pull SET mark = NULL, restarts = restarts + 1 WHERE upload_id = $1
                            RETURNING restarts";
                 tx.row(sql, args![*id]).await?.ok_or(DbError::Absent)?.get("restarts")

@@ -1,10 +1,9 @@
 //! Slabs of a source: their hashes are committed with the offset behind them.
 
-use matinee_core::id::{ObjectId, UploadId, VideoId};
+use matinee_core::id::{ObjectId, UploadId};
 use matinee_core::time::Millis;
 
 use super::Db;
-use super::ending::{Finish, finish_in};
 use super::error::DbError;
 use super::quota;
 use super::tx::Tx;
@@ -77,22 +76,6 @@ impl Db {
         .await
     }
 
-    /// The same as [`Db::finish_upload`], with the slabs that no commit has told.
-    pub async fn finish_hashed(
-        &self,
-        finish: &Finish,
-        object: ObjectId,
-        slabs: Vec<SlabHash>,
-    ) -> Result<VideoId, DbError> {
-        let finished = self.write((finish.clone(), object, slabs), |tx, (finish, object, slabs)| {
-            Box::pin(async move {
-                insert(tx, *object, slabs).await?;
-                finish_in(tx, finish).await
-            })
-        });
-        finished.await?.map_err(DbError::Refused)
-    }
-
     /// The slabs of an object that are hashed, in order; none when it is one slab.
     pub async fn slabs(&self, object: ObjectId) -> Result<Vec<SlabHash>, DbError> {
         self.read(object, |tx, object| {
@@ -110,7 +93,7 @@ impl Db {
 }
 
 /// A slab may come twice: when the process died between the bytes and the commit.
-async fn insert(tx: &mut Tx, object: ObjectId, slabs: &[SlabHash]) -> Result<(), DbError> {
+pub(crate) async fn insert(tx: &mut Tx, object: ObjectId, slabs: &[SlabHash]) -> Result<(), DbError> {
     for slab in slabs {
         tx.execute(
             "INSERT INTO slab (object_id, number, blake3) VALUES ($1, $2, $3)

@@ -10,13 +10,14 @@ use matinee_core::limits;
 use matinee_core::upload::Way;
 use matinee_io::bucket::{Bucket, BucketError, Listed};
 use matinee_io::db::arrival::Original;
-use matinee_io::db::{Finish, Upload};
+use matinee_io::db::{Finish, Reached, Upload};
 use matinee_io::{clock, random, spool};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::arrival::{self, Draft};
 use super::fault::Fault;
+use super::hashed::{Hashed, kept};
 use super::lease::Hold;
 use super::{Failure, now};
 use crate::node::{Node, source};
@@ -153,8 +154,9 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, from: &Place) -> Result<()
     if fetch.committed < size {
         return Err(Fault::world(format!("the bucket sent {} of {size} bytes", fetch.committed)));
     }
-    let finish =
-        Finish { id: upload.id, epoch: Some(epoch), size, blake3: None, probe_job: random::id(), now: now() };
+    let Hashed { blake3, slabs } = Hashed::of(node, object_id, &mut fetch.writer).await?;
+    let (id, probe_job) = (upload.id, random::id());
+    let finish = Finish { id, epoch: Some(epoch), size, blake3, slabs, probe_job, now: now() };
     node.db.finish_taken(&finish, &hold.lease).await?;
     drop(turn);
     Ok(())
@@ -209,8 +211,10 @@ impl Fetch<'_> {
     async fn commit(&mut self) -> Result<(), Fault> {
         let durable = self.writer.commit().await.map_err(spooled)?;
         if durable > self.committed && durable < self.size {
-            let expires = now().plus(self.node.config.uploads.idle_timeout.ms);
-            self.node.db.commit_offset((self.upload.id, self.epoch), durable, now(), expires).await?;
+            let slabs = kept(&self.writer.take_slabs());
+            let (now, expires) = (now(), now().plus(self.node.config.uploads.idle_timeout.ms));
+            let reached = Reached { offset: durable, slabs, now, expires };
+            self.node.db.commit_reached((self.upload.id, self.epoch), reached).await?;
         }
         self.committed = durable;
         Ok(())

@@ -222,8 +222,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, from: &Place) -> Result<()
         () = let_go.cancelled() => return Err(Fault::world("somebody else wants the upload")),
         () = hold.stop.cancelled() => return Err(Fault::world("the work was interrupted")),
     };
-    let finish =
-        Finish { id: upload.id, epoch: Some(epoch), size, blake3: None, probe_job: random::id(), now: now() };
+    let finish = finish((upload.id, epoch), size);
     node.db.finish_taken(&finish, &hold.lease).await?;
     Ok(())
 }
@@ -285,16 +284,14 @@ async fn bring_at_once(
     let epoch = node.db.take_upload(new.id).await.map_err(Failure::from)?;
     let work = Work { upload: new.id, object: new.object, epoch, keep };
     let (taken, original) = bring(node, work, original, heard, None).await?;
-    let finish = Finish {
-        id: new.id,
-        epoch: Some(epoch),
-        size: original.size(),
-        blake3: None,
-        probe_job: random::id(),
-        now: now(),
-    };
-    node.db.finish_upload(&finish).await.map_err(Failure::from)?;
+    node.db.finish_upload(&finish((new.id, epoch), original.size())).await.map_err(Failure::from)?;
     Ok((taken, original))
+}
+
+/// The end of an upload whose bytes did not pass through us, so nothing hashed them.
+fn finish((id, epoch): (UploadId, u64), size: u64) -> Finish {
+    let (blake3, slabs) = (None, Vec::new());
+    Finish { id, epoch: Some(epoch), size, blake3, slabs, probe_job: random::id(), now: now() }
 }
 
 /// Bytes that are to come into the store.

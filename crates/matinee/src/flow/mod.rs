@@ -16,6 +16,7 @@ pub(crate) mod event;
 pub(crate) mod fault;
 mod fetch;
 mod finish;
+mod hashed;
 pub(crate) mod health;
 pub(crate) mod import;
 mod indexed;

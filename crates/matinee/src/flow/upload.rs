@@ -16,7 +16,7 @@ use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
 use matinee_core::video::Problem;
 pub(crate) use matinee_io::db::Upload;
-use matinee_io::db::{DbError, Finish, NewUpload, Reached, SlabHash};
+use matinee_io::db::{DbError, Finish, NewUpload, Reached};
 use matinee_io::spool::SpoolError;
 use matinee_io::{random, spool};
 use serde_json::{Map, Value};
@@ -27,6 +27,7 @@ pub(crate) use self::read::{content, sha256};
 pub(crate) use self::receive::append;
 pub(crate) use self::terms::{Checked, Claim, Piece, Terms, Wrong, append_on};
 
+use super::hashed::{Hashed, kept};
 use super::{Failure, now, upload_key};
 use crate::node::Node;
 
@@ -201,15 +202,6 @@ pub(crate) async fn permit(
     }
 }
 
-/// What was hashed of a source on its way.
-#[derive(Default)]
-struct Hashed {
-    /// Of the whole.
-    blake3: Option<[u8; 32]>,
-    /// Slabs that no commit has told.
-    slabs: Vec<SlabHash>,
-}
-
 /// The transaction that makes the upload a video, once the whole is what its sender says it is.
 async fn become_video(
     node: &Node,
@@ -246,10 +238,11 @@ async fn finish(
         epoch: Some(epoch),
         size,
         blake3: hashed.blake3,
+        slabs: hashed.slabs,
         probe_job: random::id(),
         now: now(),
     };
-    node.db.finish_hashed(&finish, record.object, hashed.slabs).await?;
+    node.db.finish_upload(&finish).await?;
     Ok(())
 }
 
@@ -322,7 +315,7 @@ async fn recover_one(node: &Node, record: &Upload) -> Result<(), Failure> {
     let most = if trusted { most.max(offset) } else { offset };
     match spool::recover(&node.store.path_of(record.object), offset, most).await {
         Ok(found) if found.offset > offset => {
-            let (slabs, now) = (receive::kept(&found.slabs), now());
+            let (slabs, now) = (kept(&found.slabs), now());
             let expires = until(node, record.allowance.deadline);
             let reached = Reached { offset: found.offset, slabs, now, expires };
             Ok(node.db.commit_reached((record.id, record.epoch), reached).await?)

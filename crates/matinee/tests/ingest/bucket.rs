@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::support::invariants::no_byte_is_lost;
 use crate::support::s3::Service;
 use crate::support::server::Server;
+use crate::support::tables::Tables;
 use crate::support::{clips, noise, until};
 
 async fn uploads(server: &Server) -> Vec<Value> {
@@ -64,7 +65,11 @@ async fn a_cut_connection_goes_on_where_it_was_and_a_killed_server_too() {
     let server = server.again().await;
     let upload = one_in(&server, "failed").await;
     assert_eq!(upload["offset_bytes"], bytes.len(), "all of it came, and is no film");
-    no_byte_is_lost(&server, upload["video_id"].as_str().unwrap(), &bytes).await;
+    let video = upload["video_id"].as_str().unwrap();
+    no_byte_is_lost(&server, video, &bytes).await;
+    let mut tables = Tables::open(&server.data()).await;
+    let object = tables.source(video).await.object;
+    assert_eq!(tables.hashes(&object).await.0, Some(blake3::hash(&bytes).as_bytes().to_vec()));
     let reads = service.faults.reads.lock().unwrap().clone();
     assert!(reads.iter().filter(|first| **first > 0).count() >= 2, "it went on: {reads:?}");
     assert!(!reads[1..].contains(&0), "it never began again: {reads:?}");

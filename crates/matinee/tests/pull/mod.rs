@@ -9,6 +9,7 @@ use crate::support::files::{Files, Manner};
 use crate::support::invariants::{all_hold, no_byte_is_lost, nothing_remains};
 use crate::support::process::resident_kib;
 use crate::support::server::Server;
+use crate::support::tables::Tables;
 use crate::support::{clips, noise, until};
 
 const MIB: usize = 1 << 20;
@@ -125,6 +126,32 @@ async fn a_server_that_is_killed_in_the_middle_goes_on_where_it_was() {
     assert!(from >= durable, "{from} was durable as {durable}");
     server.video_in(video, &["ready", "failed"], 120).await;
     all_hold(&server).await;
+}
+
+#[tokio::test]
+async fn what_was_fetched_has_its_hash_whatever_came_between() {
+    let files = Files::start().await;
+    let mut server = Server::with(&files.allowed()).await;
+    let bytes = film(10, 130);
+    let slow = Manner { rest_ms: Some(20), ..Manner::default() };
+    let upload = order(&server, &files.put("/a.mp4", bytes.clone(), slow.clone())).await;
+    let path = format!("/v1/uploads/{}", upload["id"].as_str().unwrap());
+    // Once in the first slab, and once behind it.
+    for (durable, next) in [(1, slow), (64 * MIB as u64 + 1, Manner::default())] {
+        until("so much is durable", 120, async || {
+            server.get(&path).await.1["offset_bytes"].as_u64().filter(|offset| *offset >= durable)
+        })
+        .await;
+        server.kill();
+        files.put("/a.mp4", bytes.clone(), next);
+        server = server.again().await;
+    }
+    let video = upload["video_id"].as_str().unwrap();
+    server.video_in(video, &["ready", "failed"], 120).await;
+    let mut tables = Tables::open(&server.data()).await;
+    let object = tables.source(video).await.object;
+    let hash = blake3::hash(&bytes).as_bytes().to_vec();
+    assert_eq!(tables.hashes(&object).await, (Some(hash), 3), "the file, and 64 MiB at a time");
 }
 
 #[tokio::test]

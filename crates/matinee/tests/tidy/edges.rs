@@ -30,8 +30,9 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "coding",  // one run of an encoder and one stored output
     "early",   // a source that is played while it arrives
     "fault",   // why an attempt failed, and whether it is worth another
+    "hashed",  // what a source hashes to that came through the spool
     "indexed", // the index of a file, read for `core::media`
-    "intake",  // how an upload begins that the server fetches itself
+    "intake",  // how an upload begins
     "lease",   // the right to do one attempt
     "scratch", // the empty directory of one attempt
     "whole",   // a video with all that its page shows

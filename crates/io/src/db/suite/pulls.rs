@@ -10,7 +10,7 @@ use serde_json::json;
 use super::stage::finish;
 use super::support::{Bench, T0, id, on_both};
 use crate::db::job::Cancelled;
-use crate::db::{DbError, NewPull, ZoomEvent};
+use crate::db::{DbError, NewPull, Reached, SlabHash, ZoomEvent};
 
 on_both! {
     a_pull_is_finished_together_with_its_job
@@ -141,10 +141,13 @@ async fn a_file_that_changed_begins_anew(bench: Bench) {
     let epoch = bench.db.take_upload(new.upload.id).await.unwrap();
     let at = (new.upload.id, epoch);
     bench.db.declare_size(at, 9, T0).await.unwrap();
-    bench.db.commit_offset(at, 5, T0, T0.plus(1_000)).await.unwrap();
+    let slabs = vec![SlabHash { number: 0, blake3: [7; 32] }];
+    let reached = Reached { offset: 5, slabs, now: T0, expires: T0.plus(1_000) };
+    bench.db.commit_reached(at, reached).await.unwrap();
     bench.db.mark_pull(new.upload.id, Some("\"a\"")).await.unwrap();
     assert_eq!(bench.db.restart_pull(at, Some(7)).await.unwrap(), 1);
     assert_eq!(bench.db.restart_pull(at, None).await.unwrap(), 2);
+    assert!(bench.db.slabs(new.upload.object).await.unwrap().is_empty(), "they were of the other file");
     let pull = bench.db.pull(bench.app, new.upload.video).await.unwrap().unwrap();
     assert_eq!(
         (pull.upload.state, pull.mark, pull.restarts),

@@ -210,7 +210,15 @@ impl Bench {
 }
 
 pub(crate) fn finish(id: UploadId, epoch: Option<u64>, size: u64) -> Finish {
-    Finish { id, epoch, size, blake3: Some([1; 32]), probe_job: super::support::id(), now: T0 }
+    Finish {
+        id,
+        epoch,
+        size,
+        blake3: Some([1; 32]),
+        slabs: Vec::new(),
+        probe_job: super::support::id(),
+        now: T0,
+    }
 }
 
 pub(crate) fn part(rendition: RenditionId, object: ObjectId, first: u32, segments: u32) -> NewPart {

@@ -6,7 +6,7 @@ use matinee_core::video::Problem;
 
 use super::stage::finish;
 use super::support::{Bench, T0, on_both};
-use crate::db::{DbError, NewUpload, Reached, SlabHash};
+use crate::db::{DbError, Finish, NewUpload, Reached, SlabHash};
 
 on_both! {
     an_upload_keeps_what_was_committed
@@ -73,8 +73,8 @@ async fn slabs_are_committed_with_the_offset_behind_them(bench: Bench) {
     let late = bench.db.commit_reached((new.id, old), reached(5, vec![slab(0, 9)])).await;
     assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
     assert_eq!(bench.db.slabs(new.object).await.unwrap(), [slab(0, 7), slab(1, 8)], "none of a late one");
-    let finish = finish(new.id, Some(epoch), 10);
-    bench.db.finish_hashed(&finish, new.object, vec![slab(1, 9), slab(2, 1)]).await.unwrap();
+    let finish = Finish { slabs: vec![slab(1, 9), slab(2, 1)], ..finish(new.id, Some(epoch), 10) };
+    bench.db.finish_upload(&finish).await.unwrap();
     let all = bench.db.slabs(new.object).await.unwrap();
     assert_eq!(all, [slab(0, 7), slab(1, 9), slab(2, 1)], "what came again is the later one");
     assert!(bench.db.slabs(super::support::id()).await.unwrap().is_empty());

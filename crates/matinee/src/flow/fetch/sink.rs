@@ -4,11 +4,12 @@ use bytes::Bytes;
 use matinee_core::id::UploadId;
 use matinee_core::limits;
 use matinee_io::clock::Stopwatch;
-use matinee_io::db::{Finish, Pull, Upload};
+use matinee_io::db::{Finish, Pull, Reached, Upload};
 use matinee_io::random;
 use matinee_io::spool::Writer;
 
 use crate::flow::fault::Fault;
+use crate::flow::hashed::{Hashed, kept};
 use crate::flow::intake::lifetime_ms;
 use crate::flow::lease::Hold;
 use crate::flow::now;
@@ -79,8 +80,10 @@ impl Sink {
     pub(super) async fn commit(&mut self, node: &Node) -> Result<(), Fault> {
         let durable = self.writer()?.commit().await?;
         if durable > self.committed && self.size != Some(durable) {
-            let expires = now().plus(lifetime_ms(node));
-            node.db.commit_offset((self.record.id, self.epoch), durable, now(), expires).await?;
+            let slabs = kept(&self.writer()?.take_slabs());
+            let (now, expires) = (now(), now().plus(lifetime_ms(node)));
+            let reached = Reached { offset: durable, slabs, now, expires };
+            node.db.commit_reached((self.record.id, self.epoch), reached).await?;
             self.committed = durable;
         }
         self.since = Stopwatch::start();
@@ -100,11 +103,14 @@ impl Sink {
     /// The last byte is here: the upload becomes a video, and the job is done, in one transaction.
     pub(super) async fn finish(mut self, node: &Node, hold: &Hold) -> Result<(), Fault> {
         let size = self.writer()?.commit().await?;
+        let object = self.record.object;
+        let hashed = Hashed::of(node, object, self.writer()?).await?;
         let finish = Finish {
             id: self.record.id,
             epoch: Some(self.epoch),
             size,
-            blake3: None,
+            blake3: hashed.blake3,
+            slabs: hashed.slabs,
             probe_job: random::id(),
             now: now(),
         };

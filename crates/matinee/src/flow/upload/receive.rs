@@ -2,18 +2,18 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use matinee_core::id::{AppId, ObjectId};
+use matinee_core::id::AppId;
 use matinee_core::limits;
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
 use matinee_io::db::{Reached, SlabHash, Upload};
-use matinee_io::spool::Slab;
 use matinee_io::{clock, spool};
 
 use super::arrival::{Arrival, Next, Stop};
 use super::terms::{Terms, declare};
-use super::{AppendFailure, Ended, Hashed, become_video, gone_is_over, load, place, until};
+use super::{AppendFailure, Ended, become_video, gone_is_over, load, place, until};
 use crate::flow::Failure;
+use crate::flow::hashed::{Hashed, kept};
 use crate::node::Node;
 use crate::turn::{NoTurn, Turn};
 
@@ -150,20 +150,6 @@ where
     let hashed = Hashed { blake3: Some(hash), slabs: Vec::new() };
     become_video(node, &record, (record.epoch, size), hashed).await?;
     Ok(Ended::Stored { offset: size, expires: until(node, record.allowance.deadline), finished: true })
-}
-
-/// The hashes as the database keeps them.
-pub(super) fn kept(slabs: &[Slab]) -> Vec<SlabHash> {
-    slabs.iter().map(|slab| SlabHash { number: slab.number, blake3: slab.hash }).collect()
-}
-
-async fn known(node: &Node, object: ObjectId, wanted: u64) -> Result<Vec<Slab>, Failure> {
-    if wanted == 0 {
-        return Ok(Vec::new());
-    }
-    let slabs = node.db.slabs(object).await?;
-    let before = slabs.iter().filter(|slab| slab.number < wanted);
-    Ok(before.map(|slab| Slab { number: slab.number, hash: slab.blake3 }).collect())
 }
 
 struct Receiver<'a> {
@@ -303,9 +289,7 @@ impl<'a> Receiver<'a> {
 
     /// The transaction that makes the upload a video.
     async fn finish(&mut self, size: u64) -> Result<(), AppendFailure> {
-        let earlier = known(self.node, self.record.object, self.writer.needs_slabs()).await?;
-        let hashed = self.writer.hashed(&earlier);
-        let hashed = Hashed { blake3: hashed.whole, slabs: kept(&hashed.slabs) };
+        let hashed = Hashed::of(self.node, self.record.object, &mut self.writer).await?;
         become_video(self.node, &self.record, (self.epoch, size), hashed).await
     }
 }
