@@ -56,6 +56,9 @@ pub enum FetchError {
     /// No connection came about.
     #[error("the source cannot be reached: {0}")]
     Unreachable(String),
+    /// The host does not prove that it is who it is said to be.
+    #[error("the certificate of the source is not trusted: {0}")]
+    Untrusted(String),
     /// The connection ended before the bytes did, or what came was no HTTP.
     #[error("the connection to the source broke: {0}")]
     Broken(String),

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use matinee_core::limits;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -92,10 +92,14 @@ impl Tls {
         let mut last = FetchError::Unreachable("the name has no address".to_owned());
         for address in addresses {
             let connected = tokio::time::timeout(patience, self.reach(*address, secure)).await;
-            match connected {
+            let failed = match connected {
                 Ok(Ok(link)) => return Ok(link),
-                Ok(Err(error)) => last = FetchError::Unreachable(cause(&error)),
-                Err(_) => last = FetchError::Unreachable("no connection came about in time".to_owned()),
+                Ok(Err(error)) => unreachable(&error),
+                Err(_) => FetchError::Unreachable("no connection came about in time".to_owned()),
+            };
+            // What another address of the same host says tells less.
+            if !matches!(last, FetchError::Untrusted(_)) {
+                last = failed;
             }
         }
         Err(last)
@@ -111,6 +115,25 @@ impl Tls {
         };
         Ok(Box::new(self.0.connect(name, stream).await?))
     }
+}
+
+/// Why no connection came about; a certificate that was refused has words of its own.
+fn unreachable(error: &std::io::Error) -> FetchError {
+    use CertificateError::{Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer};
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(wrong)) = inner else {
+        return FetchError::Unreachable(cause(error));
+    };
+    let words = if matches!(wrong, UnknownIssuer) {
+        "nobody who is trusted here has signed it".to_owned()
+    } else if matches!(wrong, NotValidForName | NotValidForNameContext { .. }) {
+        "it is for another name".to_owned()
+    } else if matches!(wrong, Expired | ExpiredContext { .. }) {
+        "it has expired".to_owned()
+    } else {
+        wrong.to_string()
+    };
+    FetchError::Untrusted(words)
 }
 
 /// The innermost reason, which is the one that says something.

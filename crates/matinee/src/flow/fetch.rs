@@ -88,6 +88,9 @@ async fn fetch(node: &Node, hold: &Hold, pull: Pull) -> Result<(), Fault> {
 
 const RETRIED: &str = "Nothing needs to be done: it is tried again by itself, and goes on where it was.";
 
+const TRUSTED: &str = "Use the name that the certificate is for, or name its authority in `ingest.authorities`; it is \
+                       tried again by itself.";
+
 /// One connection to the source.
 async fn connection(
     node: &Node,
@@ -210,6 +213,11 @@ fn refused(error: FetchError) -> Fault {
         FetchError::Refused(refusal) => return refusal.into(),
         FetchError::Unreachable(_) | FetchError::Broken(_) => {
             return Fault::new(Class::World, "pull_broken", format!("{error}."), RETRIED);
+        }
+        // It may be renewed soon, or have been shown by somebody in between.
+        FetchError::Untrusted(_) => {
+            let human = format!("A secure connection was refused: {error}.");
+            return Fault::new(Class::World, "pull_certificate", human, TRUSTED);
         }
         FetchError::Status(status) => status,
     };

@@ -10,6 +10,7 @@ use crate::support::invariants::{all_hold, no_byte_is_lost, nothing_remains};
 use crate::support::process::resident_kib;
 use crate::support::server::Server;
 use crate::support::tables::Tables;
+use crate::support::tls::{AUTHORITY, Secure};
 use crate::support::{clips, noise, until};
 
 const MIB: usize = 1 << 20;
@@ -178,6 +179,40 @@ async fn a_source_that_sends_other_bytes_is_not_believed() {
         204
     );
     nothing_remains(&server).await;
+}
+
+#[tokio::test]
+async fn a_secure_source_must_prove_who_it_is() {
+    let bytes = film(11, 1);
+    let source = Secure::start(bytes.clone());
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let authority = dir.path().join("authority.pem");
+    std::fs::write(&authority, AUTHORITY).unwrap();
+    let port = source.port;
+    let hosts = format!("[ingest]\nallow_hosts = [\"localhost:{port}\", \"127.0.0.1:{port}\"]\n");
+    let knowing = Server::with(&format!("{hosts}authorities = {authority:?}\n")).await;
+    let plain = Server::with(&hosts).await;
+    for (server, host, reason) in [
+        (&knowing, "127.0.0.1", "it is for another name"),
+        (&plain, "localhost", "nobody who is trusted here has signed it"),
+    ] {
+        let upload = order(server, &format!("https://{host}:{port}/film.mp4")).await;
+        let error = until("the attempt has failed", 60, async || {
+            let (_, jobs) = server.get("/v1/jobs").await;
+            jobs["items"].as_array()?.first().map(|job| job["last_error"].clone()).filter(Value::is_object)
+        })
+        .await;
+        assert_eq!(error["code"], "pull_certificate", "{error}");
+        assert!(error["human"].as_str().unwrap().contains(reason), "{error}");
+        let path = format!("/v1/uploads/{}", upload["id"].as_str().unwrap());
+        assert_eq!(server.request(Method::DELETE, &path).send().await.unwrap().status(), 204);
+    }
+    assert_eq!(source.asked(), 0, "nothing is asked of one that is not trusted");
+    let upload = order(&knowing, &format!("https://localhost:{port}/film.mp4")).await;
+    let video = upload["video_id"].as_str().unwrap();
+    knowing.video_in(video, &["ready", "failed"], 120).await;
+    no_byte_is_lost(&knowing, video, &bytes).await;
+    assert_eq!(source.asked(), 1);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub(crate) mod s3;
 pub(crate) mod sender;
 pub(crate) mod server;
 pub(crate) mod tables;
+pub(crate) mod tls;
 pub(crate) mod zoom;
 
 use std::time::Duration;

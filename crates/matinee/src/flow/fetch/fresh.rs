@@ -81,7 +81,10 @@ fn failed(what: &str, error: FetchError) -> Fault {
             "Look at `zoom.account_id`, `zoom.client_id`, `zoom.client_secret` and at the scopes of the app at Zoom.",
         ),
         FetchError::Refused(refusal) => refusal.into(),
-        error @ (FetchError::Status(_) | FetchError::Unreachable(_) | FetchError::Broken(_)) => Fault::new(
+        error @ (FetchError::Status(_)
+        | FetchError::Unreachable(_)
+        | FetchError::Untrusted(_)
+        | FetchError::Broken(_)) => Fault::new(
             Class::World,
             "pull_zoom",
             format!("Zoom gave no answer about {what}: {error}."),
