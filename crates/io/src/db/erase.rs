@@ -16,7 +16,7 @@ use super::ending::{End, end};
 use super::error::DbError;
 use super::told::tell;
 use super::tx::{Sql, Tx};
-use super::upload::upload_of;
+use super::upload::{Upload, upload_of};
 use super::value::args;
 use super::{job, video};
 
@@ -38,7 +38,7 @@ pub struct Erase {
 pub struct Erased {
     /// What this batch has deleted.
     pub done: u64,
-    /// Videos and open uploads that are still there.
+    /// Videos, open uploads and parts that are still there.
     pub left: u64,
 }
 
@@ -49,7 +49,7 @@ impl Db {
         self.write((erase, now), |tx, (erase, now)| Box::pin(close(tx, *erase, *now))).await
     }
 
-    /// Deletes at most [`ERASE_BATCH`] videos and cancels as many open uploads of what was closed; completes the job
+    /// Deletes at most [`ERASE_BATCH`] videos and ends as many open uploads and parts of what was closed; completes the job
     /// in the transaction in which nothing is left to be done.
     ///
     /// [`DbError::LeaseLost`] when the lease does not hold any more.
@@ -130,6 +130,17 @@ macro_rules! inside {
     };
 }
 
+/// The uploads that emptying ends: those that take bytes, and parts that are complete, unless a video that stays is
+/// being joined from them.
+macro_rules! to_end {
+    () => {
+        "AND (state = 'open' OR (state = 'finished' AND concat = 'partial' AND NOT EXISTS (
+           SELECT 1 FROM upload_part p JOIN upload f ON f.id = p.final_id JOIN video v ON v.id = f.video_id
+           WHERE p.part_id = upload.id AND f.state = 'finished' AND v.state = 'processing'
+             AND v.deleted_ms IS NULL)))"
+    };
+}
+
 async fn batch(
     tx: &mut Tx,
     lease: Lease,
@@ -147,13 +158,20 @@ async fn batch(
     let videos = tx.rows(videos, args![app, collection, ERASE_BATCH]).await?;
     job::guard(tx, &lease, now).await?;
     let uploads = Sql::Each {
-        sqlite: inside!("SELECT * FROM upload WHERE", "AND state = 'open' ORDER BY id LIMIT $3"),
-        postgres: inside!("SELECT * FROM upload WHERE", "AND state = 'open' ORDER BY id LIMIT $3 FOR UPDATE"),
+        sqlite: concat!(inside!("SELECT * FROM upload WHERE", ""), to_end!(), " ORDER BY id LIMIT $3"),
+        postgres: concat!(
+            inside!("SELECT * FROM upload WHERE", ""),
+            to_end!(),
+            " ORDER BY id LIMIT $3 FOR UPDATE"
+        ),
     };
     let uploads = tx.rows(uploads, args![app, collection, ERASE_BATCH]).await?;
+    let uploads: Vec<Upload> = uploads.iter().map(upload_of).collect::<Result<_, _>>()?;
     let mut done = 0;
-    for row in &uploads {
-        end(tx, &upload_of(row)?, End::Cancelled(&closed_reason()), now).await?;
+    // A part takes the final uploads that wait for it along, so those come first.
+    let (parts, others): (Vec<_>, Vec<_>) = uploads.iter().partition(|upload| upload.is_partial());
+    for upload in others.into_iter().chain(parts) {
+        end(tx, upload, End::Cancelled(&closed_reason()), now).await?;
         done += 1;
     }
     for row in &videos {
@@ -162,8 +180,9 @@ async fn batch(
     }
     let sql = concat!(
         "SELECT (SELECT COUNT(*) FROM video WHERE app_id = $1 AND ($2 IS NULL OR collection_id = $2) AND deleted_ms IS NULL)",
-        " + (SELECT COUNT(*) FROM upload WHERE app_id = $1 AND ($2 IS NULL OR collection_id = $2) AND state = 'open')",
-        " AS rest"
+        " + (SELECT COUNT(*) FROM upload WHERE app_id = $1 AND ($2 IS NULL OR collection_id = $2) ",
+        to_end!(),
+        ") AS rest"
     );
     let left: u64 = tx.row(sql, args![app, collection]).await?.ok_or(DbError::Absent)?.get("rest")?;
     if left == 0 {

@@ -8,7 +8,7 @@ use matinee_core::ledger;
 use matinee_core::limits::{ERASE_BATCH, RESERVE_BYTES};
 use matinee_core::quota::{Quota, Refusal, Whose, Wish};
 use matinee_core::time::Millis;
-use matinee_core::upload::State;
+use matinee_core::upload::{Phase, State};
 use serde_json::json;
 
 use super::stage::finish;
@@ -29,6 +29,8 @@ on_both! {
     a_repeat_key_names_one_upload_for_a_day
     every_end_says_why
     a_deleted_app_leaves_no_row_behind
+    parts_of_a_deleted_app_go_with_it
+    a_part_that_a_video_elsewhere_is_joined_from_stays
     a_deleted_collection_leaves_its_neighbours_alone
     finish_cancel_and_delete_race_to_one_end
 }
@@ -325,6 +327,49 @@ async fn a_deleted_app_leaves_no_row_behind(bench: Bench) {
     assert_eq!(rows_of(&bench, app).await, []);
     assert_eq!(bench.count("app.deleted").await, 1, "the one who wanted it hears of it");
     app_named_again(&bench, app).await;
+}
+
+async fn parts_of_a_deleted_app_go_with_it(bench: Bench) {
+    let app = app_with(&bench, Quota::default()).await;
+    let (waiting, arriving) = (part_in(&bench, app, true).await, part_in(&bench, app, false).await);
+    // One that waits for its parts, and one that is joined of parts that are complete.
+    for parts in [vec![waiting.id, arriving.id], vec![part_in(&bench, app, true).await.id]] {
+        let joined = upload_in(&bench, app, None);
+        bench.db.create_final(&joined, "final;a b", &parts).await.unwrap();
+    }
+    bench.db.close(Erase { app, collection: None, by: bench.app, job: id() }, T0).await.unwrap();
+    emptied(&bench, app, None).await;
+    swept(&bench).await;
+    bench.db.forget_closed(T0).await.unwrap();
+    assert_eq!(rows_of(&bench, app).await, [], "long before the parts would have expired");
+}
+
+async fn a_part_that_a_video_elsewhere_is_joined_from_stays(bench: Bench) {
+    let (films, app): (CollectionId, _) = (id(), bench.app);
+    bench.db.create_collection((films, app), "films", Quota::default(), T0).await.unwrap();
+    let parts = [(); 2].map(|()| NewUpload { collection: films, ..bench.new_upload(Some(4)) });
+    for part in &parts {
+        bench.db.create_part(part).await.unwrap();
+        let epoch = bench.db.take_upload(part.id).await.unwrap();
+        bench.db.finish_part((part.id, epoch), 4, T0).await.unwrap();
+    }
+    bench.db.create_final(&bench.new_upload(None), "final;a", &[parts[0].id]).await.unwrap();
+    bench.db.close(Erase { app, collection: Some(films), by: app, job: id() }, T0).await.unwrap();
+    emptied(&bench, app, Some(films)).await;
+    let phase = async |at: usize| bench.db.upload(app, parts[at].id).await.unwrap().unwrap().state.phase();
+    assert_eq!((phase(0).await, phase(1).await), (Phase::Finished, Phase::Cancelled));
+    bench.hold(Kind::Join, T0).await;
+}
+
+/// A part of four bytes, complete or without one.
+async fn part_in(bench: &Bench, app: AppId, complete: bool) -> NewUpload {
+    let new = upload_in(bench, app, Some(4));
+    bench.db.create_part(&new).await.unwrap();
+    if complete {
+        let epoch = bench.db.take_upload(new.id).await.unwrap();
+        bench.db.finish_part((new.id, epoch), 4, T0).await.unwrap();
+    }
+    new
 }
 
 async fn app_named_again(bench: &Bench, app: AppId) {
