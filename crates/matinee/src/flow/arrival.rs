@@ -1,48 +1,38 @@
 //! What comes from outside and is taken by a job: announced as upload, job and memory in one transaction.
 
-use matinee_core::access::sender::Allowance;
 use matinee_core::arrival::Place;
 use matinee_core::id::{AppId, CollectionId, UploadId};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{NewJob, Task};
-use matinee_core::upload::{Phase, Way};
+use matinee_core::upload::Phase;
 use matinee_io::db::arrival::{NewArrival, Original};
-use matinee_io::db::{DbError, NewUpload, Upload};
+use matinee_io::db::{DbError, Upload};
 use matinee_io::random;
-use serde_json::Value;
 
 use super::fault::Fault;
+use super::intake::{self, Draft};
 use super::lease::Hold;
-use super::{Failure, intake, now, upload_key};
+use super::{Failure, now};
 use crate::node::Node;
 
 /// An original that is to be taken.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    pub(crate) app: AppId,
-    pub(crate) collection: CollectionId,
-    pub(crate) title: String,
-    /// What is known of the video, as a JSON object.
-    pub(crate) facts: Value,
-    /// The name that the app gives the video.
-    pub(crate) external_id: Option<String>,
-    pub(crate) way: Way,
-    /// Bytes.
-    pub(crate) size: u64,
+pub(crate) struct Wanted {
+    /// What is known of the upload; its size is.
+    pub(crate) draft: Draft,
     pub(crate) from: Place,
     /// How it is remembered, when it is to be dealt with afterwards or must not be taken twice.
     pub(crate) original: Option<Original>,
 }
 
 /// Announces originals, all or none; a job will take each.
-pub(crate) async fn announce(node: &Node, drafts: Vec<Draft>) -> Result<Vec<UploadId>, Failure> {
-    let wanted: u64 = drafts.iter().map(|draft| draft.size).fold(0, u64::saturating_add);
-    if node.store.free_bytes()? < wanted.saturating_add(node.config.ingest.keep_free_bytes)
-        && !may_share(&drafts)
+pub(crate) async fn announce(node: &Node, all: Vec<Wanted>) -> Result<Vec<UploadId>, Failure> {
+    let bytes = all.iter().filter_map(|wanted| wanted.draft.size).fold(0, u64::saturating_add);
+    if node.store.free_bytes()? < bytes.saturating_add(node.config.ingest.keep_free_bytes) && !may_share(&all)
     {
         return Err(Failure::Full);
     }
-    let all: Vec<_> = drafts.into_iter().map(|draft| row(node, draft)).collect();
+    let all: Vec<_> = all.into_iter().map(|wanted| row(node, wanted)).collect();
     match node.db.announce_arrivals(&all).await {
         Ok(()) => Ok(all.iter().map(|new| new.upload.id).collect()),
         Err(DbError::Taken(cause)) if cause.contains("arrival") => {
@@ -57,45 +47,28 @@ pub(crate) async fn announce(node: &Node, drafts: Vec<Draft>) -> Result<Vec<Uplo
 }
 
 /// May it come without a copy? Then the disk needs no room for it.
-fn may_share(drafts: &[Draft]) -> bool {
+fn may_share(all: &[Wanted]) -> bool {
     use matinee_core::arrival::Keep;
-    drafts.iter().all(|draft| match draft.from {
+    all.iter().all(|wanted| match wanted.from {
         Place::File { keep, .. } => keep != Keep::Copied,
         Place::Object { .. } => false,
     })
 }
 
-fn row(node: &Node, draft: Draft) -> NewArrival {
-    let upload = NewUpload {
-        id: random::id(),
-        app: draft.app,
-        collection: draft.collection,
-        video: random::id(),
-        object: random::id(),
-        url_key: upload_key(),
-        way: draft.way,
-        title: draft.title,
-        metadata: String::new(),
-        facts: draft.facts,
-        external_id: draft.external_id,
-        size: Some(draft.size),
-        allowance: Allowance::default(),
-        repeat_key: None,
-        expires: now().plus(node.config.uploads.idle_timeout.ms),
-        now: now(),
-    };
+fn row(node: &Node, wanted: Wanted) -> NewArrival {
+    let upload = wanted.draft.begun(now().plus(node.config.uploads.idle_timeout.ms));
     let job = NewJob {
         id: random::id(),
         app: upload.app,
         video: Some(upload.video),
-        task: Task::Take { video: upload.video, from: draft.from },
+        task: Task::Take { video: upload.video, from: wanted.from },
         prio: 0,
         weight: 0,
         run_at: upload.now,
         needs: Vec::new(),
         idem_key: Some(format!("take/{}", upload.video)),
     };
-    NewArrival { upload, job, original: draft.original }
+    NewArrival { upload, job, original: wanted.original }
 }
 
 /// The collection with this id or name; the default one when none is named.

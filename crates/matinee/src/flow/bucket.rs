@@ -15,9 +15,10 @@ use matinee_io::{clock, random, spool};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::arrival::{self, Draft};
+use super::arrival::{self, Wanted};
 use super::fault::Fault;
 use super::hashed::{Hashed, kept};
+use super::intake::Draft;
 use super::lease::Hold;
 use super::{Failure, now};
 use crate::node::{Node, source};
@@ -94,13 +95,13 @@ async fn announce(node: &Node, config: &source::Bucket, object: &Listed) -> Resu
     let app = node.defaults.app;
     let (key, etag) = (object.key.clone(), object.etag.clone());
     let draft = Draft {
-        app,
         collection: arrival::collection(node, app, config.collection.as_deref()).await?,
-        title: title_from(&key),
         facts: json!({ "bucket": config.name, "key": key }),
-        external_id: None,
-        way: Way::Bucket,
-        size: object.size,
+        size: Some(object.size),
+        ..Draft::new(node, app, title_from(&key), Way::Bucket)
+    };
+    let wanted = Wanted {
+        draft,
         from: Place::Object { bucket: config.name.clone(), key: key.clone(), etag: etag.clone() },
         original: Some(Original {
             source: config.name.clone(),
@@ -109,7 +110,7 @@ async fn announce(node: &Node, config: &source::Bucket, object: &Listed) -> Resu
             ending: Ending::Object { etag },
         }),
     };
-    match arrival::announce(node, vec![draft]).await {
+    match arrival::announce(node, vec![wanted]).await {
         // Another node was quicker.
         Ok(_) | Err(Failure::Refused { conflict: true, .. }) => Ok(()),
         Err(failure) => Err(failure),

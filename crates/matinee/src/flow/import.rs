@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use matinee_core::access::sender::Allowance;
 use matinee_core::arrival::{Ending, Place, is_media};
 use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
 use matinee_core::job::retry::Class;
@@ -19,8 +18,9 @@ use matinee_io::random;
 use matinee_io::store::{Original, OriginalError, StoreError, Taken, Taking};
 use serde_json::{Value, json};
 
-use super::arrival::Draft;
+use super::arrival::Wanted;
 use super::fault::Fault;
+use super::intake::Draft;
 use super::lease::Hold;
 use super::{Failure, now};
 use crate::node::Node;
@@ -55,6 +55,16 @@ impl Order {
     pub(crate) fn new(node: &Node, path: PathBuf, title: String) -> Self {
         let collection = node.defaults.collection;
         Self { path, title, collection, facts: json!({}), external_id: None, keep: Keep::default() }
+    }
+
+    fn draft(&self, node: &Node, app: AppId, size: u64) -> Draft {
+        Draft {
+            collection: self.collection,
+            facts: self.facts.clone(),
+            external_id: self.external_id.clone(),
+            size: Some(size),
+            ..Draft::new(node, app, self.title.clone(), Way::Path)
+        }
     }
 }
 
@@ -156,15 +166,15 @@ pub(crate) async fn announce(
     orders: &[Order],
 ) -> Result<Vec<UploadId>, ImportFailure> {
     let roots = &node.config.uploads.import_roots;
-    let mut drafts = Vec::new();
+    let mut all = Vec::new();
     for order in orders {
         let original = open_named(node, &order.path, roots).map_err(|failure| failure.of(&order.path))?;
-        drafts.push(draft(app, order, &original).map_err(|failure| failure.of(&order.path))?);
+        all.push(wanted(node, app, order, &original).map_err(|failure| failure.of(&order.path))?);
     }
-    Ok(super::arrival::announce(node, drafts).await?)
+    Ok(super::arrival::announce(node, all).await?)
 }
 
-fn draft(app: AppId, order: &Order, original: &Original) -> Result<Draft, ImportFailure> {
+fn wanted(node: &Node, app: AppId, order: &Order, original: &Original) -> Result<Wanted, ImportFailure> {
     let stamp = original.stamp().map_err(Failure::from)?;
     let Some(path) = order.path.to_str().map(str::to_owned) else {
         let human = "The path is not UTF-8.".to_owned();
@@ -176,14 +186,8 @@ fn draft(app: AppId, order: &Order, original: &Original) -> Result<Draft, Import
         mark: stamp.mark(),
         ending: Ending::Remove { stamp },
     };
-    Ok(Draft {
-        app,
-        collection: order.collection,
-        title: order.title.clone(),
-        facts: order.facts.clone(),
-        external_id: order.external_id.clone(),
-        way: Way::Path,
-        size: original.size(),
+    Ok(Wanted {
+        draft: order.draft(node, app, original.size()),
         from: Place::File { below: None, path, keep: order.keep, mark: Some(stamp.mark()) },
         original: (order.keep == Keep::Moved).then_some(remembered),
     })
@@ -245,24 +249,7 @@ pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<I
     {
         return Err(Failure::Full.into());
     }
-    let new = NewUpload {
-        id: random::id(),
-        app: node.defaults.app,
-        collection: order.collection,
-        video: random::id(),
-        object: random::id(),
-        url_key: super::upload_key(),
-        way: Way::Path,
-        title: order.title.clone(),
-        metadata: String::new(),
-        facts: order.facts.clone(),
-        external_id: order.external_id.clone(),
-        size: Some(size),
-        allowance: Allowance::default(),
-        repeat_key: None,
-        expires: now().plus(SILENCE_MS),
-        now: now(),
-    };
+    let new = order.draft(node, node.defaults.app, size).begun(now().plus(SILENCE_MS));
     node.db.create_upload(&new).await.map_err(Failure::from)?;
     match bring_at_once(node, &new, original, order.keep, heard).await {
         Ok((taken, original)) => Ok(Imported { upload: new.id, video: new.video, size, taken, original }),

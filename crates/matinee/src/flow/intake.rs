@@ -1,27 +1,93 @@
-//! How an upload begins: into which collection it goes, and the rows of one whose bytes the server fetches itself.
+//! How an upload begins, whatever the way: what is known of it, into which collection it goes, and its rows.
 
 use matinee_core::access::sender::Allowance;
-use matinee_core::id::{AppId, CollectionId};
+use matinee_core::id::{AppId, CollectionId, UploadId};
 use matinee_core::limits;
 use matinee_core::pull::Place;
+use matinee_core::time::Millis;
 use matinee_core::upload::Way;
 use matinee_io::db::{NewPull, NewUpload};
 use matinee_io::random;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Failure, now, upload_key};
 use crate::node::Node;
 
-/// What is known of a file that is to be fetched.
-pub(crate) struct Source {
+/// What is known when an upload begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
     pub(crate) app: AppId,
     pub(crate) collection: CollectionId,
-    pub(crate) way: Way,
     pub(crate) title: String,
+    /// What the app knows of the video, as a JSON object.
     pub(crate) facts: Value,
+    /// The name that the app gives the video.
     pub(crate) external_id: Option<String>,
-    /// The length that was announced.
+    /// The header `Upload-Metadata` as it came, or nothing.
+    pub(crate) metadata: String,
+    /// Bytes; a form does not know it before its end.
     pub(crate) size: Option<u64>,
+    pub(crate) way: Way,
+    /// What its sender may do.
+    pub(crate) allowance: Allowance,
+    /// Makes a repeat of the announcement harmless.
+    pub(crate) repeat_key: Option<String>,
+    /// A part of a final upload: it makes no video of its own.
+    pub(crate) partial: bool,
+    /// The SHA-256 that the whole must have.
+    pub(crate) digest: Option<[u8; 32]>,
+}
+
+impl Draft {
+    /// An upload of which nothing is known but its app, its title and its way.
+    pub(crate) fn new(node: &Node, app: AppId, title: String, way: Way) -> Self {
+        Self {
+            app,
+            collection: node.first_collection(app),
+            title,
+            facts: Value::Object(Map::new()),
+            external_id: None,
+            metadata: String::new(),
+            size: None,
+            way,
+            allowance: Allowance::default(),
+            repeat_key: None,
+            partial: false,
+            digest: None,
+        }
+    }
+
+    /// The rows of an upload that begins now, under a new id and a new address.
+    pub(crate) fn begun(self, expires: Millis) -> NewUpload {
+        self.named((random::id(), upload_key()), expires)
+    }
+
+    /// The same under this id, and with this secret in its address.
+    pub(crate) fn named(self, (id, url_key): (UploadId, String), expires: Millis) -> NewUpload {
+        NewUpload {
+            id,
+            app: self.app,
+            collection: self.collection,
+            video: random::id(),
+            object: random::id(),
+            url_key,
+            way: self.way,
+            title: self.title,
+            metadata: self.metadata,
+            facts: self.facts,
+            external_id: self.external_id,
+            size: self.size,
+            allowance: self.allowance,
+            repeat_key: self.repeat_key,
+            expires,
+            now: now(),
+        }
+    }
+}
+
+/// A file that is to be fetched.
+pub(crate) struct Source {
+    pub(crate) draft: Draft,
     pub(crate) url: String,
     pub(crate) bearer: Option<String>,
     pub(crate) place: Option<Place>,
@@ -41,26 +107,8 @@ pub(crate) async fn collection(node: &Node, app: AppId, text: Option<&str>) -> R
 
 /// The rows to write for it.
 pub(crate) fn pull(node: &Node, source: Source) -> NewPull {
-    let upload = NewUpload {
-        id: random::id(),
-        app: source.app,
-        collection: source.collection,
-        video: random::id(),
-        object: random::id(),
-        url_key: upload_key(),
-        way: source.way,
-        title: source.title,
-        metadata: String::new(),
-        facts: source.facts,
-        external_id: source.external_id,
-        size: source.size,
-        allowance: Allowance::default(),
-        repeat_key: None,
-        expires: now().plus(lifetime_ms(node)),
-        now: now(),
-    };
     NewPull {
-        upload,
+        upload: source.draft.begun(now().plus(lifetime_ms(node))),
         url: source.url,
         bearer: source.bearer,
         place: source.place.map(|place| serde_json::to_value(place).expect("because a place is plain text")),

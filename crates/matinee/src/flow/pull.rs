@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Failure;
 use super::fault::Fault;
-use super::intake::{self, Source};
+use super::intake::{self, Draft, Source};
 use crate::node::Node;
 
 /// Why a wish was not taken.
@@ -51,14 +51,14 @@ pub(crate) async fn order(
         found => found?,
     };
     let title = wanted.title.as_deref().map_or_else(|| title_from(&wanted.file_name()), title_from_words);
-    let source = Source {
-        app,
+    let draft = Draft {
         collection,
-        way: Way::Url,
-        title,
         facts: Value::Object(wanted.metadata.clone()),
         external_id: wanted.external_id.clone(),
-        size: None,
+        ..Draft::new(node, app, title, Way::Url)
+    };
+    let source = Source {
+        draft,
         url: wanted.url.clone(),
         bearer: None,
         place: None,

@@ -9,9 +9,8 @@ mod terms;
 
 use std::path::PathBuf;
 
-use matinee_core::access::sender::Allowance;
 pub(crate) use matinee_core::arrival::title_from;
-use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
+use matinee_core::id::{AppId, ObjectId, UploadId, VideoId};
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
 use matinee_core::video::Problem;
@@ -19,7 +18,6 @@ pub(crate) use matinee_io::db::Upload;
 use matinee_io::db::{DbError, Finish, NewUpload, Reached};
 use matinee_io::spool::SpoolError;
 use matinee_io::{random, spool};
-use serde_json::{Map, Value};
 
 pub(crate) use self::concat::{create_final, status};
 pub(crate) use self::listed::{Listed, announce, arriving, give_up, list, show};
@@ -28,53 +26,9 @@ pub(crate) use self::receive::append;
 pub(crate) use self::terms::{Checked, Claim, Piece, Terms, Wrong, append_on};
 
 use super::hashed::{Hashed, kept};
+pub(crate) use super::intake::Draft;
 use super::{Failure, now, upload_key};
 use crate::node::Node;
-
-/// What is known when an upload begins.
-#[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    pub(crate) app: AppId,
-    pub(crate) collection: CollectionId,
-    pub(crate) title: String,
-    /// What the app knows of the video, as a JSON object.
-    pub(crate) facts: Value,
-    /// The name that the app gives the video.
-    pub(crate) external_id: Option<String>,
-    /// The header `Upload-Metadata` as it came, or nothing.
-    pub(crate) metadata: String,
-    /// Bytes; a form does not know it before its end.
-    pub(crate) size: Option<u64>,
-    pub(crate) way: Way,
-    /// What its sender may do.
-    pub(crate) allowance: Allowance,
-    /// Makes a repeat of the announcement harmless.
-    pub(crate) repeat_key: Option<String>,
-    /// A part of a final upload: it makes no video of its own.
-    pub(crate) partial: bool,
-    /// The SHA-256 that the whole must have.
-    pub(crate) digest: Option<[u8; 32]>,
-}
-
-impl Draft {
-    /// An upload of which nothing is known but its app, its title and its way.
-    pub(crate) fn new(node: &Node, app: AppId, title: String, way: Way) -> Self {
-        Self {
-            app,
-            collection: node.first_collection(app),
-            title,
-            facts: Value::Object(Map::new()),
-            external_id: None,
-            metadata: String::new(),
-            size: None,
-            way,
-            allowance: Allowance::default(),
-            repeat_key: None,
-            partial: false,
-            digest: None,
-        }
-    }
-}
 
 /// An upload as its sender sees it.
 pub(crate) struct Opened {
@@ -150,25 +104,9 @@ async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> 
 }
 
 /// The rows of an upload that begins now.
-fn reserved(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> NewUpload {
-    NewUpload {
-        id,
-        app: draft.app,
-        collection: draft.collection,
-        video: random::id(),
-        object: random::id(),
-        url_key: key,
-        way: draft.way,
-        title: draft.title,
-        metadata: draft.metadata,
-        facts: draft.facts,
-        external_id: draft.external_id,
-        size: draft.size,
-        expires: until(node, draft.allowance.deadline),
-        allowance: draft.allowance,
-        repeat_key: draft.repeat_key,
-        now: now(),
-    }
+fn reserved(node: &Node, draft: Draft, named: (UploadId, String)) -> NewUpload {
+    let expires = until(node, draft.allowance.deadline);
+    draft.named(named, expires)
 }
 
 /// When an upload expires that gets a byte now: a deadline is never moved.

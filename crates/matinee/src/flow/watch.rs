@@ -16,7 +16,8 @@ use matinee_io::folder::{self, Look};
 use serde_json::json;
 
 use super::Failure;
-use super::arrival::{self, Draft};
+use super::arrival::{self, Wanted};
+use super::intake::Draft;
 use crate::node::{Node, source};
 
 /// The longest and the shortest pause between two looks, in milliseconds.
@@ -157,17 +158,17 @@ impl Watcher<'_> {
         };
         let path = order.folder.join(name).to_string_lossy().into_owned();
         let draft = Draft {
-            app,
             collection,
-            title: title_from(name),
             facts: json!({ "file": name }),
-            external_id: None,
-            way: Way::Path,
-            size: stamp.size,
+            size: Some(stamp.size),
+            ..Draft::new(self.node, app, title_from(name), Way::Path)
+        };
+        let wanted = Wanted {
+            draft,
             from: Place::File { below: Some(self.source()), path, keep, mark: Some(stamp.mark()) },
             original: Some(original),
         };
-        match arrival::announce(self.node, vec![draft]).await {
+        match arrival::announce(self.node, vec![wanted]).await {
             Ok(uploads) => Ok(uploads.first().copied()),
             Err(Failure::Refused { conflict: true, .. }) => Ok(None),
             Err(failure) => Err(failure),

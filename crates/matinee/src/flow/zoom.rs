@@ -7,7 +7,7 @@ use matinee_core::zoom::{self, Completed, Event, File};
 use matinee_io::db::{NewPull, ZoomEvent};
 use sha2::Sha256;
 
-use super::intake::{self, Source};
+use super::intake::{self, Draft, Source};
 use super::{Failure, now};
 use crate::node::Node;
 
@@ -89,14 +89,13 @@ async fn take(node: &Node, completed: &Completed) -> Result<(), Failure> {
 
 fn pull(node: &Node, completed: &Completed, file: &File) -> NewPull {
     let (meeting, account) = (&completed.meeting, &completed.account);
-    let source = Source {
-        app: node.defaults.app,
-        collection: node.first_collection(node.defaults.app),
-        way: Way::Zoom,
-        title: meeting.title(),
+    let draft = Draft {
         facts: meeting.facts(account, file),
-        external_id: None,
         size: file.file_size.filter(|size| *size > 0),
+        ..Draft::new(node, node.defaults.app, meeting.title(), Way::Zoom)
+    };
+    let source = Source {
+        draft,
         url: file.download_url.clone().unwrap_or_default(),
         bearer: completed.token.clone(),
         place: Some(Place::Zoom {
