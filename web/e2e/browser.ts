@@ -12,8 +12,10 @@ export interface Window {
   browser: Browser;
   /** Everything that pages complained about and no test expected. */
   faults: string[];
-  /** Opens an empty page, in the given context or the usual one. */
+  /** Opens an empty page in a tab, in the given context or the usual one; the tab before is no longer seen. */
   page(context?: BrowserContext): Promise<Page>;
+  /** Opens an empty page in a window of its own, so that others stay seen. */
+  beside(): Promise<Page>;
   close(): Promise<void>;
 }
 
@@ -47,6 +49,7 @@ export async function openBrowser(): Promise<Window> {
     browser,
     faults,
     page: async (context) => watched(await (context ?? browser).newPage(), faults),
+    beside: async () => watched(await browser.newPage({ type: 'window' }), faults),
     close: async () => {
       await Promise.race([browser.close(), new Promise((resolve) => setTimeout(resolve, 5000))]).catch(last);
       last();

@@ -258,7 +258,7 @@ test('a dropped file is taken anywhere on the page', async () => {
 });
 
 test('the first page tells what happens elsewhere, and asks again and again where streams are blocked', async () => {
-  const other = await browser.page();
+  const other = await browser.beside();
   await other.setRequestInterception(true);
   other.on('request', (request) => {
     if (request.url().includes('/v1/events/stream')) void request.abort();
