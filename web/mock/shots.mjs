@@ -174,7 +174,8 @@ for (const [name, shot] of Object.entries(SHOTS)) {
     if (shot.script === false) await page.setJavaScriptEnabled(false);
     page.on('console', (message) => {
       if (!['error', 'warn'].includes(message.type())) return;
-      if (message.text().includes('status of 404') || message.text().includes('status of 401')) return;
+      // Refusals are part of what is shown.
+      if (message.text().startsWith('Failed to load resource')) return;
       faults += 1;
       console.log(`${name}/${view}: ${message.text()} ${message.location()?.url ?? ''}`);
     });
