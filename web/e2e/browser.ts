@@ -73,6 +73,8 @@ async function watched(page: Page, faults: string[]): Promise<Page> {
       // biome-ignore lint/suspicious/noConsole: it is how the page speaks to the test.
       console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`),
     );
+    // Only the dialogue of an <input> can be answered by a test.
+    Reflect.deleteProperty(globalThis, 'showOpenFilePicker');
     // The buffers of picture and sound, which a player keeps to itself.
     const add = MediaSource.prototype.addSourceBuffer;
     const made: SourceBuffer[] = [];
@@ -113,6 +115,15 @@ export async function press(page: Page, name: string): Promise<void> {
 export async function choose(page: Page, ...paths: string[]): Promise<void> {
   const [chooser] = await Promise.all([page.waitForFileChooser(), press(page, 'Choose files')]);
   await chooser.accept(paths);
+}
+
+/** Drops files or folders on the page, as the desktop does. */
+export async function drop(page: Page, ...files: string[]): Promise<void> {
+  const devtools = await page.createCDPSession();
+  const data = { items: [], files, dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+    await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+  await devtools.detach();
 }
 
 /** Waits until the upload of a file is over; gives the video's id. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ElementHandle } from 'puppeteer-core';
 import { afterAll, beforeAll, test } from 'vitest';
-import { openBrowser, says, type Window } from './browser.ts';
+import { drop, openBrowser, says, type Window } from './browser.ts';
 import { type Server, startServer } from './server.ts';
 import { until } from './wait.ts';
 
@@ -41,10 +41,7 @@ test('of a folder the films are taken, whether it is dropped or chosen, and a fi
 
   await own.goto(server.url);
   await says(own, 'Choose a folder');
-  const devtools = await own.createCDPSession();
-  const data = { items: [], files: [join(home, 'holiday')], dragOperationsMask: 1 };
-  for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
-    await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+  await drop(own, join(home, 'holiday'));
   await taken();
   await says(own, '2 uploads added; 1 other file left out');
   // All bytes have arrived when their videos could be refused; else the next page would offer to go on.
