@@ -45,11 +45,12 @@ test('a stored event asks for its video again, by subject or payload', () => {
     }).ask,
   ).toEqual(['vid_9']);
 });
-test('a deleted video goes away', () => {
-  expect(apply(live, { topic: 'video.deleted', text: text({ subject: 'vid_2' }) }).live).toEqual(
-    drop(live, 'vid_2'),
-  );
+test('a deleted video goes away, and an answer from before does not bring it back', () => {
   expect(drop(live, 'vid_2').videos).toEqual([old]);
+  const deleted = apply(live, { topic: 'video.deleted', text: text({ subject: 'vid_2' }) }).live;
+  expect(deleted.videos).toEqual([old]);
+  expect(put(deleted, young).videos).toEqual([old]);
+  expect(put(drop(live, 'vid_2'), young).videos).toEqual([young, old]);
 });
 test.each(['', '{', 'null', '[]', '{"subject":"job_1"}'])('the message %j changes nothing', (body) =>
   expect(apply(live, { topic: 'video.changed', text: body })).toEqual({ live, ask: [] }),

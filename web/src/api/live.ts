@@ -12,6 +12,8 @@ export interface Message {
 /** The videos a page shows, newest first. */
 export interface Live {
   videos: readonly Video[];
+  /** Ids that were deleted for good: an answer that was on its way then must not bring them back. */
+  deleted?: readonly string[];
 }
 
 /** A changed picture of the videos, and the ids that must be asked for again. */
@@ -40,15 +42,16 @@ export const TOPICS = [
 
 /** Puts a video into its place: ids grow with time, so the newest comes first. */
 export function put(live: Live, video: Video): Live {
+  if (live.deleted?.includes(video.id)) return live;
   const others = live.videos.filter((known) => known.id !== video.id);
   const at = others.findIndex((known) => known.created_at < video.created_at);
   const place = at === -1 ? others.length : at;
-  return { videos: [...others.slice(0, place), video, ...others.slice(place)] };
+  return { ...live, videos: [...others.slice(0, place), video, ...others.slice(place)] };
 }
 
 /** Takes a video away. */
 export function drop(live: Live, id: string): Live {
-  return { videos: live.videos.filter((known) => known.id !== id) };
+  return { ...live, videos: live.videos.filter((known) => known.id !== id) };
 }
 
 /** Applies one message. A message that cannot be read changes nothing. */
@@ -58,7 +61,8 @@ export function apply(live: Live, message: Message): Change {
   if (message.topic === 'video.changed' && isVideo(body)) return { live: put(live, body), ask: [] };
   const subject = videoOf(body);
   if (subject === null) return { live, ask: [] };
-  if (message.topic === 'video.deleted') return { live: drop(live, subject), ask: [] };
+  if (message.topic === 'video.deleted')
+    return { live: drop({ ...live, deleted: [...(live.deleted ?? []), subject] }, subject), ask: [] };
   return { live, ask: [subject] };
 }
 

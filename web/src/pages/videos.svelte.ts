@@ -81,7 +81,8 @@ export class Videos {
     const oldest = page.items.at(-1)?.created_at ?? '';
     // What the first page no longer names is gone; older ones that were loaded later stay.
     const older = page.next ? this.live.videos.filter((video) => video.created_at < oldest) : [];
-    this.live = { videos: [...page.items, ...older] };
+    const there = page.items.filter((video) => !this.live.deleted?.includes(video.id));
+    this.live = { ...this.live, videos: [...there, ...older] };
     if (older.length === 0) this.next = page.next;
   }
 }
