@@ -449,6 +449,8 @@ async function tusRoutes(request, answer, url) {
   }
   return send(answer, 200, undefined, {
     ...base,
+    'matinee-video': upload.video_id,
+    'matinee-upload': upload.id,
     'upload-offset': String(upload.offset_bytes),
     'upload-length': String(upload.size_bytes),
     'cache-control': 'no-store',
