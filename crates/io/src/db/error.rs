@@ -1,6 +1,10 @@
 //! What can go wrong between us and the database, by what the caller should do about it.
 
 use matinee_core::quota::Refusal;
+use rusqlite::ffi;
+
+/// What SQLite says of troubles that pass; extended codes have these in their low byte.
+const PASSING: [i32; 4] = [ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED, ffi::SQLITE_IOERR, ffi::SQLITE_FULL];
 
 /// A failed database operation.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,6 +32,17 @@ pub enum DbError {
     LeaseLost,
 }
 
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error.sqlite_error().map(|answer| answer.extended_code) {
+            Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Self::Taken(text),
+            Some(code) if PASSING.contains(&(code & 0xff)) => Self::Again(text),
+            Some(_) | None => Self::Never(text),
+        }
+    }
+}
+
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         let text = error.to_string();
@@ -36,10 +51,9 @@ impl From<sqlx::Error> for DbError {
             if answer.is_unique_violation() {
                 return Self::Taken(text);
             }
-            // SQLite: 5 busy, 6 locked, 10 I/O error, 13 full and their extended codes (code & 255).
             // PostgreSQL: classes 08 connection, 40 rollback, 53 resources, 57 operator intervention.
-            let sqlite = code.parse::<u32>().map(|code| code & 0xff);
-            let passing = matches!(sqlite, Ok(5 | 6 | 10 | 13))
+            let sqlite = code.parse::<i32>().map(|code| code & 0xff);
+            let passing = sqlite.is_ok_and(|code| PASSING.contains(&code))
                 || (code.len() == 5 && ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)));
             return if passing { Self::Again(text) } else { Self::Never(text) };
         }

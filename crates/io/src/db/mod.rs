@@ -17,11 +17,13 @@ mod gauge;
 pub mod job;
 mod lease;
 mod ledger;
+mod near;
 mod object;
 mod part;
 mod probed;
 mod pull;
 mod quota;
+mod readers;
 mod ready;
 mod rendition;
 mod signal;
@@ -45,10 +47,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::oneshot;
 
@@ -58,10 +57,12 @@ pub use self::ending::Finish;
 pub use self::erase::{Erase, Erased};
 pub use self::error::DbError;
 pub use self::ledger::{Entry, Known, LedgerFilter};
+use self::near::Near;
 pub use self::object::{LOCAL, NewObject, Stored, first_entry};
 pub use self::part::{NewPart, Part};
 pub use self::probed::{Probed, VirtualSet, VirtualTrack};
 pub use self::pull::{NewPull, Pull, Pulled, ZoomEvent};
+use self::readers::Readers;
 pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
 use self::signal::{Listener, Signals};
 pub use self::slab::{Reached, SlabHash};
@@ -75,7 +76,7 @@ use self::writer::{Order, Writer};
 /// Connections of one node to PostgreSQL: the server declines from 64 on (`platform.md` section 13).
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 /// Readers of SQLite beside its one writer.
-const SQLITE_READERS: u32 = 4;
+const SQLITE_READERS: usize = 4;
 /// How long another process (a command, a backup) may hold SQLite's lock.
 const BUSY_MS: u64 = 5_000;
 
@@ -97,7 +98,7 @@ pub struct Db {
 
 #[derive(Clone)]
 enum Backend {
-    Sqlite { readers: SqlitePool, writer: Writer },
+    Sqlite { readers: Readers, writer: Writer },
     Postgres { pool: PgPool, _listener: Arc<Listener> },
 }
 
@@ -122,13 +123,11 @@ impl Db {
             .disable_statement_logging();
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrated(sqlx::migrate!("migrations/sqlite").run(&mut connection).await)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(SQLITE_READERS)
-            .min_connections(1)
-            .connect_with(options.pragma("query_only", "ON"))
-            .await?;
+        connection.close().await?;
+        let readers = Readers::open(&options.pragma("query_only", "ON"), SQLITE_READERS).await?;
         let signals = Arc::new(Signals::new());
-        let writer = Writer::start(connection, Arc::clone(&signals));
+        let near = Near::open(path, Duration::from_millis(BUSY_MS))?;
+        let writer = Writer::start(near, Arc::clone(&signals))?;
         Ok(Self { backend: Backend::Sqlite { readers, writer }, signals })
     }
 
@@ -184,7 +183,7 @@ impl Db {
         F: for<'c> Fn(&'c mut Tx, &'c A) -> BoxFuture<'c, Result<T, DbError>>,
     {
         let mut tx = match &self.backend {
-            Backend::Sqlite { readers, .. } => Tx::new(Link::SqliteReader(readers.acquire().await?)),
+            Backend::Sqlite { readers, .. } => Tx::new(Link::SqliteReader(readers.acquire().await)),
             Backend::Postgres { pool, .. } => Tx::new(Link::Postgres(pool.acquire().await?)),
         };
         work(&mut tx, &args).await

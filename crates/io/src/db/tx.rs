@@ -6,6 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use super::error::DbError;
+use super::near::Near;
+use super::readers::Reader;
 use super::value::{Arg, Row};
 
 /// A statement: one text where both databases understand it, two where they do not.
@@ -29,8 +31,8 @@ pub(crate) struct Tx {
 
 /// One connection, of either database.
 pub(crate) enum Link {
-    SqliteWriter(SqliteConnection),
-    SqliteReader(PoolConnection<Sqlite>),
+    SqliteWriter(Near),
+    SqliteReader(Reader),
     Postgres(PoolConnection<Postgres>),
 }
 
@@ -51,6 +53,7 @@ impl Wakes {
 }
 
 enum Wire<'c> {
+    Near(&'c mut Near),
     Sqlite(&'c mut SqliteConnection),
     Postgres(&'c mut PgConnection),
 }
@@ -62,7 +65,7 @@ impl Tx {
 
     fn wire(&mut self) -> Wire<'_> {
         match &mut self.link {
-            Link::SqliteWriter(connection) => Wire::Sqlite(connection),
+            Link::SqliteWriter(connection) => Wire::Near(connection),
             Link::SqliteReader(connection) => Wire::Sqlite(connection),
             Link::Postgres(connection) => Wire::Postgres(connection),
         }
@@ -91,6 +94,7 @@ impl Tx {
     /// Runs a statement and returns how many rows it changed.
     pub(crate) async fn execute(&mut self, sql: impl Into<Sql>, args: Vec<Arg>) -> Result<u64, DbError> {
         match self.wire() {
+            Wire::Near(wire) => wire.execute(text(sql.into(), false), &args),
             Wire::Sqlite(wire) => {
                 Ok(bind_sqlite(text(sql.into(), false), args).execute(wire).await?.rows_affected())
             }
@@ -108,6 +112,9 @@ impl Tx {
     /// Runs a statement and returns its rows.
     pub(crate) async fn rows(&mut self, sql: impl Into<Sql>, args: Vec<Arg>) -> Result<Vec<Row>, DbError> {
         match self.wire() {
+            Wire::Near(wire) => {
+                Ok(wire.rows(text(sql.into(), false), &args)?.into_iter().map(Row::Near).collect())
+            }
             Wire::Sqlite(wire) => {
                 let rows: Vec<SqliteRow> = bind_sqlite(text(sql.into(), false), args).fetch_all(wire).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
@@ -127,6 +134,7 @@ impl Tx {
     /// Runs a fixed control statement such as `BEGIN`, without preparing it.
     pub(crate) async fn control(&mut self, sql: &'static str) -> Result<(), DbError> {
         match self.wire() {
+            Wire::Near(wire) => wire.control(sql)?,
             Wire::Sqlite(wire) => sqlx::raw_sql(sql).execute(wire).await.map(drop)?,
             Wire::Postgres(wire) => sqlx::raw_sql(sql).execute(wire).await.map(drop)?,
         }

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::error::DbError;
+use super::near::Record;
 
 /// One value for a statement. A NULL keeps its type, because PostgreSQL asks for it.
 #[derive(Debug, Clone)]
@@ -69,6 +70,7 @@ pub(crate) use args;
 
 /// One row of an answer.
 pub(crate) enum Row {
+    Near(Record),
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
@@ -78,6 +80,10 @@ impl Row {
     pub(crate) fn get<T: Column>(&self, column: &str) -> Result<T, DbError> {
         T::read(self, column)
     }
+}
+
+fn null(column: &str) -> DbError {
+    DbError::Never(format!("the column {column} is NULL"))
 }
 
 /// A type that can be read from a column of either database.
@@ -90,6 +96,7 @@ macro_rules! column {
         impl Column for $kind {
             fn read(row: &Row, column: &str) -> Result<Self, DbError> {
                 let $value: $raw = match row {
+                    Row::Near(row) => row.get(column)?.ok_or_else(|| null(column))?,
                     Row::Sqlite(row) => row.try_get(column)?,
                     Row::Postgres(row) => row.try_get(column)?,
                 };
@@ -99,6 +106,7 @@ macro_rules! column {
         impl Column for Option<$kind> {
             fn read(row: &Row, column: &str) -> Result<Self, DbError> {
                 let value: Option<$raw> = match row {
+                    Row::Near(row) => row.get(column)?,
                     Row::Sqlite(row) => row.try_get(column)?,
                     Row::Postgres(row) => row.try_get(column)?,
                 };
@@ -124,6 +132,7 @@ column! {
 impl<N> Column for Id<N> {
     fn read(row: &Row, column: &str) -> Result<Self, DbError> {
         let id: Uuid = match row {
+            Row::Near(row) => row.get(column)?.ok_or_else(|| null(column))?,
             Row::Sqlite(row) => row.try_get(column)?,
             Row::Postgres(row) => row.try_get(column)?,
         };
@@ -133,6 +142,7 @@ impl<N> Column for Id<N> {
 impl<N> Column for Option<Id<N>> {
     fn read(row: &Row, column: &str) -> Result<Self, DbError> {
         let id: Option<Uuid> = match row {
+            Row::Near(row) => row.get(column)?,
             Row::Sqlite(row) => row.try_get(column)?,
             Row::Postgres(row) => row.try_get(column)?,
         };

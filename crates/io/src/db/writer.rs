@@ -1,4 +1,4 @@
-//! The one writer of SQLite: commits waiting units of work together, and answers only after the commit.
+//! The one writer of SQLite, a thread: commits waiting units of work together, and answers only after the commit.
 //!
 //! A sync costs milliseconds, a transaction microseconds; so all that waits while a sync runs shares the next
 //! one. Each unit runs inside a savepoint, so that its failure does not roll back its neighbours.
@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::DbError;
+use super::near::Near;
 use super::signal::Signals;
 use super::tx::{Link, Tx, Wakes};
 
@@ -73,10 +74,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writer on its own connection. It ends when the last [`Writer`] is dropped.
-    pub(crate) fn start(connection: sqlx::SqliteConnection, signals: Arc<Signals>) -> Self {
+    pub(crate) fn start(connection: Near, signals: Arc<Signals>) -> Result<Self, DbError> {
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(write(Tx::new(Link::SqliteWriter(connection)), waiting, signals));
-        Self { orders }
+        let work = write(Tx::new(Link::SqliteWriter(connection)), waiting, signals);
+        let runtime = tokio::runtime::Handle::current();
+        // A thread of its own, because its statements and their syncs block it.
+        let thread = std::thread::Builder::new().name("database".into());
+        thread.spawn(move || runtime.block_on(work)).map_err(|error| DbError::Again(error.to_string()))?;
+        Ok(Self { orders })
     }
 
     /// Hands over a unit of work.

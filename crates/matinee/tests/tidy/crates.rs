@@ -9,7 +9,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("crates/matinee/Cargo.toml", &["matinee-core", "matinee-io"]),
 ];
 /// What would bring the outside world into `core`.
-const NOT_IN_CORE: &[&str] = &["axum", "hyper", "object_store", "reqwest", "rustix", "sqlx", "tokio"];
+const NOT_IN_CORE: &[&str] =
+    &["axum", "hyper", "object_store", "reqwest", "rusqlite", "rustix", "sqlx", "tokio"];
 /// Direct dependencies that `core` may have; see decision 31.
 const CORE_MAX: usize = 10;
 /// Direct dependencies that all packages together may have.
