@@ -86,6 +86,7 @@ async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> 
     }
     let (partial, digest, resumable) = (draft.partial, draft.digest, draft.way == Way::Resumable);
     let (app, size) = (draft.app, draft.size);
+    let empty = size == Some(0) && !resumable;
     let new = reserved(node, draft, (id, key.clone()));
     match digest {
         Some(digest) => node.db.create_upload_of(&new, digest).await?,
@@ -93,14 +94,30 @@ async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> 
         None => node.db.create_upload(&new).await?,
     }
     // In the IETF protocol the end is said, also that of an empty file.
-    if size == Some(0) && !resumable {
+    if empty {
         let record = load(node, app, &key).await?;
         let epoch = node.db.take_upload(record.id).await?;
         // The store must hold the empty object before its row says so.
         node.spool.open(&place(node, record.object).await?, 0, Some(0)).await?.commit().await?;
         finish(node, &record, (epoch, 0), Hashed::default()).await?;
     }
-    Ok(opened(load(node, app, &key).await?))
+    if partial || empty { Ok(opened(load(node, app, &key).await?)) } else { Ok(begun(new)) }
+}
+
+/// An upload that was created just now.
+fn begun(new: NewUpload) -> Opened {
+    Opened {
+        partial: false,
+        id: new.id,
+        video: new.video,
+        phase: Phase::Open,
+        key: new.url_key,
+        metadata: new.metadata,
+        concat: None,
+        offset: 0,
+        size: new.size,
+        expires: new.expires,
+    }
 }
 
 /// The rows of an upload that begins now.
