@@ -12,7 +12,7 @@ pub(super) struct Aligned {
     start: usize,
     room: usize,
     filled: usize,
-    /// Bytes at the front that are in the file, and hashed, already.
+    /// Bytes at the front that are in the file already.
     written: usize,
     _budget: OwnedSemaphorePermit,
 }
@@ -47,11 +47,6 @@ impl Aligned {
     /// The bytes of the buffer.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[self.start..self.start + self.filled]
-    }
-
-    /// The bytes that are not in the file yet.
-    pub(super) fn unwritten(&self) -> &[u8] {
-        &self.bytes()[self.written..]
     }
 
     /// Forgets the full blocks, which are written, and keeps the rest: the block will be written again when it

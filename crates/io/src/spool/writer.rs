@@ -33,7 +33,9 @@ pub struct Writer {
     buffer: Option<Aligned>,
     spare: Option<Aligned>,
     flight: Option<JoinHandle<Landed>>,
-    /// Hashes what was written; with the disk while a buffer is there.
+    /// The hash of what was received. Bytes are hashed by the thread that copies them, while its cache has them.
+    ahead: Option<Tally>,
+    /// The hash of what was written.
     tally: Option<Tally>,
     received: u64,
     durable: u64,
@@ -44,10 +46,13 @@ pub struct Writer {
 #[derive(Debug)]
 struct Landed {
     buffer: Option<Aligned>,
+    /// The hash up to the end of the buffer, when it was written.
     tally: Option<Tally>,
     result: io::Result<()>,
     /// All bytes before this are durable.
     synced: Option<u64>,
+    /// The kernel tells of lost writes once: from here on nobody knows what the file has.
+    unknown: bool,
 }
 
 impl Writer {
@@ -68,6 +73,7 @@ impl Writer {
             buffer: None,
             spare: None,
             flight: None,
+            ahead: Some(tally.clone()),
             tally: Some(tally),
             received: offset,
             durable: offset,
@@ -97,6 +103,9 @@ impl Writer {
                 continue;
             };
             let taken = buffer.put(&bytes);
+            if let Some(ahead) = self.ahead.as_mut() {
+                ahead.update(&bytes[..taken]);
+            }
             bytes.advance(taken);
             self.received += taken as u64;
             if buffer.is_full() {
@@ -148,6 +157,9 @@ impl Writer {
     pub fn take_slabs(&mut self) -> Vec<Slab> {
         let slabs = self.tally.as_mut().map(Tally::take_closed).unwrap_or_default();
         if !slabs.is_empty() {
+            if self.ahead.as_ref().map(Tally::at) == self.tally.as_ref().map(Tally::at) {
+                self.ahead.clone_from(&self.tally);
+            }
             self.keep_tally();
         }
         slabs
@@ -180,25 +192,20 @@ impl Writer {
         self.base += len;
     }
 
-    /// Has the buffer written and hashed on another thread, and perhaps all that was written synced.
+    /// Has the buffer written on another thread, and perhaps all that was written synced.
     fn fly(&mut self, sync: bool) {
-        let (disk, buffer, tally) = (Arc::clone(&self.disk), self.buffer.take(), self.tally.take());
+        let (disk, buffer, tally) = (Arc::clone(&self.disk), self.buffer.take(), self.ahead.clone());
         let (base, until) = (self.base, self.received);
         self.flight = Some(tokio::task::spawn_blocking(move || {
-            let mut landed = Landed { buffer, tally, result: Ok(()), synced: None };
+            let mut landed = Landed { buffer, tally, result: Ok(()), synced: None, unknown: false };
             if let Some(buffer) = landed.buffer.as_ref().filter(|buffer| buffer.is_unwritten()) {
                 landed.result = disk.write(buffer.bytes(), base);
-                if let (Ok(()), Some(tally)) = (&landed.result, landed.tally.as_mut()) {
-                    tally.update(buffer.unwritten());
-                }
+                landed.tally = landed.tally.filter(|_| landed.result.is_ok());
             }
             if sync && landed.result.is_ok() {
                 landed.result = disk.sync();
                 landed.synced = landed.result.is_ok().then_some(until);
-                if landed.result.is_err() {
-                    // The kernel tells of lost writes once: from here on nobody knows what the file has.
-                    landed.tally = None;
-                }
+                landed.unknown = landed.result.is_err();
             }
             landed
         }));
@@ -215,8 +222,13 @@ impl Writer {
             tally: None,
             result: Err(io::Error::other(panic)),
             synced: None,
+            unknown: true,
         });
-        self.tally = landed.tally;
+        if landed.unknown {
+            self.tally = None;
+        } else if landed.tally.is_some() {
+            self.tally = landed.tally;
+        }
         if let Err(error) = landed.result {
             self.failed = true;
             return Err(error.into());
