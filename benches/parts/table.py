@@ -1,6 +1,7 @@
 """The published table: kept results become Markdown between two marks of README.md."""
 
 import json
+import re
 import time
 
 from . import ladder, playable, serving, upload
@@ -16,19 +17,27 @@ def keep(here, name, result, rounds):
     (folder / f"{name}.json").write_text(json.dumps(kept, indent=1))
 
 
-def text(here, names):
-    """The whole table from what is kept."""
-    lines = []
+def text(here, names, readme):
+    """The whole table: what was measured on this machine, else what the README has."""
+    published, lines = sections(readme), []
     for name in names:
         path = here.cache / "results" / f"{name}.json"
+        lines.append(f"<!-- bench:{name} -->")
         if not path.exists():
-            lines += [f"*{name}: not measured yet.*", ""]
+            lines += [published.get(name, f"*{name}: not measured yet.*"), ""]
             continue
         kept = json.loads(path.read_text())
         lines += WRITERS[name](kept["result"])
         facts = "; ".join(f"{key} {value}" for key, value in kept["conditions"].items())
         lines += ["", f"<sub>{kept['day']}, {kept['rounds']} rounds, interleaved. {facts}.</sub>", ""]
     return "\n".join(lines).strip() + "\n"
+
+
+def sections(readme):
+    """The parts of the published table by their names."""
+    table = readme.partition(BEGIN)[2].partition(END)[0]
+    pieces = re.split(r"<!-- bench:(\w+) -->", table)
+    return {name: piece.strip() for name, piece in zip(pieces[1::2], pieces[2::2], strict=True)}
 
 
 def into_readme(path, table):

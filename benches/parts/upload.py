@@ -19,7 +19,7 @@ CASES = {
 }
 MATINEE, PEER, RUSTUS, FLOOR, DISK = "matinee", "@tus/server", "rustus", "hyper, bytes thrown away", "dd, O_DIRECT, no network"
 GOAL, GOAL_FLOOR, GOAL_CPU_S, GOAL_MEMORY_MIB = 0.20, 1.8, 0.6, 3
-SMALL_BYTES, SMALL_S, SMALL_CONNECTIONS, GOAL_SMALL = 4096, 4, (4, 64), 3000
+SMALL_BYTES, SMALL_S, SMALL_CONNECTIONS, GOAL_SMALL = 4096, 3, (4, 64), 3000
 IDLE = 1000
 # Without ffmpeg a video waits after its upload, so that nothing else runs while uploads are measured.
 CONFIG = '[encode]\nffmpeg_dir = "/nonexistent"\n'
