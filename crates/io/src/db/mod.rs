@@ -75,7 +75,7 @@ use self::writer::{Order, Writer};
 
 /// Connections of one node to PostgreSQL: the server declines from 64 on (`platform.md` section 13).
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
-/// Readers of SQLite beside its one writer.
+/// Readers of SQLite beside its one writer, of each kind.
 const SQLITE_READERS: usize = 4;
 /// How long another process (a command, a backup) may hold SQLite's lock.
 const BUSY_MS: u64 = 5_000;
@@ -124,10 +124,11 @@ impl Db {
         let mut connection = SqliteConnection::connect_with(&options).await?;
         migrated(sqlx::migrate!("migrations/sqlite").run(&mut connection).await)?;
         connection.close().await?;
-        let readers = Readers::open(&options.pragma("query_only", "ON"), SQLITE_READERS).await?;
+        let busy = Duration::from_millis(BUSY_MS);
+        let readers =
+            Readers::open(&options.pragma("query_only", "ON"), (path, busy), SQLITE_READERS).await?;
         let signals = Arc::new(Signals::new());
-        let near = Near::open(path, Duration::from_millis(BUSY_MS))?;
-        let writer = Writer::start(near, Arc::clone(&signals))?;
+        let writer = Writer::start(Near::open(path, busy)?, Arc::clone(&signals))?;
         Ok(Self { backend: Backend::Sqlite { readers, writer }, signals })
     }
 
@@ -174,6 +175,20 @@ impl Db {
                     .unwrap_or_else(|error| Err(DbError::Never(format!("a transaction panicked: {error}"))))
             }
         }
+    }
+
+    /// The same as [`Db::read`] for a few rows that an index names: with SQLite they are read on the thread that asks.
+    pub(crate) async fn look<A, T, F>(&self, args: A, work: F) -> Result<T, DbError>
+    where
+        A: Send + Sync,
+        F: for<'c> Fn(&'c mut Tx, &'c A) -> BoxFuture<'c, Result<T, DbError>>,
+    {
+        if let Backend::Sqlite { readers, .. } = &self.backend
+            && let Some(look) = readers.look()
+        {
+            return work(&mut Tx::new(Link::SqliteLook(look)), &args).await;
+        }
+        self.read(args, work).await
     }
 
     /// Runs `work` on a reading connection, outside of any transaction of ours.
@@ -224,39 +239,111 @@ mod tests {
     use super::*;
     use crate::db::value::args;
 
-    #[tokio::test]
-    async fn a_failed_unit_does_not_roll_back_its_neighbours() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&Config::Sqlite(dir.path().join("db"))).await.unwrap();
-        let insert = |name: &'static str, fine: bool| {
-            let db = db.clone();
-            async move {
-                db.write((name, fine), |tx, (name, fine)| {
-                    Box::pin(async move {
-                        let id = uuid::Uuid::from_bytes([name.as_bytes()[0]; 16]).as_u128();
-                        let id = matinee_core::id::AppId::from_bits(id);
-                        tx.execute(
-                            "INSERT INTO app (id, name, created_ms) VALUES ($1, $2, $3)",
-                            args![id, *name, 1_i64],
-                        )
-                        .await?;
-                        if *fine { Ok(()) } else { Err(DbError::Absent) }
-                    })
-                })
-                .await
-            }
-        };
-        let (a, b, c) = tokio::join!(insert("a", true), insert("b", false), insert("c", true));
-        assert!(a.is_ok() && matches!(b, Err(DbError::Absent)) && c.is_ok());
-        let names: Vec<String> = db
-            .read((), |tx, ()| {
+    /// How a unit of work ends that has changed something.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum How {
+        Well,
+        Refused,
+        Panics,
+    }
+
+    async fn insert(db: &Db, name: &'static str, how: How) -> Result<(), DbError> {
+        db.write((name, how), |tx, (name, how)| {
+            Box::pin(async move {
+                let id = matinee_core::id::AppId::from_bits(u128::from(name.as_bytes()[0]));
+                let sql = "INSERT INTO app (id, name, created_ms) VALUES ($1, $2, $3)";
+                tx.execute(sql, args![id, *name, 1_i64]).await?;
+                match how {
+                    How::Well => Ok(()),
+                    How::Refused => Err(DbError::Absent),
+                    How::Panics => panic!("on purpose"),
+                }
+            })
+        })
+        .await
+    }
+
+    async fn names(db: &Db) -> Vec<String> {
+        db.read((), |tx, ()| {
+            Box::pin(async move {
+                let rows = tx.rows("SELECT name FROM app ORDER BY name", args![]).await?;
+                rows.iter().map(|row| row.get("name")).collect()
+            })
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Keeps the writer busy, so that all that is ordered meanwhile shares the next commit; until the sender goes.
+    async fn busy(db: &Db) -> std::sync::mpsc::Sender<()> {
+        let ((release, wait), (begun, started)) = (std::sync::mpsc::channel(), oneshot::channel());
+        let (db, both) = (db.clone(), std::sync::Mutex::new(Some((wait, begun))));
+        tokio::spawn(async move {
+            db.write(both, |_, both| {
                 Box::pin(async move {
-                    let rows = tx.rows("SELECT name FROM app ORDER BY name", args![]).await?;
-                    rows.iter().map(|row| row.get("name")).collect()
+                    if let Some((wait, begun)) = both.lock().unwrap().take() {
+                        begun.send(()).unwrap();
+                        assert!(wait.recv().is_err(), "nothing is ever said");
+                    }
+                    Ok(())
                 })
             })
             .await
-            .unwrap();
-        assert_eq!(names, ["a", "c"]);
+        });
+        started.await.unwrap();
+        release
+    }
+
+    #[tokio::test]
+    async fn a_failed_unit_does_not_roll_back_its_neighbours() {
+        for how in [How::Well, How::Refused, How::Panics] {
+            let dir = tempfile::tempdir().unwrap();
+            let db = Db::open(&Config::Sqlite(dir.path().join("db"))).await.unwrap();
+            let release = busy(&db).await;
+            let (first, middle, last, ()) = tokio::join!(
+                insert(&db, "a", How::Well),
+                insert(&db, "b", how),
+                insert(&db, "c", How::Well),
+                async { drop(release) }
+            );
+            assert!(first.is_ok() && last.is_ok(), "{how:?}");
+            let (fits, expected): (bool, &[&str]) = match how {
+                How::Well => (middle.is_ok(), &["a", "b", "c"]),
+                How::Refused => (matches!(middle, Err(DbError::Absent)), &["a", "c"]),
+                How::Panics => (matches!(middle, Err(DbError::Never(_))), &["a", "c"]),
+            };
+            assert!(fits, "{how:?}: {middle:?}");
+            assert_eq!(names(&db).await, expected, "{how:?}");
+            insert(&db, "d", How::Well).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_unit_whose_caller_has_gone_away_is_committed_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&Config::Sqlite(dir.path().join("db"))).await.unwrap();
+        let release = busy(&db).await;
+        let gone = insert(&db, "a", How::Well);
+        assert!(futures_util::FutureExt::now_or_never(gone).is_none(), "it waits for its commit");
+        drop(release);
+        insert(&db, "b", How::Well).await.unwrap();
+        assert_eq!(names(&db).await, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_another_process_keeps_is_busy_for_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let db = Db::open(&Config::Sqlite(path.clone())).await.unwrap();
+        let near = Near::open(&path, Duration::ZERO).unwrap();
+        let release = busy(&db).await;
+        assert!(matches!(near.control("BEGIN IMMEDIATE"), Err(DbError::Again(_))));
+        drop(release);
+        insert(&db, "a", How::Well).await.unwrap();
+        let twice = near.execute("INSERT INTO app (id, name, created_ms) VALUES ($1, 'a', 1)", &args![7_i64]);
+        assert!(matches!(twice, Err(DbError::Taken(_))), "{twice:?}");
+        let looks = Near::open_to_look(&path, Duration::ZERO).unwrap();
+        assert!(matches!(looks.execute("DELETE FROM app", &[]), Err(DbError::Never(_))));
+        assert!(matches!(looks.rows("SELECT $2 AS absent", &args![7_i64]), Err(DbError::Never(_))));
     }
 }

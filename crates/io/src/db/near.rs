@@ -1,6 +1,8 @@
-//! SQLite on the thread that asks. The one writer runs a dozen statements for each unit of work; a trip to another
-//! thread and back costs more than most of them.
+//! SQLite on the thread that asks. The one writer runs a dozen statements for each unit of work, and every request looks
+//! a few rows up; a trip to another thread and back costs more than most of that.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +20,15 @@ const STATEMENTS_KEPT: usize = 256;
 /// A connection whose statements run at once.
 pub(crate) struct Near {
     connection: Connection,
+    /// The names of the columns of each statement that has rows. The schema does not change while it is open.
+    columns: RefCell<HashMap<&'static str, Columns>>,
 }
+
+type Columns = Arc<[Box<str>]>;
 
 /// One row of an answer.
 pub(crate) struct Record {
-    columns: Arc<[String]>,
+    columns: Columns,
     values: Vec<Value>,
 }
 
@@ -36,7 +42,19 @@ impl Near {
              PRAGMA temp_store = MEMORY",
         )?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        Ok(Self { connection })
+        Ok(Self { connection, columns: RefCell::default() })
+    }
+
+    /// The same, when nothing is ever changed through it.
+    pub(crate) fn open_to_look(path: &Path, busy: Duration) -> Result<Self, DbError> {
+        let near = Self::open(path, busy)?;
+        near.connection.execute_batch("PRAGMA query_only = ON")?;
+        Ok(near)
+    }
+
+    /// How many rows were changed through this connection; `None` outside of a transaction.
+    pub(crate) fn changes(&self) -> Option<u64> {
+        (!self.connection.is_autocommit()).then(|| self.connection.total_changes())
     }
 
     /// Runs a statement and returns how many rows it changed.
@@ -45,9 +63,14 @@ impl Near {
     }
 
     /// Runs a statement and returns its rows.
-    pub(crate) fn rows(&self, sql: &str, args: &[Arg]) -> Result<Vec<Record>, DbError> {
+    pub(crate) fn rows(&self, sql: &'static str, args: &[Arg]) -> Result<Vec<Record>, DbError> {
         let mut statement = self.bound(sql, args)?;
-        let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns = Arc::clone(
+            self.columns
+                .borrow_mut()
+                .entry(sql)
+                .or_insert_with(|| statement.column_names().into_iter().map(Box::from).collect()),
+        );
         let (mut rows, mut records) = (statement.raw_query(), Vec::new());
         while let Some(row) = rows.next()? {
             let values = (0..columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
@@ -78,7 +101,7 @@ impl Near {
 impl Record {
     /// The value of a column; `None` for a NULL.
     pub(crate) fn get<T: FromValue>(&self, column: &str) -> Result<Option<T>, DbError> {
-        let at = self.columns.iter().rposition(|name| name == column);
+        let at = self.columns.iter().rposition(|name| **name == *column);
         match at.map(|at| &self.values[at]) {
             None => Err(DbError::Never(format!("no column is named {column}"))),
             Some(Value::Null) => Ok(None),

@@ -1,23 +1,34 @@
 //! The readers of SQLite. A pool that asks before and after each use whether a connection still lives pays three trips
-//! to its thread for one statement; a file does not hang up.
+//! to its thread for one statement; a file does not hang up. A few rows that an index names are found sooner than any
+//! thread is woken: for those there are connections that look on the thread that asks.
 
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::DbError;
+use super::near::Near;
 
 /// So many connections that wait for somebody who reads; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Readers {
     free: Arc<Mutex<Vec<SqliteConnection>>>,
     permits: Arc<Semaphore>,
+    near: Arc<Mutex<Vec<Near>>>,
 }
 
-/// One of them, until this is dropped.
+/// A connection that looks on the thread that asks, until this is dropped.
+pub(crate) struct Look {
+    connection: Option<Near>,
+    readers: Readers,
+}
+
+/// A connection with a thread of its own, until this is dropped.
 pub(crate) struct Reader {
     connection: Option<SqliteConnection>,
     readers: Readers,
@@ -25,12 +36,25 @@ pub(crate) struct Reader {
 }
 
 impl Readers {
-    pub(crate) async fn open(options: &SqliteConnectOptions, count: usize) -> Result<Self, DbError> {
-        let mut free = Vec::with_capacity(count);
+    /// Opens `count` of each kind.
+    pub(crate) async fn open(
+        options: &SqliteConnectOptions,
+        (path, busy): (&Path, Duration),
+        count: usize,
+    ) -> Result<Self, DbError> {
+        let (mut free, mut near) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for _ in 0..count {
             free.push(options.connect().await?);
+            near.push(Near::open_to_look(path, busy)?);
         }
-        Ok(Self { free: Arc::new(Mutex::new(free)), permits: Arc::new(Semaphore::new(count)) })
+        let permits = Arc::new(Semaphore::new(count));
+        Ok(Self { free: Arc::new(Mutex::new(free)), permits, near: Arc::new(Mutex::new(near)) })
+    }
+
+    /// A connection that looks at once, unless as many threads look already.
+    pub(crate) fn look(&self) -> Option<Look> {
+        let connection = self.near.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        Some(Look { connection: Some(connection), readers: self.clone() })
     }
 
     /// Waits for a connection. What its last user left running ends before anything new begins on it.
@@ -39,6 +63,20 @@ impl Readers {
         let permit = permit.expect("because nobody closes the semaphore");
         let connection = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         Reader { connection, readers: self.clone(), _permit: permit }
+    }
+}
+
+impl Deref for Look {
+    type Target = Near;
+
+    fn deref(&self) -> &Near {
+        self.connection.as_ref().expect("because it goes only when this is dropped")
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.readers.near.lock().unwrap_or_else(PoisonError::into_inner).extend(self.connection.take());
     }
 }
 

@@ -59,7 +59,7 @@ impl Db {
     /// A claim link is nobody.
     pub async fn actor(&self, hash: &[u8; 32], now: Millis) -> Result<Option<Actor>, DbError> {
         let row = self
-            .read((*hash, now), |tx, (hash, now)| {
+            .look((*hash, now), |tx, (hash, now)| {
                 Box::pin(async move {
                     let sql = "SELECT id, app_id, scopes, used_ms FROM token
                                WHERE hash = $1 AND kind <> $3 AND (expires_ms IS NULL OR expires_ms > $2)
@@ -147,7 +147,7 @@ impl Db {
 
     /// Has somebody become administrator? An expired session counts: the server does not fall back to nobody's.
     pub async fn has_administrator(&self) -> Result<bool, DbError> {
-        self.read((), |tx, ()| {
+        self.look((), |tx, ()| {
             Box::pin(async move {
                 let sql = "SELECT scopes FROM token WHERE kind <> $1";
                 for row in tx.rows(sql, args![kind_text(TokenKind::Claim)]).await? {

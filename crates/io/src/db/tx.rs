@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use super::error::DbError;
 use super::near::Near;
-use super::readers::Reader;
+use super::readers::{Look, Reader};
 use super::value::{Arg, Row};
 
 /// A statement: one text where both databases understand it, two where they do not.
@@ -33,6 +33,7 @@ pub(crate) struct Tx {
 pub(crate) enum Link {
     SqliteWriter(Near),
     SqliteReader(Reader),
+    SqliteLook(Look),
     Postgres(PoolConnection<Postgres>),
 }
 
@@ -53,7 +54,7 @@ impl Wakes {
 }
 
 enum Wire<'c> {
-    Near(&'c mut Near),
+    Near(&'c Near),
     Sqlite(&'c mut SqliteConnection),
     Postgres(&'c mut PgConnection),
 }
@@ -66,6 +67,7 @@ impl Tx {
     fn wire(&mut self) -> Wire<'_> {
         match &mut self.link {
             Link::SqliteWriter(connection) => Wire::Near(connection),
+            Link::SqliteLook(connection) => Wire::Near(connection),
             Link::SqliteReader(connection) => Wire::Sqlite(connection),
             Link::Postgres(connection) => Wire::Postgres(connection),
         }
@@ -89,6 +91,14 @@ impl Tx {
     /// Is this a connection to PostgreSQL, where several nodes write at once?
     pub(crate) const fn is_postgres(&self) -> bool {
         matches!(self.link, Link::Postgres(_))
+    }
+
+    /// How many rows SQLite's writer has changed so far; `None` when its transaction has ended.
+    pub(crate) fn changes(&self) -> Option<u64> {
+        match &self.link {
+            Link::SqliteWriter(connection) => connection.changes(),
+            Link::SqliteReader(_) | Link::SqliteLook(_) | Link::Postgres(_) => None,
+        }
     }
 
     /// Runs a statement and returns how many rows it changed.

@@ -151,7 +151,7 @@ impl Db {
 
     /// The upload with this secret in its URL, in whatever state it is.
     pub async fn upload_by_key(&self, url_key: &str) -> Result<Option<Upload>, DbError> {
-        self.read(url_key.to_owned(), |tx, key| {
+        self.look(url_key.to_owned(), |tx, key| {
             Box::pin(async move {
                 let row = tx.row("SELECT * FROM upload WHERE url_key = $1", args![key.as_str()]).await?;
                 row.as_ref().map(upload_of).transpose()

@@ -1,10 +1,13 @@
 //! The one writer of SQLite, a thread: commits waiting units of work together, and answers only after the commit.
 //!
 //! A sync costs milliseconds, a transaction microseconds; so all that waits while a sync runs shares the next
-//! one. Each unit runs inside a savepoint, so that its failure does not roll back its neighbours.
+//! one. A unit that fails does not roll back its neighbours: when one has failed after it changed something, all of them
+//! run again, each inside a savepoint.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,7 +51,9 @@ where
 {
     fn run<'c>(&'c mut self, tx: &'c mut Tx) -> BoxFuture<'c, bool> {
         Box::pin(async move {
-            let result = (self.run)(tx, &self.args).await;
+            let ran = AssertUnwindSafe((self.run)(tx, &self.args)).catch_unwind().await;
+            // The writer lives on: everybody else writes through it, too.
+            let result = ran.unwrap_or_else(|_| Err(DbError::Never("a transaction panicked".to_owned())));
             let fine = result.is_ok();
             self.result = Some(result);
             fine
@@ -107,9 +112,38 @@ async fn write(mut tx: Tx, mut waiting: mpsc::Receiver<Box<dyn Work>>, signals: 
 }
 
 async fn commit(tx: &mut Tx, batch: &mut [Box<dyn Work>]) -> Result<Wakes, DbError> {
+    tx.control("BEGIN IMMEDIATE").await?;
+    if let Some(wakes) = together(tx, batch).await {
+        tx.control("COMMIT").await?;
+        return Ok(wakes);
+    }
+    // A failure of the disk has ended the transaction already.
+    drop(tx.control("ROLLBACK").await);
+    apart(tx, batch).await
+}
+
+/// Runs all units; `None` when one of them must be undone. Inside a savepoint SQLite would keep a copy of every page that a
+/// unit changes.
+async fn together(tx: &mut Tx, batch: &mut [Box<dyn Work>]) -> Option<Wakes> {
+    let (mut wakes, mut before) = (Wakes::default(), tx.changes()?);
+    for work in batch {
+        let fine = work.run(tx).await;
+        let (wanted, after) = (tx.take_wakes(), tx.changes()?);
+        if fine {
+            wakes = wakes.and(wanted);
+        } else if after != before {
+            return None;
+        }
+        before = after;
+    }
+    Some(wakes)
+}
+
+/// Runs each unit inside a savepoint.
+async fn apart(tx: &mut Tx, batch: &mut [Box<dyn Work>]) -> Result<Wakes, DbError> {
     let mut wakes = Wakes::default();
     tx.control("BEGIN IMMEDIATE").await?;
-    for work in batch.iter_mut() {
+    for work in batch {
         tx.control("SAVEPOINT unit").await?;
         let fine = work.run(tx).await;
         let wanted = tx.take_wakes();
