@@ -69,7 +69,7 @@ where
     let end = record.size.or(terms.length).unwrap_or(most);
     let end = terms.most.map_or(end, |most| end.min(offset.saturating_add(most)));
     let arrival = Arrival::new(node, body, &turn, (offset, end));
-    let plain = terms == Terms::default() && record.way != Way::Resumable;
+    let plain = terms.are_plain() && record.way != Way::Resumable;
     let whole = plain && offset == 0 && record.digest.is_none() && !record.is_partial();
     match record.size.filter(|_| whole).and_then(|size| node.spool.small(size)) {
         Some(small) => gathered(node, record, small, arrival).await,

@@ -29,6 +29,13 @@ pub(crate) struct Terms {
     pub(crate) most: Option<u64>,
 }
 
+impl Terms {
+    /// Is nothing asked of the bytes but to come? `full_is_end` says something of uploads in the IETF protocol alone.
+    pub(super) fn are_plain(&self) -> bool {
+        *self == Self { full_is_end: self.full_is_end, ..Self::default() }
+    }
+}
+
 /// What a body is checked against.
 #[derive(Debug, Clone)]
 pub(crate) enum Claim {
@@ -192,6 +199,20 @@ mod tests {
         }
         assert_eq!(bytes, b"hello");
         body.wrong
+    }
+
+    #[test]
+    fn a_patch_of_tus_is_plain() {
+        let plain = Terms { full_is_end: true, ..Terms::default() };
+        assert!(plain.are_plain() && Terms::default().are_plain());
+        for asked in [
+            Terms { all_or_nothing: true, ..plain },
+            Terms { last: true, ..plain },
+            Terms { length: Some(1), ..plain },
+            Terms { most: Some(1), ..plain },
+        ] {
+            assert!(!asked.are_plain(), "{asked:?}");
+        }
     }
 
     #[tokio::test]
