@@ -237,7 +237,7 @@ fn migrated(result: Result<(), sqlx::migrate::MigrateError>) -> Result<(), DbErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::value::args;
+    use crate::db::value::{Arg, args};
 
     /// How a unit of work ends that has changed something.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,10 +340,11 @@ mod tests {
         assert!(matches!(near.control("BEGIN IMMEDIATE"), Err(DbError::Again(_))));
         drop(release);
         insert(&db, "a", How::Well).await.unwrap();
-        let twice = near.execute("INSERT INTO app (id, name, created_ms) VALUES ($1, 'a', 1)", &args![7_i64]);
+        let seven: [Arg; 1] = [7_i64.into()];
+        let twice = near.execute("INSERT INTO app (id, name, created_ms) VALUES ($1, 'a', 1)", &seven);
         assert!(matches!(twice, Err(DbError::Taken(_))), "{twice:?}");
         let looks = Near::open_to_look(&path, Duration::ZERO).unwrap();
         assert!(matches!(looks.execute("DELETE FROM app", &[]), Err(DbError::Never(_))));
-        assert!(matches!(looks.rows("SELECT $2 AS absent", &args![7_i64]), Err(DbError::Never(_))));
+        assert!(matches!(looks.rows("SELECT $2 AS absent", &seven), Err(DbError::Never(_))));
     }
 }
