@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod limits;
 pub mod manifest;
 pub mod media;
+pub mod pipeline;
 pub mod plan;
 pub mod pull;
 pub mod quota;

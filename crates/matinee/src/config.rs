@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use matinee_core::pipeline::{self, Pipeline, Quality};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ingest::{Ingest, Zoom};
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) workers: Workers,
     pub(crate) encode: Encode,
     pub(crate) log: Log,
+    /// Templates of what is made from a source; one named `default` replaces what is built in.
+    pub(crate) pipeline: Vec<Pipeline>,
     /// Folders whose files become videos.
     pub(crate) watch: Vec<Watch>,
     /// Buckets whose objects become videos.
@@ -91,14 +94,6 @@ pub(crate) struct Encode {
     pub(crate) quality: Quality,
     /// The folder with `ffmpeg` and `ffprobe`; the PATH is searched when it is not set.
     pub(crate) ffmpeg_dir: Option<PathBuf>,
-}
-
-/// The trade of encoding time for bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Quality {
-    Default,
-    High,
 }
 
 /// What is written about the work.
@@ -171,6 +166,7 @@ impl Default for Config {
             workers: Workers::default(),
             encode: Encode::default(),
             log: Log::default(),
+            pipeline: Vec::new(),
             watch: Vec::new(),
             bucket: Vec::new(),
         }
@@ -266,7 +262,19 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
         )));
     }
     source::check(&mut config)?;
+    check_pipelines(&config.pipeline)?;
     Ok(config)
+}
+
+fn check_pipelines(pipelines: &[Pipeline]) -> Result<(), BadConfig> {
+    for (at, pipeline) in pipelines.iter().enumerate() {
+        let name = &pipeline.name;
+        pipeline.check().map_err(|refusal| BadConfig(format!("[[pipeline]] `{name}`: {refusal}")))?;
+        if pipelines[..at].iter().any(|other| other.name == *name) {
+            return Err(BadConfig(format!("there are two [[pipeline]] with the name `{name}`")));
+        }
+    }
+    Ok(())
 }
 
 /// Turns figment's error into a sentence that names the place and the nearest known key.
@@ -305,6 +313,16 @@ impl Config {
     /// Does the server listen only to this machine?
     pub(crate) fn is_loopback(&self) -> bool {
         self.listen.ip().is_loopback()
+    }
+
+    /// All pipelines, the default one first.
+    pub(crate) fn pipelines(&self) -> Vec<Pipeline> {
+        let mut all = self.pipeline.clone();
+        match all.iter().position(|known| known.name == pipeline::DEFAULT) {
+            Some(at) => all[..=at].rotate_right(1),
+            None => all.insert(0, Pipeline { quality: self.encode.quality, ..Pipeline::default() }),
+        }
+        all
     }
 
     /// Which database [`matinee_io::db::Db::open`] is to open.
@@ -365,6 +383,31 @@ mod tests {
         assert!(error.contains("unknown key `uploads.idle_timout`"), "{error}");
         assert!(error.contains("did you mean `uploads.idle_timeout`?"), "{error}");
         assert!(error.contains("matinee.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_pipeline_is_read_checked_and_found() {
+        let names = |text: &str| {
+            let all = with_file(text).unwrap().pipelines();
+            all.into_iter().map(|one| (one.name, one.sizes)).collect::<Vec<_>>()
+        };
+        let of = |name: &str, sizes: &[u32]| (name.to_owned(), sizes.to_vec());
+        assert_eq!(names(""), [of("default", &[])]);
+        let small = "[[pipeline]]\nname = \"small\"\nsizes = [360]\n";
+        assert_eq!(names(small), [of("default", &[]), of("small", &[360])]);
+        let own = format!("{small}[[pipeline]]\nsizes = [720]");
+        assert_eq!(names(&own), [of("default", &[720]), of("small", &[360])]);
+        for (text, expected) in [
+            ("sizes = [721]", "even number"),
+            ("sises = [720]", "did you mean `pipeline.0.sizes`?"),
+            ("poster = \"middle\"", "write \"10%\""),
+            ("name = \"A\"", "small letters"),
+        ] {
+            let error = with_file(&format!("[[pipeline]]\n{text}")).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        let error = with_file(&format!("{small}{small}")).unwrap_err().to_string();
+        assert!(error.contains("two [[pipeline]]"), "{error}");
     }
 
     #[test]

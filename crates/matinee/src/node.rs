@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use matinee_core::access::path::Key;
 use matinee_core::id::{AppId, CollectionId, ObjectId};
-use matinee_core::plan::{Capabilities, Pipeline, Quality};
+use matinee_core::plan::{Capabilities, Pipeline};
 use matinee_io::db::Db;
 use matinee_io::db::app::{Defaults, first_collection};
 use matinee_io::fetch::Fetch;
@@ -77,12 +77,7 @@ pub(crate) enum StartFailure {
 impl Node {
     /// Opens everything that a process needs. `launcher` is our own binary, for the sandbox.
     pub(crate) async fn open(config: Config, launcher: &Path) -> Result<Arc<Self>, StartFailure> {
-        let programs = Ffmpeg::detect(ffmpeg::Config {
-            launcher: launcher.to_owned(),
-            ffmpeg: config.encode.ffmpeg_dir.as_ref().map(|dir| dir.join("ffmpeg")),
-            accept_unsandboxed: config.encode.accept_unsandboxed,
-            ..ffmpeg::Config::default()
-        });
+        let programs = Ffmpeg::detect(programs(&config, launcher));
         let (stored, ffmpeg) = tokio::join!(Stored::open(&config), programs);
         let stored = stored?;
         if let Err(refused @ FfmpegError::Refused) = ffmpeg {
@@ -146,31 +141,48 @@ impl Node {
 
     /// Chunks that are encoded here at the same time.
     pub(crate) fn slots(&self) -> u32 {
-        match self.config.workers.chunks {
-            0 => std::thread::available_parallelism()
-                .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1)),
-            chunks => chunks,
-        }
+        slots(&self.config)
     }
 
-    /// What the encoder is asked for.
-    pub(crate) fn pipeline(&self) -> Pipeline {
-        let quality = match self.config.encode.quality {
-            crate::config::Quality::Default => Quality::Default,
-            crate::config::Quality::High => Quality::High,
-        };
-        Pipeline { quality, ..Pipeline::default() }
+    /// The pipeline of this name; the default one for a name that is no longer known.
+    pub(crate) fn pipeline(&self, name: &str) -> Pipeline {
+        let mut all = self.config.pipelines();
+        let at = all.iter().position(|known| known.name == name).unwrap_or(0);
+        all.swap_remove(at)
     }
 
     /// What this machine can do; nothing without ffmpeg.
     pub(crate) fn capabilities(&self) -> Capabilities {
-        let found = self.ffmpeg.as_ref().map(Ffmpeg::found).cloned().unwrap_or_default();
-        Capabilities {
-            slots: self.slots(),
-            memory_bytes: memory_bytes(),
-            encoders: found.encoders.into_iter().collect(),
-            filters: found.filters.into_iter().collect(),
-        }
+        capabilities(&self.config, self.ffmpeg.as_ref().ok())
+    }
+}
+
+/// How ffmpeg is found and contained; `launcher` is our own binary, for the sandbox.
+pub(crate) fn programs(config: &Config, launcher: &Path) -> ffmpeg::Config {
+    ffmpeg::Config {
+        launcher: launcher.to_owned(),
+        ffmpeg: config.encode.ffmpeg_dir.as_ref().map(|dir| dir.join("ffmpeg")),
+        accept_unsandboxed: config.encode.accept_unsandboxed,
+        ..ffmpeg::Config::default()
+    }
+}
+
+/// What this machine can do; nothing without ffmpeg.
+pub(crate) fn capabilities(config: &Config, ffmpeg: Option<&Ffmpeg>) -> Capabilities {
+    let found = ffmpeg.map(Ffmpeg::found).cloned().unwrap_or_default();
+    Capabilities {
+        slots: slots(config),
+        memory_bytes: memory_bytes(),
+        encoders: found.encoders.into_iter().collect(),
+        filters: found.filters.into_iter().collect(),
+    }
+}
+
+fn slots(config: &Config) -> u32 {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match config.workers.chunks {
+        0 => u32::try_from(cores()).unwrap_or(1),
+        chunks => chunks,
     }
 }
 

@@ -115,7 +115,7 @@ fn picture(
     let frames = rate.frames_in(times.frames_us).max(1);
     budget(frames, rate, timeline, pipeline)?;
     let (width, height) = stream.displayed();
-    let renditions = ladder::ladder(width, height, probe.video_bit_rate(), rate, pipeline.quality);
+    let renditions = ladder::ladder((width, height), probe.video_bit_rate(), rate, pipeline);
     let gop = rate.gop();
     let top = renditions.first().expect("because a ladder has at least one rendition");
     let late = timeline.video_start_us.is_some_and(|start| start > timeline.origin_us);
@@ -198,7 +198,7 @@ fn audio(probe: &Probe, video: Option<&Video>) -> Vec<Track> {
 fn poster(probe: &Probe, timeline: &Timeline, times: &Times, pipeline: &Pipeline) -> Option<Poster> {
     probe.video.as_ref()?;
     let from_origin = timeline.origin_us - timeline.container_start_us;
-    let wanted = pipeline.poster_at_us.unwrap_or(times.duration_us / 10);
+    let wanted = pipeline.poster.of(times.duration_us);
     let at_us = (from_origin + wanted.clamp(0, times.frames_us.max(0))).max(0);
     Some(Poster { at_us, width_max: 1_280 })
 }

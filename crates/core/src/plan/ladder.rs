@@ -1,6 +1,6 @@
 //! Which renditions a picture gets: sizes by the short side, never larger than the source.
 
-use super::{Codec, Mode, Preset, Quality, Rate, Rendition};
+use super::{Codec, Mode, Pipeline, Preset, Quality, Rate, Rendition};
 
 /// Short sides of the ladder in pixels and their caps in kbit/s, largest first.
 const STEPS: [(u32, u32); 7] =
@@ -12,16 +12,27 @@ const HALF_RATE_SHORT_MAX: u32 = 480;
 /// Below this no encoder gives a picture that can be recognised, in kbit/s.
 const CAP_KBPS_MIN: u32 = 64;
 
-/// The ladder of a picture that is shown as `width` x `height`, largest first; `bit_rate` of the source in bit/s.
+/// The ladder of a picture that is shown in this width and height, largest first; `bit_rate` of the source in bit/s.
 pub fn ladder(
-    width: u32,
-    height: u32,
+    (width, height): (u32, u32),
     bit_rate: Option<u64>,
     rate: Rate,
-    quality: Quality,
+    pipeline: &Pipeline,
 ) -> Vec<Rendition> {
     let source = Source { width, height, bit_rate };
-    short_sides(width.min(height)).into_iter().map(|short| source.rendition(short, rate, quality)).collect()
+    let short = width.min(height);
+    let sides = if pipeline.sizes.is_empty() { short_sides(short) } else { wanted(short, &pipeline.sizes) };
+    sides.into_iter().map(|short| source.rendition(short, rate, pipeline.quality)).collect()
+}
+
+/// The wanted short sides that a source of this one has, largest first; its own when all are larger.
+fn wanted(source: u32, sizes: &[u32]) -> Vec<u32> {
+    let mut fitting: Vec<u32> = sizes.iter().copied().filter(|size| *size <= source).collect();
+    fitting.sort_unstable_by(|a, b| b.cmp(a));
+    if fitting.is_empty() {
+        fitting.push(even(source));
+    }
+    fitting
 }
 
 /// The short sides for a source with this short side.
@@ -126,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sizes(width: u32, height: u32) -> Vec<(u32, u32)> {
-        let all = ladder(width, height, None, Rate::of(25, 1), Quality::Default);
+        let all = ladder((width, height), None, Rate::of(25, 1), &Pipeline::default());
         all.iter().map(|one| (one.width, one.height)).collect()
     }
 
@@ -142,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pipeline_names_its_sizes_and_enlarges_nothing() {
+        let shorts = |short: u32, sizes: &[u32]| {
+            let pipeline = Pipeline { sizes: sizes.to_vec(), ..Pipeline::default() };
+            let all = ladder((short * 2, short), None, Rate::of(25, 1), &pipeline);
+            all.iter().map(|one| one.height).collect::<Vec<_>>()
+        };
+        assert_eq!(shorts(1_080, &[480, 720]), [720, 480]);
+        assert_eq!(shorts(600, &[480, 720]), [480]);
+        assert_eq!(shorts(361, &[480, 720]), [360]);
+        assert_eq!(shorts(2_160, &[1_080, 1_000]), [1_080, 1_000]);
+    }
+
+    #[test]
     fn a_rendition_within_fifteen_percent_of_the_next_larger_one_is_dropped() {
         let shorts = |short: u32| short_sides(short);
         assert_eq!(shorts(564), [564, 360, 240]);
@@ -154,7 +178,7 @@ mod tests {
     #[test]
     fn small_renditions_of_a_fast_grid_take_every_second_frame() {
         let every = |rate: Rate| {
-            let all = ladder(1_280, 720, None, rate, Quality::Default);
+            let all = ladder((1_280, 720), None, rate, &Pipeline::default());
             all.iter().map(|one| one.every).collect::<Vec<_>>()
         };
         assert_eq!(every(Rate::of(30, 1)), [1, 1, 1, 1]);
@@ -164,7 +188,12 @@ mod tests {
     #[test]
     fn the_cap_follows_the_source_and_never_drops_a_rendition() {
         let caps = |bit_rate| {
-            let all = ladder(1_920, 1_080, bit_rate, Rate::of(25, 1), Quality::High);
+            let all = ladder(
+                (1_920, 1_080),
+                bit_rate,
+                Rate::of(25, 1),
+                &Pipeline { quality: Quality::High, ..Pipeline::default() },
+            );
             all.iter().map(|one| one.max_kbps).collect::<Vec<_>>()
         };
         assert_eq!(caps(None), [5_000, 3_000, 1_500, 950, 500]);
@@ -177,7 +206,7 @@ mod tests {
     #[test]
     fn quality_chooses_preset_and_rate_factor() {
         let one = |quality| {
-            let all = ladder(640, 360, None, Rate::of(25, 1), quality);
+            let all = ladder((640, 360), None, Rate::of(25, 1), &Pipeline { quality, ..Pipeline::default() });
             (all[0].preset, all[0].crf)
         };
         assert_eq!(one(Quality::Default), (Preset::Veryfast, 21));
@@ -187,7 +216,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_ladder_is_even_falling_and_within_the_source(width in 2_u32..8_192, height in 2_u32..8_192, bits in 1_u64..1 << 40) {
-            let all = ladder(width, height, Some(bits), Rate::of(60, 1), Quality::Default);
+            let all = ladder((width, height), Some(bits), Rate::of(60, 1), &Pipeline::default());
             prop_assert!(!all.is_empty());
             for one in &all {
                 prop_assert!(one.width % 2 == 0 && one.height % 2 == 0 && one.width <= width && one.height <= height);

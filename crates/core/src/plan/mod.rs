@@ -19,7 +19,7 @@ pub use rate::Rate;
 pub use refusal::Refusal;
 pub use timeline::Timeline;
 
-use crate::limits;
+pub use crate::pipeline::{Pipeline, Quality};
 
 /// Version of the planner: part of every task id, raised when the same source would give other bytes.
 pub const VERSION: u32 = 1;
@@ -320,34 +320,6 @@ pub enum Note {
     ShorterThanHeader,
     /// The frame times are not evenly spaced.
     VariableRate,
-}
-
-/// What the pipeline asks of the encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Pipeline {
-    /// Speed against size.
-    pub quality: Quality,
-    /// Most frames that a source may give.
-    pub frames_max: u64,
-    /// Time of the poster in microseconds from the first picture; 10 % of the duration when `None`.
-    pub poster_at_us: Option<i64>,
-}
-
-impl Default for Pipeline {
-    fn default() -> Self {
-        Self { quality: Quality::Default, frames_max: limits::PLAN_FRAMES_MAX, poster_at_us: None }
-    }
-}
-
-/// Speed against size of the encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Quality {
-    /// `veryfast` with crf 21.
-    Default,
-    /// `medium` with crf 23.
-    High,
 }
 
 /// What this node's ffmpeg and cores can do.

@@ -1,13 +1,14 @@
 //! `matinee doctor`: what is fine and what is to be mended, as a list.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::text::plain;
 use super::{Form, lock};
 use crate::config::{self, Flags};
 use crate::flow::doctor::{self, Finding, Grade, Patient};
+use crate::node::programs;
 
 /// Checks everything and says it.
 pub(crate) async fn run(flags: &Flags, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -16,12 +17,7 @@ pub(crate) async fn run(flags: &Flags, form: Form, out: &mut impl Write) -> anyh
         server: lock::server_of(&config.data),
         database: config.database()?,
         listen: config.listen,
-        ffmpeg: matinee_io::ffmpeg::Config {
-            launcher: PathBuf::from("/proc/self/exe"),
-            ffmpeg: config.encode.ffmpeg_dir.as_ref().map(|dir| dir.join("ffmpeg")),
-            accept_unsandboxed: config.encode.accept_unsandboxed,
-            ..matinee_io::ffmpeg::Config::default()
-        },
+        ffmpeg: programs(&config, Path::new("/proc/self/exe")),
         data: config.data,
     };
     let findings = doctor::examine(&patient).await;

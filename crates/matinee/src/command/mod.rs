@@ -8,6 +8,7 @@ mod import;
 mod jobs;
 mod lock;
 mod openapi;
+mod plan;
 mod progress;
 mod rm;
 mod serve;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Import(import::Arguments),
     /// Sends files to a matinee on another machine, and goes on where it was after any break
     Upload(upload::Arguments),
+    /// Says what would be made of a file, and what that would cost, without doing it
+    Plan(plan::Arguments),
     /// Lists videos, the newest first
     Ls(videos::ListArguments),
     /// Shows a video: its state, its sizes, what happened to it
@@ -86,6 +89,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Serve => with_runtime(serve::run(flags)),
         Command::Import(arguments) => with_runtime(import::run(flags, &arguments, out)),
         Command::Upload(arguments) => with_runtime(upload::run(&arguments, out)),
+        Command::Plan(arguments) => with_runtime(plan::run(flags, &arguments, out)),
         Command::Ls(arguments) => with_runtime(videos::list(flags, &arguments, out)),
         Command::Show(arguments) => with_runtime(videos::show(flags, &arguments, out)),
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),

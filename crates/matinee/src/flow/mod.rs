@@ -24,6 +24,8 @@ mod intake;
 pub(crate) mod job;
 mod join;
 pub(crate) mod lease;
+mod look;
+pub(crate) mod plan;
 pub(crate) mod play;
 mod poster;
 mod probe;

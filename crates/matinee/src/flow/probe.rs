@@ -1,6 +1,5 @@
 //! The probe job: looks at the source, decides what is made of it, and publishes a source that browsers can play.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use matinee_core::id::JobId;
@@ -9,12 +8,10 @@ use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
-use matinee_core::media::{Edit, Index, Track, TrackKind};
-use matinee_core::plan::timeline::{Packet, PacketList};
-use matinee_core::plan::{self, Container, Plan, Probe, Refusal, Timeline, argv};
+use matinee_core::pipeline;
+use matinee_core::plan::{self, Plan, Probe};
 use matinee_core::video::Medium;
 use matinee_io::db::{NewTrack, Probed, Shape, Stored, Video, VirtualSet};
-use matinee_io::ffmpeg::{Failure, Job, Limits, Program, Stdout};
 use matinee_io::random;
 use serde_json::json;
 
@@ -22,27 +19,17 @@ use super::coding::{ffmpeg, keep, video};
 use super::early::{self, virtual_track};
 use super::fault::Fault;
 use super::lease::Hold;
-use super::{indexed, now};
+use super::look::{Looked, look};
+use super::now;
 use crate::node::Node;
-
-/// What ffprobe may use: an answer about a hostile file comes within seconds or not at all (BAD3).
-const PROBE_LIMITS: Limits =
-    Limits { cpu_s: 10, wall_ms: 15_000, memory_bytes: 1 << 30, output_bytes: 0, stall_ms: 15_000 };
-/// ffprobe's description of the streams.
-const FACTS_BYTES_MAX: usize = 16 << 20;
-/// The list of packets of a source without an index of ours.
-const PACKETS_BYTES_MAX: usize = 256 << 20;
 
 /// Looks at the source of a video and publishes what follows from it.
 pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let video = video(node, hold).await?;
     let object = video.work.unwrap_or(video.source);
     let path = node.object_path(object)?;
-    let (index, probe) = tokio::join!(indexed::index(&path), facts(node, hold, &path));
-    let probe = probe?;
-    let index = index.ok().filter(|index| probe.container == Container::Mov && !index.tracks.is_empty());
-    let timeline = timeline(node, hold, &probe, index.as_ref(), &path).await?;
-    let plan = plan::plan(&probe, &timeline, &node.pipeline(), &node.capabilities())?;
+    let Looked { probe, timeline, index } = look(ffmpeg(node)?, &path, &hold.stop).await?;
+    let plan = plan::plan(&probe, &timeline, &node.pipeline(pipeline::DEFAULT), &node.capabilities())?;
     short_enough(node, &video, plan.duration_us / 1_000).await?;
     let honest =
         early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;
@@ -86,59 +73,6 @@ async fn short_enough(node: &Node, video: &Video, duration_ms: i64) -> Result<()
     ))
 }
 
-async fn facts(node: &Node, hold: &Hold, path: &Path) -> Result<Probe, Fault> {
-    let answer = ask(node, hold, path, argv::probe, FACTS_BYTES_MAX).await?;
-    Ok(Probe::parse(&answer)?)
-}
-
-/// Runs ffprobe on one file; what it cannot read is no media.
-async fn ask(
-    node: &Node,
-    hold: &Hold,
-    path: &Path,
-    argv: impl FnOnce(&str) -> Vec<String>,
-    max_bytes: usize,
-) -> Result<bytes::Bytes, Fault> {
-    let input =
-        path.to_str().ok_or_else(|| Fault::world("the data directory has a name that is not UTF-8"))?;
-    let job = Job {
-        program: Program::Ffprobe,
-        args: argv(input),
-        inputs: vec![PathBuf::from(path)],
-        dir: None,
-        limits: PROBE_LIMITS,
-        stdout: Stdout::Capture { max_bytes },
-    };
-    let run = ffmpeg(node)?.run(job, |_| {}, hold.stop.cancelled()).await;
-    let finished = run.map_err(|error| match error.class() {
-        matinee_io::ffmpeg::Class::World => Fault::from(error),
-        // Somebody else ended it: the operator, or the kernel for want of memory. That says nothing of the file.
-        matinee_io::ffmpeg::Class::Crash if matches!(error.what, Failure::Signal(_)) => Fault::from(error),
-        matinee_io::ffmpeg::Class::Refusal | matinee_io::ffmpeg::Class::Crash => {
-            Fault::from(Refusal::from_ffprobe_stderr(&error.stderr_tail))
-                .with(json!({ "stderr": error.stderr_tail }))
-        }
-    })?;
-    Ok(finished.stdout)
-}
-
-async fn timeline(
-    node: &Node,
-    hold: &Hold,
-    probe: &Probe,
-    index: Option<&Index>,
-    path: &Path,
-) -> Result<Timeline, Fault> {
-    if let Some(timeline) = index.and_then(|index| of_index(probe, index)) {
-        return Ok(timeline);
-    }
-    let container = probe.container;
-    let list = ask(node, hold, path, |input| argv::packets(input, container), PACKETS_BYTES_MAX).await?;
-    let mut packets = PacketList::new(probe);
-    packets.feed(&list)?;
-    Ok(packets.finish()?)
-}
-
 /// What is kept of the probe. When it is that of a rewritten source, it still says what somebody brought in.
 fn facts_of(video: &Video, probe: &Probe) -> serde_json::Value {
     let mut facts = json!(probe);
@@ -147,47 +81,6 @@ fn facts_of(video: &Video, probe: &Probe) -> serde_json::Value {
         facts["brought_in"] = container.clone();
     }
     facts
-}
-
-/// The times of an MP4 from its own index; `None` when an edit list says what this does not understand.
-fn of_index(probe: &Probe, index: &Index) -> Option<Timeline> {
-    let of_kind = |want_video: bool| {
-        index.tracks.iter().filter(move |track| match track.kind {
-            TrackKind::Video { .. } => want_video,
-            TrackKind::Audio { .. } => !want_video,
-            TrackKind::Other => false,
-        })
-    };
-    // ffprobe and the index must mean the same streams; an attached picture is a track to neither of them.
-    if of_kind(true).count() != usize::from(probe.video.is_some()) {
-        return None;
-    }
-    let packets = |track| packets(track, index.size);
-    let video: Vec<_> = of_kind(true).map(packets).collect::<Option<_>>()?;
-    let audio: Vec<_> = of_kind(false).map(packets).collect::<Option<_>>()?;
-    let (video, audio) = (video.into_iter().flatten(), audio.into_iter().flatten());
-    let start_us = probe.video.as_ref().and_then(|video| video.start_us);
-    Some(Timeline::from_packets(probe.container_start_us, video, audio).read_by_ffmpeg(start_us))
-}
-
-/// The packets that are in the file: an index in front may promise more than a file that was cut off has.
-fn packets(track: &Track, size: u64) -> Option<impl Iterator<Item = Packet> + '_> {
-    let Edit::Plain { lead_ticks, media_time, .. } = track.edit else { return None };
-    let shift = i64::try_from(lead_ticks).ok()? - i64::try_from(media_time).ok()?;
-    let us = |ticks: i64| {
-        let us = i128::from(ticks) * 1_000_000 / i128::from(track.timescale.max(1));
-        i64::try_from(us).unwrap_or(i64::MAX)
-    };
-    let there = track.samples.iter().filter(move |sample| sample.end() <= size);
-    Some(there.map(move |sample| {
-        let pts = sample.pts() + shift;
-        Packet {
-            pts_us: us(pts),
-            duration_us: us(i64::from(sample.duration)),
-            key: sample.sync,
-            discard: sample.pts() < i64::try_from(media_time).unwrap_or(i64::MAX),
-        }
-    }))
 }
 
 /// Stores the sidecar of a virtual layout and names its tracks.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::clips;
+
 /// Runs `matinee` with its data in `dir` and waits for its end.
 fn matinee(dir: &Path, arguments: &[&str]) -> Output {
     command(dir, arguments).output().unwrap()
@@ -129,6 +131,37 @@ fn bad_files_say_why_and_a_move_keeps_them() {
         assert!(dir.path().join(line["path"].as_str().unwrap()).exists(), "{line}");
     }
     assert_eq!(json_lines(&told).len(), 3);
+}
+
+#[test]
+fn a_plan_says_what_would_be_made_and_makes_nothing() {
+    let dir = folder();
+    std::fs::write(dir.path().join("film.mp4"), clips::sized("640x360", 2)).unwrap();
+    std::fs::write(dir.path().join("text"), "this is no film").unwrap();
+    let template = "[[pipeline]]\nname = \"small\"\nsizes = [240]\nquality = \"high\"\nposter = \"1.5s\"\n";
+    std::fs::write(dir.path().join("matinee.toml"), template).unwrap();
+
+    let told = matinee(dir.path(), &["plan", "film.mp4"]);
+    assert_eq!(code(&told), 0, "{}", complaint(&told));
+    for words in
+        ["playable from its own bytes", "h264-360", "640x360", "h264-240", "aac-1", "encoding", "storage"]
+    {
+        assert!(text(&told).contains(words), "{words}: {}", text(&told));
+    }
+    let told = json_lines(&matinee(dir.path(), &["plan", "film.mp4", "--pipeline", "small", "--json"]));
+    let renditions = told[0]["plan"]["video"]["renditions"].as_array().unwrap();
+    assert_eq!(
+        (renditions.len(), &renditions[0]["height"], &renditions[0]["preset"]),
+        (1, &240.into(), &"medium".into())
+    );
+    assert_eq!(told[0]["plan"]["images"]["poster"]["at_us"], 1_500_000);
+    assert_eq!(told[0]["unfit"], Value::Null);
+
+    let refused = matinee(dir.path(), &["plan", "text"]);
+    assert!(code(&refused) == 1 && text(&refused).contains("[not_media]"), "{}", text(&refused));
+    let unknown = matinee(dir.path(), &["plan", "film.mp4", "--pipeline", "cinema"]);
+    assert!(complaint(&unknown).contains("Known here: default, small."), "{}", complaint(&unknown));
+    assert!(!dir.path().join("data").exists(), "nothing is stored");
 }
 
 #[test]

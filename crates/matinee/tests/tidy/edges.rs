@@ -34,6 +34,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "indexed", // the index of a file, read for `core::media`
     "intake",  // how an upload begins
     "lease",   // the right to do one attempt
+    "look",    // what ffprobe and our index say of a file
     "scratch", // the empty directory of one attempt
     "whole",   // a video with all that its page shows
 ];

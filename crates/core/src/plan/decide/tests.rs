@@ -103,12 +103,16 @@ fn a_missing_filter_is_named_before_anything_runs() {
 
 #[test]
 fn the_poster_is_at_a_tenth_or_where_the_pipeline_wants_it() {
-    let at = |poster_at_us| {
-        let pipeline = Pipeline { poster_at_us, ..Pipeline::default() };
+    let at = |poster: &str| {
+        let poster = poster.to_owned().try_into().unwrap();
+        let pipeline = Pipeline { poster, ..Pipeline::default() };
         let plan = plan(&probe(&[]).unwrap(), &timeline(1_500, 40_000, 66, 0), &pipeline, &node()).unwrap();
         plan.images.poster.unwrap().at_us
     };
-    assert_eq!((at(None), at(Some(1)), at(Some(i64::MAX)), at(Some(-1))), (6_000_000, 1, 60_000_000, 0));
+    assert_eq!(
+        (at("10%"), at("0.001s"), at("100%"), at("9999s")),
+        (6_000_000, 1_000, 60_000_000, 60_000_000)
+    );
 }
 
 #[test]

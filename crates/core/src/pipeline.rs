@@ -1,0 +1,224 @@
+//! A pipeline: the named template of what is made from a source.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+/// The pipeline of everybody who names none.
+pub const DEFAULT: &str = "default";
+/// Longest name in bytes.
+const NAME_BYTES_MAX: usize = 63;
+/// Most sizes that one pipeline may ask for: more than the ladder has steps is a mistake.
+const SIZES_MAX: usize = 12;
+/// Short sides that an encoder can make something of, in pixels.
+const SIZE_RANGE: std::ops::RangeInclusive<u32> = 16..=4_320;
+
+/// What is made from a source. Every field has a default, and an unknown one is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pipeline {
+    /// What it is called; `default` is that of everybody who names none.
+    pub name: String,
+    /// Speed against size.
+    pub quality: Quality,
+    /// Short sides of the pictures, in pixels; empty means all steps of the ladder. Nothing is ever enlarged: a source that
+    /// is smaller than all of them gets its own size.
+    pub sizes: Vec<u32>,
+    /// Where the poster is taken.
+    pub poster: Moment,
+    /// Most frames that a source may give.
+    pub frames_max: u64,
+    /// Jobs of a pipeline with a higher priority go first, from -100 to 100.
+    pub priority: i32,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self {
+            name: DEFAULT.to_owned(),
+            quality: Quality::Default,
+            sizes: Vec::new(),
+            poster: Moment::Percent(10),
+            frames_max: limits::PLAN_FRAMES_MAX,
+            priority: 0,
+        }
+    }
+}
+
+/// Speed against size of the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// `veryfast` with crf 21.
+    Default,
+    /// `medium` with crf 23.
+    High,
+}
+
+/// A moment of a video: `"10%"` of its length, or `"12.5s"` from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Moment {
+    /// Hundredths of the length, at most 100.
+    Percent(u8),
+    /// Milliseconds from the beginning.
+    At(u64),
+}
+
+impl Moment {
+    /// Microseconds from the beginning of a video that is `duration_us` long; never behind its end.
+    pub fn of(self, duration_us: i64) -> i64 {
+        let duration_us = duration_us.max(0);
+        match self {
+            Self::Percent(percent) => duration_us / 100 * i64::from(percent),
+            Self::At(ms) => i64::try_from(ms.saturating_mul(1_000)).unwrap_or(i64::MAX).min(duration_us),
+        }
+    }
+}
+
+impl TryFrom<String> for Moment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let moment = match (text.strip_suffix('%'), text.strip_suffix('s')) {
+            (Some(percent), _) => percent.parse().ok().filter(|percent| *percent <= 100).map(Self::Percent),
+            (None, Some(seconds)) => milliseconds(seconds).map(Self::At),
+            (None, None) => None,
+        };
+        moment.ok_or_else(|| format!("`{text}` is no moment; write \"10%\" or \"12.5s\""))
+    }
+}
+
+impl From<Moment> for String {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::Percent(percent) => format!("{percent}%"),
+            Moment::At(ms) => {
+                let text = format!("{}.{:03}", ms / 1_000, ms % 1_000);
+                format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+            }
+        }
+    }
+}
+
+/// Decimal seconds with at most three digits behind the point.
+fn milliseconds(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 3 {
+        return None;
+    }
+    let part = format!("{part:0<3}").parse::<u64>().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(part)
+}
+
+/// What is wrong with a pipeline, in words for the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The name.
+    #[error(
+        "`{0}` cannot be the name of a pipeline: small letters, digits and `-`, at most 63, a letter or digit first"
+    )]
+    Name(String),
+    /// A size.
+    #[error(
+        "`sizes` has {0}; each is the short side of the picture in pixels, an even number from 16 to 4320"
+    )]
+    Size(u32),
+    /// Too many of them, or one twice.
+    #[error("`sizes` names a size twice, or more than 12 sizes")]
+    Sizes,
+    /// The priority.
+    #[error("`priority` is {0}; it goes from -100 to 100")]
+    Priority(i32),
+    /// No frames.
+    #[error("`frames_max` must be at least 1")]
+    Frames,
+}
+
+/// Checks a pipeline's name: it is part of addresses and of configuration files.
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let fits = name.len() <= NAME_BYTES_MAX
+        && name.bytes().next().is_some_and(letter)
+        && name.bytes().all(|byte| letter(byte) || byte == b'-');
+    if fits { Ok(()) } else { Err(Refusal::Name(name.to_owned())) }
+}
+
+impl Pipeline {
+    /// Checks what its types allow and an encoder does not.
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_name(&self.name)?;
+        if let Some(size) = self.sizes.iter().find(|size| !SIZE_RANGE.contains(size) || *size % 2 != 0) {
+            return Err(Refusal::Size(*size));
+        }
+        let mut sorted = self.sizes.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() != self.sizes.len() || sorted.len() > SIZES_MAX {
+            return Err(Refusal::Sizes);
+        }
+        if !(-100..=100).contains(&self.priority) {
+            return Err(Refusal::Priority(self.priority));
+        }
+        if self.frames_max == 0 { Err(Refusal::Frames) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_share_or_a_time() {
+        let read = |text: &str| Moment::try_from(text.to_owned()).ok();
+        for (text, moment) in [
+            ("10%", Moment::Percent(10)),
+            ("0s", Moment::At(0)),
+            ("12.5s", Moment::At(12_500)),
+            ("0.04s", Moment::At(40)),
+            ("100.125s", Moment::At(100_125)),
+        ] {
+            assert_eq!(read(text), Some(moment));
+            assert_eq!(String::from(moment), text);
+        }
+        for text in
+            ["", "%", "s", "101%", "-1s", "1.2345s", "1e3s", "5", "5 s", ".5s", "99999999999999999999s"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(Moment::Percent(50).of(4_000_000), 2_000_000);
+        assert_eq!(Moment::At(9_000).of(4_000_000), 4_000_000);
+    }
+
+    #[test]
+    fn a_pipeline_is_checked_for_what_no_encoder_can_do() {
+        let read = |text: &str| serde_json::from_str::<Pipeline>(text);
+        assert_eq!(read("{}").unwrap(), Pipeline::default());
+        assert!(read(r#"{"size":[720]}"#).unwrap_err().to_string().contains("unknown field `size`"));
+        for (text, refusal) in [
+            (r#"{"sizes":[721]}"#, Refusal::Size(721)),
+            (r#"{"sizes":[8]}"#, Refusal::Size(8)),
+            (r#"{"sizes":[720,480,720]}"#, Refusal::Sizes),
+            (r#"{"priority":101}"#, Refusal::Priority(101)),
+            (r#"{"frames_max":0}"#, Refusal::Frames),
+            (r#"{"name":"A b"}"#, Refusal::Name("A b".to_owned())),
+        ] {
+            assert_eq!(read(text).unwrap().check(), Err(refusal), "{text}");
+        }
+        read(r#"{"sizes":[360,1080],"quality":"high","poster":"3s","priority":-5}"#)
+            .unwrap()
+            .check()
+            .unwrap();
+    }
+
+    #[test]
+    fn a_name_fits_into_an_address() {
+        for name in ["default", "4k", "cat-tube-2"] {
+            check_name(name).unwrap();
+        }
+        for name in ["", "-a", "A", "a b", "ä", "a/b", &"a".repeat(64)] {
+            check_name(name).unwrap_err();
+        }
+    }
+}

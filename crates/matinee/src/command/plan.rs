@@ -1,0 +1,211 @@
+//! `matinee plan FILE`: what would be made of it, and what that would cost, without doing it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use matinee_core::plan::{Pipeline, Plan, Rendition, Seek, Track};
+use serde_json::json;
+
+use super::text::{self, Column, plain, table};
+use crate::config::{self, Flags};
+use crate::flow::fault::Fault;
+use crate::flow::plan::{self, Foreseen};
+use crate::node;
+
+/// How the command is called.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The file; it is only read
+    file: PathBuf,
+    /// The pipeline, by its name in the configuration
+    #[arg(long, value_name = "NAME", default_value = matinee_core::pipeline::DEFAULT)]
+    pipeline: String,
+    /// Answers in JSON: the whole plan, with its chunks
+    #[arg(long)]
+    json: bool,
+}
+
+/// Plans the file as a server here would, and shows the plan.
+pub(crate) async fn run(
+    flags: &Flags,
+    arguments: &Arguments,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let config = config::load(flags)?;
+    let pipeline = find(config.pipelines(), &arguments.pipeline)?;
+    let file = std::fs::canonicalize(&arguments.file)
+        .map_err(|error| anyhow::anyhow!("{}: {error}", arguments.file.display()))?;
+    let planned = async {
+        let ffmpeg = plan::programs(node::programs(&config, Path::new("/proc/self/exe"))).await?;
+        let capabilities = node::capabilities(&config, Some(&ffmpeg));
+        let foreseen = plan::foresee(&ffmpeg, &file, &pipeline, &capabilities).await?;
+        Ok::<_, Fault>((foreseen, capabilities.slots))
+    };
+    let (foreseen, slots) = match planned.await {
+        Ok(planned) => planned,
+        Err(fault) if arguments.json => {
+            writeln!(out, "{}", json!({ "refused": fault.problem }))?;
+            return Ok(ExitCode::from(super::ERROR));
+        }
+        Err(fault) => {
+            super::write_problem(out, "", &fault.problem)?;
+            return Ok(ExitCode::from(super::ERROR));
+        }
+    };
+    if arguments.json {
+        let told = json!({
+            "pipeline": pipeline, "probe": foreseen.probe, "plan": foreseen.plan, "unfit": foreseen.unfit,
+        });
+        writeln!(out, "{told}")?;
+    } else {
+        write(out, &foreseen, &pipeline, slots)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(all: Vec<Pipeline>, name: &str) -> anyhow::Result<Pipeline> {
+    let known: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+    let found = all.into_iter().find(|one| one.name == name);
+    found.ok_or_else(|| {
+        anyhow::anyhow!("there is no pipeline `{}`. Known here: {}.", plain(name), known.join(", "))
+    })
+}
+
+fn write(out: &mut impl Write, foreseen: &Foreseen, pipeline: &Pipeline, slots: u32) -> anyhow::Result<()> {
+    let Foreseen { probe, plan, unfit } = foreseen;
+    let length = text::length(u64::try_from(plan.duration_us / 1_000).unwrap_or_default());
+    writeln!(out, "source     {}", source(foreseen, &length))?;
+    match (unfit, plan.remux) {
+        (None, _) => writeln!(out, "at once    playable from its own bytes, as soon as it is there")?,
+        (Some(why), None) => writeln!(out, "at once    no: {why}; playable with the first encoded chunk")?,
+        (Some(why), Some(_)) => {
+            writeln!(out, "at once    no: {why}; copied into Matroska first, so that chunks can seek")?;
+        }
+    }
+    for note in &plan.notes {
+        writeln!(out, "note       {}", note_words(*note))?;
+    }
+    if probe.audio.len() > plan.audio.len() {
+        let left = probe.audio.len() - plan.audio.len();
+        writeln!(out, "note       {} left out", text::count(left, "further sound track"))?;
+    }
+    writeln!(out, "pipeline   {}\n", pipeline.name)?;
+    let rows: Vec<Vec<String>> = plan
+        .video
+        .iter()
+        .flat_map(|video| video.renditions.iter().map(|one| picture_row(one, plan)))
+        .chain(plan.audio.iter().map(sound_row))
+        .collect();
+    table(
+        out,
+        &[
+            Column("RENDITION", false),
+            Column("SIZE", true),
+            Column("FRAMES/S", true),
+            Column("AT MOST", true),
+            Column("ENCODER", false),
+        ],
+        &rows,
+    )?;
+    writeln!(out)?;
+    costs(out, plan, slots)
+}
+
+fn source(foreseen: &Foreseen, length: &str) -> String {
+    let Foreseen { probe, plan, .. } = foreseen;
+    let mut parts = vec![format!("a .{} file of {length}", probe.container.ending())];
+    if let (Some(stream), Some(video)) = (&probe.video, &plan.video) {
+        let (width, height) = stream.displayed();
+        parts.push(format!("{} {width}x{height} at {}", plain(&stream.codec), rate(video.rate, 1)));
+        if stream.rotation_degrees != 0 {
+            parts.push(format!("turned by {} degrees", stream.rotation_degrees));
+        }
+        if stream.interlaced {
+            parts.push("interlaced".to_owned());
+        }
+        if stream.high_dynamic_range() {
+            parts.push("high dynamic range, brought down to BT.709".to_owned());
+        }
+    }
+    if probe.audio.is_empty() {
+        parts.push("no sound".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn note_words(note: matinee_core::plan::Note) -> String {
+    use matinee_core::plan::Note;
+    match note {
+        Note::Gap { us } => format!("the picture stops for {} s in the middle", us / 1_000_000),
+        Note::ShorterThanHeader => "the file ends before its header says".to_owned(),
+        Note::VariableRate => "frames are not evenly spaced; they are put on an even grid".to_owned(),
+    }
+}
+
+/// Frames per second as people write them, of every n-th frame.
+fn rate(rate: matinee_core::plan::Rate, every: u32) -> String {
+    let hundredths = u64::from(rate.num) * 100 / (u64::from(rate.den) * u64::from(every.max(1)));
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn bits(kbps: u32) -> String {
+    if kbps >= 1_000 {
+        format!("{}.{} Mbit/s", kbps / 1_000, kbps % 1_000 / 100)
+    } else {
+        format!("{kbps} kbit/s")
+    }
+}
+
+fn picture_row(one: &Rendition, plan: &Plan) -> Vec<String> {
+    let grid = plan.video.as_ref().map(|video| rate(video.rate, one.every)).unwrap_or_default();
+    vec![
+        one.id.clone(),
+        format!("{}x{}", one.width, one.height),
+        grid,
+        bits(one.max_kbps),
+        format!("x264 {} crf {}", one.preset.name(), one.crf),
+    ]
+}
+
+fn sound_row(one: &Track) -> Vec<String> {
+    let language =
+        if one.language.is_empty() { String::new() } else { format!(" ({})", plain(&one.language)) };
+    vec![
+        format!("{}{language}", one.id),
+        format!("{} channels", one.channels),
+        String::new(),
+        bits(one.kbps),
+        format!("AAC at {} kHz", one.rate_hz / 1_000),
+    ]
+}
+
+fn costs(out: &mut impl Write, plan: &Plan, slots: u32) -> anyhow::Result<()> {
+    let chunks = plan.video.as_ref().map_or(0, |video| video.chunks.len());
+    let sought = plan.video.iter().flat_map(|video| &video.chunks);
+    let sought = sought.filter(|chunk| matches!(chunk.seek, Seek::Key { .. })).count();
+    if chunks > 0 {
+        writeln!(out, "chunks     {} ({sought} begin by a seek)", text::count(chunks, "chunk"))?;
+    }
+    let cpu_ms = plan.estimate.cpu_ms;
+    let together = u64::from(slots.max(1)).min(u64::try_from(chunks.max(1)).unwrap_or(1));
+    writeln!(
+        out,
+        "encoding   about {} of one core; about {} here, {} at a time",
+        text::length(cpu_ms),
+        text::length(cpu_ms / together),
+        text::count(usize::try_from(together).unwrap_or(1), "chunk"),
+    )?;
+    writeln!(
+        out,
+        "memory     about {} for each chunk that is encoded at the same time",
+        text::size(plan.estimate.memory_bytes)
+    )?;
+    writeln!(
+        out,
+        "storage    at most {} besides the source, at the caps above",
+        text::size(plan.estimate.output_bytes)
+    )?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Looks at a file: what ffprobe, its packets and our own index say of it.
+
+use std::path::{Path, PathBuf};
+
+use matinee_core::media::{Edit, Index, Track, TrackKind};
+use matinee_core::plan::timeline::{Packet, PacketList};
+use matinee_core::plan::{Container, Probe, Refusal, Timeline, argv};
+use matinee_io::ffmpeg::{Class, Failure, Ffmpeg, Job, Limits, Program, Stdout};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::Fault;
+use super::indexed;
+
+/// What ffprobe may use: an answer about a hostile file comes within seconds or not at all (BAD3).
+const PROBE_LIMITS: Limits =
+    Limits { cpu_s: 10, wall_ms: 15_000, memory_bytes: 1 << 30, output_bytes: 0, stall_ms: 15_000 };
+/// ffprobe's description of the streams.
+const FACTS_BYTES_MAX: usize = 16 << 20;
+/// The list of packets of a source without an index of ours.
+const PACKETS_BYTES_MAX: usize = 256 << 20;
+
+/// What is known of a file.
+pub(crate) struct Looked {
+    pub(crate) probe: Probe,
+    pub(crate) timeline: Timeline,
+    /// Of an MP4 that has its index.
+    pub(crate) index: Option<Index>,
+}
+
+/// Looks at one file until `stop` is cancelled.
+pub(crate) async fn look(ffmpeg: &Ffmpeg, path: &Path, stop: &CancellationToken) -> Result<Looked, Fault> {
+    let (index, probe) = tokio::join!(indexed::index(path), facts(ffmpeg, path, stop));
+    let probe = probe?;
+    let index = index.ok().filter(|index| probe.container == Container::Mov && !index.tracks.is_empty());
+    let timeline = timeline(ffmpeg, path, stop, &probe, index.as_ref()).await?;
+    Ok(Looked { probe, timeline, index })
+}
+
+async fn facts(ffmpeg: &Ffmpeg, path: &Path, stop: &CancellationToken) -> Result<Probe, Fault> {
+    let answer = ask(ffmpeg, path, stop, argv::probe, FACTS_BYTES_MAX).await?;
+    Ok(Probe::parse(&answer)?)
+}
+
+/// Runs ffprobe on one file; what it cannot read is no media.
+async fn ask(
+    ffmpeg: &Ffmpeg,
+    path: &Path,
+    stop: &CancellationToken,
+    argv: impl FnOnce(&str) -> Vec<String>,
+    max_bytes: usize,
+) -> Result<bytes::Bytes, Fault> {
+    let input =
+        path.to_str().ok_or_else(|| Fault::world("the data directory has a name that is not UTF-8"))?;
+    let job = Job {
+        program: Program::Ffprobe,
+        args: argv(input),
+        inputs: vec![PathBuf::from(path)],
+        dir: None,
+        limits: PROBE_LIMITS,
+        stdout: Stdout::Capture { max_bytes },
+    };
+    let run = ffmpeg.run(job, |_| {}, stop.cancelled()).await;
+    let finished = run.map_err(|error| match error.class() {
+        Class::World => Fault::from(error),
+        // Somebody else ended it: the operator, or the kernel for want of memory. That says nothing of the file.
+        Class::Crash if matches!(error.what, Failure::Signal(_)) => Fault::from(error),
+        Class::Refusal | Class::Crash => Fault::from(Refusal::from_ffprobe_stderr(&error.stderr_tail))
+            .with(json!({ "stderr": error.stderr_tail })),
+    })?;
+    Ok(finished.stdout)
+}
+
+async fn timeline(
+    ffmpeg: &Ffmpeg,
+    path: &Path,
+    stop: &CancellationToken,
+    probe: &Probe,
+    index: Option<&Index>,
+) -> Result<Timeline, Fault> {
+    if let Some(timeline) = index.and_then(|index| of_index(probe, index)) {
+        return Ok(timeline);
+    }
+    let container = probe.container;
+    let list = ask(ffmpeg, path, stop, |input| argv::packets(input, container), PACKETS_BYTES_MAX).await?;
+    let mut packets = PacketList::new(probe);
+    packets.feed(&list)?;
+    Ok(packets.finish()?)
+}
+
+/// The times of an MP4 from its own index; `None` when an edit list says what this does not understand.
+fn of_index(probe: &Probe, index: &Index) -> Option<Timeline> {
+    let of_kind = |want_video: bool| {
+        index.tracks.iter().filter(move |track| match track.kind {
+            TrackKind::Video { .. } => want_video,
+            TrackKind::Audio { .. } => !want_video,
+            TrackKind::Other => false,
+        })
+    };
+    // ffprobe and the index must mean the same streams; an attached picture is a track to neither of them.
+    if of_kind(true).count() != usize::from(probe.video.is_some()) {
+        return None;
+    }
+    let packets = |track| packets(track, index.size);
+    let video: Vec<_> = of_kind(true).map(packets).collect::<Option<_>>()?;
+    let audio: Vec<_> = of_kind(false).map(packets).collect::<Option<_>>()?;
+    let (video, audio) = (video.into_iter().flatten(), audio.into_iter().flatten());
+    let start_us = probe.video.as_ref().and_then(|video| video.start_us);
+    Some(Timeline::from_packets(probe.container_start_us, video, audio).read_by_ffmpeg(start_us))
+}
+
+/// The packets that are in the file: an index in front may promise more than a file that was cut off has.
+fn packets(track: &Track, size: u64) -> Option<impl Iterator<Item = Packet> + '_> {
+    let Edit::Plain { lead_ticks, media_time, .. } = track.edit else { return None };
+    let shift = i64::try_from(lead_ticks).ok()? - i64::try_from(media_time).ok()?;
+    let us = |ticks: i64| {
+        let us = i128::from(ticks) * 1_000_000 / i128::from(track.timescale.max(1));
+        i64::try_from(us).unwrap_or(i64::MAX)
+    };
+    let there = track.samples.iter().filter(move |sample| sample.end() <= size);
+    Some(there.map(move |sample| {
+        let pts = sample.pts() + shift;
+        Packet {
+            pts_us: us(pts),
+            duration_us: us(i64::from(sample.duration)),
+            key: sample.sync,
+            discard: sample.pts() < i64::try_from(media_time).unwrap_or(i64::MAX),
+        }
+    }))
+}
