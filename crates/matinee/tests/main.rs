@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod early;
 #[cfg(test)]
+mod encode;
+#[cfg(test)]
 mod ingest;
 #[cfg(test)]
 mod kill;

@@ -285,8 +285,8 @@ pub(crate) async fn become_video(
 ) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO video (id, app_id, collection_id, upload_id, source_id, title, policy, state, generation,
-           created_ms, updated_ms, facts, external_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'processing', 0, $8, $8, $9, $10)",
+           created_ms, updated_ms, facts, external_id, pipeline)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'processing', 0, $8, $8, $9, $10, $11)",
         args![
             upload.video,
             upload.app,
@@ -297,7 +297,8 @@ pub(crate) async fn become_video(
             Policy::App,
             now,
             upload.facts.clone(),
-            upload.external_id.as_deref()
+            upload.external_id.as_deref(),
+            upload.pipeline.as_str()
         ],
     )
     .await?;

@@ -50,6 +50,8 @@ pub struct NewUpload {
     pub external_id: Option<String>,
     /// The declared length in bytes, if it is known.
     pub size: Option<u64>,
+    /// The pipeline by which its video is encoded.
+    pub pipeline: String,
     /// What its sender may do.
     pub allowance: Allowance,
     /// The Idempotency-Key of the one who announced it.
@@ -91,6 +93,8 @@ pub struct Upload {
     pub offset: u64,
     /// The declared length in bytes.
     pub size: Option<u64>,
+    /// The pipeline by which its video is encoded.
+    pub pipeline: String,
     /// What its sender may do.
     pub allowance: Allowance,
     /// Which connection may commit offsets: the one that took this number.
@@ -333,9 +337,9 @@ async fn insert_row(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), D
     tx.execute(
         "INSERT INTO upload (id, app_id, collection_id, video_id, object_id, url_key, way, state, title, metadata,
            size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms, facts, external_id,
-           reserved_bytes, max_bytes, max_duration_ms, deadline_ms, origins, repeat_key)
+           reserved_bytes, max_bytes, max_duration_ms, deadline_ms, origins, repeat_key, pipeline)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9, $10, 0, 0, $11, $11, $12, $13, $14,
-           $15, $16, $17, $18, $19, $20)",
+           $15, $16, $17, $18, $19, $20, $21)",
         args![
             new.id,
             new.app,
@@ -356,7 +360,8 @@ async fn insert_row(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), D
             allowance.max_duration_ms,
             allowance.deadline,
             json!(allowance.origins),
-            new.repeat_key.as_deref()
+            new.repeat_key.as_deref(),
+            new.pipeline.as_str()
         ],
     )
     .await
@@ -403,6 +408,7 @@ pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
         external_id: row.get("external_id")?,
         offset,
         size,
+        pipeline: row.get("pipeline")?,
         allowance: allowance_of(row)?,
         epoch: row.get("epoch")?,
         boot: row.get("boot")?,

@@ -48,6 +48,8 @@ pub struct Video {
     pub damaged: Option<Value>,
     /// Which renditions are served: 0 none, 1 the source as it is, 2 the encoded ones.
     pub generation: u32,
+    /// The pipeline by which it is encoded.
+    pub pipeline: String,
     /// Its length in milliseconds.
     pub duration_ms: Option<u64>,
     /// What the probe said.
@@ -238,6 +240,7 @@ pub(crate) fn video_of(row: &Row) -> Result<Video, DbError> {
         reason: word::problem(row, "reason")?,
         damaged: row.get("damaged")?,
         generation: row.get("generation")?,
+        pipeline: row.get("pipeline")?,
         duration_ms: row.get("duration_ms")?,
         probe: row.get("probe")?,
         plan: row.get("plan")?,

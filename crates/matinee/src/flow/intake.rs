@@ -2,10 +2,10 @@
 
 use matinee_core::access::sender::Allowance;
 use matinee_core::id::{AppId, CollectionId, UploadId};
-use matinee_core::limits;
 use matinee_core::pull::Place;
 use matinee_core::time::Millis;
 use matinee_core::upload::Way;
+use matinee_core::{limits, pipeline};
 use matinee_io::db::{NewPull, NewUpload};
 use matinee_io::random;
 use serde_json::{Map, Value};
@@ -28,6 +28,8 @@ pub(crate) struct Draft {
     /// Bytes; a form does not know it before its end.
     pub(crate) size: Option<u64>,
     pub(crate) way: Way,
+    /// The name of the pipeline by which its video is encoded.
+    pub(crate) pipeline: String,
     /// What its sender may do.
     pub(crate) allowance: Allowance,
     /// Makes a repeat of the announcement harmless.
@@ -50,6 +52,7 @@ impl Draft {
             metadata: String::new(),
             size: None,
             way,
+            pipeline: pipeline::DEFAULT.to_owned(),
             allowance: Allowance::default(),
             repeat_key: None,
             partial: false,
@@ -77,6 +80,7 @@ impl Draft {
             facts: self.facts,
             external_id: self.external_id,
             size: self.size,
+            pipeline: self.pipeline,
             allowance: self.allowance,
             repeat_key: self.repeat_key,
             expires,

@@ -8,7 +8,6 @@ use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
-use matinee_core::pipeline;
 use matinee_core::plan::{self, Plan, Probe};
 use matinee_core::video::Medium;
 use matinee_io::db::{NewTrack, Probed, Shape, Stored, Video, VirtualSet};
@@ -29,7 +28,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let object = video.work.unwrap_or(video.source);
     let path = node.object_path(object)?;
     let Looked { probe, timeline, index } = look(ffmpeg(node)?, &path, &hold.stop).await?;
-    let plan = plan::plan(&probe, &timeline, &node.pipeline(pipeline::DEFAULT), &node.capabilities())?;
+    let pipeline = node.pipeline(&video.pipeline);
+    let plan = plan::plan(&probe, &timeline, &pipeline, &node.capabilities())?;
     short_enough(node, &video, plan.duration_us / 1_000).await?;
     let honest =
         early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;
@@ -42,7 +42,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         Some(Err(_)) | None => None,
     };
     let ladder = ladder(&plan);
-    let jobs = jobs(&video, &plan, &ladder, hold);
+    let jobs = jobs((&video, pipeline.priority), &plan, &ladder, hold);
     let probed = Probed {
         duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
         probe: facts_of(&video, &probe),
@@ -120,14 +120,14 @@ fn ladder(plan: &Plan) -> Vec<NewTrack> {
 }
 
 /// All jobs of a plan with what they wait for.
-fn jobs(video: &Video, plan: &Plan, ladder: &[NewTrack], hold: &Hold) -> Vec<NewJob> {
+fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold: &Hold) -> Vec<NewJob> {
     let id = video.id;
     let new = |task: Task, weight: i64, needs: Vec<(JobId, OnDeath)>| NewJob {
         id: random::id(),
         app: hold.app,
         video: Some(id),
         task,
-        prio: 0,
+        prio: -i64::from(priority),
         weight,
         run_at: now(),
         needs,

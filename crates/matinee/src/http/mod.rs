@@ -13,6 +13,7 @@ mod job;
 mod linger;
 mod origin;
 mod page;
+mod pipeline;
 mod playback;
 pub(crate) mod problem;
 pub(crate) mod request;
@@ -62,6 +63,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(app::create_token))
         .routes(routes!(collection::create, collection::list))
         .routes(routes!(collection::show, collection::change, collection::delete))
+        .routes(routes!(pipeline::list))
         .routes(routes!(upload::create, upload::list))
         .routes(routes!(upload::show, upload::delete))
         .routes(routes!(ingest_url::create))

@@ -34,9 +34,6 @@ const REPEAT_BYTES_MAX: usize = 255;
 /// The longest file name in bytes, as on every file system.
 const FILE_NAME_BYTES_MAX: usize = 4_096;
 
-/// The only pipeline of this release.
-const PIPELINE: &str = "default";
-
 /// The upload to announce.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -59,7 +56,7 @@ pub(crate) struct NewUpload {
     /// The longest video that its sender may send, in seconds.
     #[schema(minimum = 1)]
     max_duration_s: Option<u32>,
-    /// What is made of it: `default`.
+    /// What is made of it: the name of a pipeline in the configuration; `default` when it is missing.
     pipeline: Option<String>,
     /// How long the address is good, in seconds, from 60 to 604800.
     #[schema(minimum = 60, maximum = 604_800, default = 86_400)]
@@ -105,6 +102,7 @@ async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Proble
     let facts = facts(new.metadata.as_ref())?;
     let expires_s = expires_s(new.expires_in_s)?;
     let mut draft = Draft::new(node, app, described.title, Way::Tus);
+    draft.pipeline = pipeline(node, new.pipeline.as_deref())?;
     if let Some(name) = &new.collection {
         draft.collection = match app::find_collection(node, app, name).await {
             Err(Failure::Absent) => {
@@ -131,6 +129,18 @@ async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Proble
     })
 }
 
+/// The pipeline of this name, which the server must have.
+pub(super) fn pipeline(node: &Node, asked: Option<&str>) -> Result<String, Problem> {
+    let asked = asked.unwrap_or(matinee_core::pipeline::DEFAULT);
+    let known: Vec<String> = node.config.pipelines().into_iter().map(|one| one.name).collect();
+    if known.iter().any(|name| name == asked) {
+        return Ok(asked.to_owned());
+    }
+    let text = format!("There is no such pipeline; this server has {}.", known.join(", "));
+    Err(Problem::new(Code::BadRequest, text)
+        .fix("Name one of them, or add it to the configuration as [[pipeline]]."))
+}
+
 /// What is said of the file that will come.
 #[derive(Debug, PartialEq, Eq)]
 struct Described {
@@ -141,10 +151,6 @@ struct Described {
 }
 
 fn described(new: &NewUpload, server_max_bytes: u64) -> Result<Described, Problem> {
-    if new.pipeline.as_deref().is_some_and(|pipeline| pipeline != PIPELINE) {
-        let text = format!("There is no such pipeline; this server has `{PIPELINE}`.");
-        return Err(Problem::new(Code::BadRequest, text));
-    }
     let asked = possible("max_size_bytes", new.max_size_bytes)?.unwrap_or(server_max_bytes);
     let max_bytes = asked.min(server_max_bytes);
     if let Some(size) = new.size_bytes.filter(|size| *size > max_bytes) {
@@ -322,7 +328,6 @@ mod tests {
         assert!(read(r#"{"size_bytes":10,"max_size_bytes":9}"#).is_none());
         assert_eq!(read(r#"{"max_size_bytes":900}"#).unwrap().max_bytes, 100, "the server's own limit stays");
         assert!(read(r#"{"max_size_bytes":18446744073709551615}"#).is_none());
-        assert!(read(r#"{"pipeline":"default"}"#).is_some() && read(r#"{"pipeline":"4k"}"#).is_none());
     }
 
     #[test]

@@ -39,6 +39,7 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("POST /v1/collections", Has(&["video:write"]), Some(r#"{"name":"NEW"}"#)),
     ("GET /v1/collections/{id}", Has(&["upload:write", "video:read"]), None),
     ("PATCH /v1/collections/{id}", Has(&["video:write"]), Some(r#"{"name":"renamed"}"#)),
+    ("GET /v1/pipelines", Has(&["upload:write", "video:read"]), None),
     ("GET /v1/uploads", Has(&["upload:write", "video:read"]), None),
     ("POST /v1/uploads", Has(&["upload:write"]), Some(r#"{"size_bytes":5}"#)),
     ("GET /v1/uploads/{id}", Has(&["upload:write", "video:read"]), None),

@@ -57,6 +57,7 @@ impl Bench {
             facts: serde_json::json!({ "topic": "Snow" }),
             external_id: None,
             size,
+            pipeline: "default".to_owned(),
             allowance: Allowance::default(),
             repeat_key: None,
             expires: T0.plus(1_000),

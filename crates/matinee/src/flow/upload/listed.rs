@@ -127,6 +127,7 @@ fn is_same(known: &Upload, draft: &Draft) -> bool {
         && known.facts == draft.facts
         && known.collection == draft.collection
         && known.external_id == draft.external_id
+        && known.pipeline == draft.pipeline
         && draft.size.is_none_or(|size| known.size == Some(size))
         && terms(&known.allowance) == terms(&draft.allowance)
 }

@@ -46,6 +46,8 @@ pub(crate) struct Upload {
     /// What the app knows of the video.
     #[schema(value_type = Object)]
     metadata: Value,
+    /// The pipeline by which its video is encoded.
+    pipeline: String,
     /// The largest size that its sender may send.
     max_size_bytes: Option<u64>,
     /// The longest video that its sender may send, in seconds.
@@ -121,6 +123,7 @@ impl Upload {
             collection_id: upload.collection.to_string(),
             external_id: upload.external_id.clone(),
             metadata: upload.facts.clone(),
+            pipeline: upload.pipeline.clone(),
             max_size_bytes: max_bytes,
             max_duration_s: max_duration_ms.map(|ms| ms / 1_000),
             allowed_origins: origins,

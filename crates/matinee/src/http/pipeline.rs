@@ -1,0 +1,51 @@
+//! `GET /v1/pipelines`: the templates by which videos of this server can be encoded.
+
+use axum::Json;
+use axum::extract::State;
+use matinee_core::access::Scope;
+use matinee_core::pipeline::Quality;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::problem::Problem;
+use super::request::Caller;
+use super::view::Problems;
+
+/// A template of what is made from a source.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Pipeline {
+    /// What an upload names.
+    name: String,
+    /// `default` (quick) or `high` (slower, smaller files).
+    quality: &'static str,
+    /// Short sides of the pictures in pixels; empty means all steps of the ladder.
+    sizes: Vec<u32>,
+    /// Where the poster is taken: `10%` of the length, or `12.5s` from the beginning.
+    poster: String,
+    /// Jobs of a higher priority go first.
+    priority: i32,
+}
+
+/// All pipelines, the default one first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PipelineList {
+    items: Vec<Pipeline>,
+}
+
+/// Lists the pipelines of this server; they are written in its configuration.
+#[utoipa::path(get, path = "/v1/pipelines", operation_id = "pipeline_list", tag = "videos", responses((status = 200, body = PipelineList), Problems))]
+pub(crate) async fn list(State(node): State<Shared>, caller: Caller) -> Result<Json<PipelineList>, Problem> {
+    caller.permit(Scope::UploadWrite).or_else(|_| caller.permit(Scope::VideoRead))?;
+    let items = node.config.pipelines().into_iter().map(|one| Pipeline {
+        name: one.name,
+        quality: match one.quality {
+            Quality::Default => "default",
+            Quality::High => "high",
+        },
+        sizes: one.sizes,
+        poster: one.poster.into(),
+        priority: one.priority,
+    });
+    Ok(Json(PipelineList { items: items.collect() }))
+}
