@@ -97,6 +97,16 @@ pub const LEASE_RENEW_MS: i64 = 10_000;
 /// How often ended leases are looked for: a lost job starts again within the lease and this.
 pub const REAP_MS: i64 = 5_000;
 
+/// How long a node writes an upload without a word, in milliseconds: each commit of an offset is one, every 2 s.
+pub const UPLOAD_HOLD_MS: i64 = 10_000;
+
+/// So often it says so while nothing arrives, in milliseconds: two of these may be lost.
+pub const UPLOAD_KEEP_MS: u64 = 3_000;
+
+/// How long another node waits for an answer of the one that writes, in milliseconds: no client is told longer than a
+/// second that its upload is busy.
+pub const UPLOAD_ASK_MS: u64 = 1_000;
+
 /// The shortest wait before another attempt: what is broken needs a moment.
 pub const RETRY_WAIT_MIN_MS: i64 = 10_000;
 

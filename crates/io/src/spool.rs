@@ -10,7 +10,7 @@ mod small;
 mod tree;
 mod writer;
 
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,16 +20,17 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+pub use disk::Locked;
 pub use small::{SMALL_BYTES_MAX, Small};
 pub use tree::{Hashed, SLAB_BYTES, Slab};
 pub use writer::Writer;
 
 use aligned::BLOCK_BYTES;
-use disk::{Disk, FileDisk, Opened};
+use disk::{Disk, FileDisk, Tried};
 use tree::{Tally, closed_before};
 
 /// How long a new writer waits for the last write of the one before it.
-const LOCK_WAIT_MS: u64 = 5000;
+pub const LOCK_WAIT_MS: u64 = 5000;
 /// How often it looks.
 const LOCK_LOOK_MS: u64 = 5;
 /// So many uploads that pause keep their half-hashed slab in memory, 2 KiB each; others read it again.
@@ -125,8 +126,40 @@ impl Spool {
     /// the disk has not that much room, this is [`SpoolError::NoSpace`]. Waits for the last write of a writer that was
     /// dropped.
     pub async fn open(&self, path: &Path, offset: u64, expected: Option<u64>) -> Result<Writer, SpoolError> {
-        let disk = self.locked(path, offset, expected).await?;
-        self.on((path.to_owned(), Arc::new(disk)), offset, expected).await
+        let locked = self.lock(path, offset, LOCK_WAIT_MS).await?;
+        self.go_on(locked, offset, expected).await
+    }
+
+    /// The lock of the file that is to be continued at `offset`, and nothing more: so it can be asked once more whether
+    /// it is still to be, before anything is cut off. Waits so long for the last write of a writer that was dropped;
+    /// after that this is [`SpoolError::Busy`].
+    pub async fn lock(&self, path: &Path, offset: u64, wait_ms: u64) -> Result<Locked, SpoolError> {
+        for _ in 0..wait_ms / LOCK_LOOK_MS {
+            let path = path.to_owned();
+            match blocking(move || Locked::try_open(&path, offset == 0)).await? {
+                Tried::Ours(locked) => return Ok(locked),
+                Tried::Absent => return Err(SpoolError::Lost { len: 0, wanted: offset }),
+                Tried::Held => tokio::time::sleep(Duration::from_millis(LOCK_LOOK_MS)).await,
+            }
+        }
+        Err(SpoolError::Busy)
+    }
+
+    /// Continues a locked file; see [`Spool::open`].
+    pub async fn go_on(
+        &self,
+        locked: Locked,
+        offset: u64,
+        expected: Option<u64>,
+    ) -> Result<Writer, SpoolError> {
+        let (path, config) = (locked.path().to_owned(), self.config);
+        let disk = blocking(move || FileDisk::of(locked, offset, expected, &config)).await?;
+        self.on((path, Arc::new(disk)), offset, expected).await
+    }
+
+    /// What memory has of this file is of no use: somebody else writes it.
+    pub fn forget(&self, path: &Path) {
+        self.tallies.remove(path);
     }
 
     /// A writer on this disk. What the file has of the open slab is read again, unless memory still has its hash.
@@ -151,18 +184,6 @@ impl Spool {
             }
         };
         Ok(Writer::new(self.clone(), (path, disk), tally, expected))
-    }
-
-    /// The file with its lock; waits a while for whoever holds it.
-    async fn locked(&self, path: &Path, offset: u64, expected: Option<u64>) -> Result<FileDisk, SpoolError> {
-        for _ in 0..LOCK_WAIT_MS / LOCK_LOOK_MS {
-            let (path, config) = (path.to_owned(), self.config);
-            match blocking(move || FileDisk::open(&path, offset, expected, &config)).await? {
-                Opened::Ours(disk) => return Ok(disk),
-                Opened::Held => tokio::time::sleep(Duration::from_millis(LOCK_LOOK_MS)).await,
-            }
-        }
-        Err(SpoolError::Busy)
     }
 }
 
@@ -196,21 +217,28 @@ pub struct Recovered {
     pub slabs: Vec<Slab>,
 }
 
+/// The lock of a file that may be there; [`SpoolError::Busy`] at once when somebody writes it.
+pub async fn lock_there(path: &Path) -> Result<Option<Locked>, SpoolError> {
+    let path = path.to_owned();
+    blocking(move || match Locked::try_open(&path, false)? {
+        Tried::Ours(locked) => Ok(Some(locked)),
+        Tried::Absent => Ok(None),
+        Tried::Held => Err(SpoolError::Busy),
+    })
+    .await
+}
+
 /// After the death of a process: what the file has beyond its durable `offset` is kept up to `most`, made durable, and
 /// the rest is cut off. A shorter file is [`SpoolError::Lost`], as one that is not there.
-pub async fn recover(path: &Path, offset: u64, most: u64) -> Result<Recovered, SpoolError> {
-    let path = path.to_owned();
+pub async fn recover(file: Option<Locked>, offset: u64, most: u64) -> Result<Recovered, SpoolError> {
     blocking(move || {
-        let file = match std::fs::File::options().read(true).write(true).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && offset == 0 => {
+        let Some(locked) = file else {
+            if offset == 0 {
                 return Ok(Recovered { offset, slabs: Vec::new() });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(SpoolError::Lost { len: 0, wanted: offset });
-            }
-            Err(error) => return Err(error.into()),
+            return Err(SpoolError::Lost { len: 0, wanted: offset });
         };
+        let file = locked.file();
         let len = file.metadata()?.len();
         if len < offset {
             return Err(SpoolError::Lost { len, wanted: offset });
@@ -223,6 +251,22 @@ pub async fn recover(path: &Path, offset: u64, most: u64) -> Result<Recovered, S
             hash_again(&mut tally, kept, |bytes, at| file.read_exact_at(bytes, at))?;
         }
         Ok(Recovered { offset: kept, slabs: tally.take_closed() })
+    })
+    .await
+}
+
+/// Copies the first `len` bytes of a file that another process may still write behind them; file systems that can,
+/// share them. They are durable once the copy's own writer has committed.
+pub async fn copy_before(from: &Path, to: &Locked, len: u64) -> Result<(), SpoolError> {
+    let (from, into) = (from.to_owned(), to.file().try_clone()?);
+    blocking(move || {
+        let from = std::fs::File::open(from)?;
+        let copied = io::copy(&mut from.take(len), &mut &into)?;
+        if copied < len {
+            return Err(SpoolError::Lost { len: copied, wanted: len });
+        }
+        into.sync_all()?;
+        Ok(())
     })
     .await
 }

@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Where everything lives; removing it removes everything.
     pub(crate) data: PathBuf,
+    /// The name of this node, where several serve one data directory over one PostgreSQL; one alone needs none.
+    pub(crate) node: Option<String>,
     /// The address that the outside sees, for links; the request's own host when it is not set.
     pub(crate) public_url: Option<String>,
     /// Host names that are answered besides the listening address and that of `public_url`.
@@ -157,6 +159,7 @@ impl Default for Config {
             database: "sqlite".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: PathBuf::from("matinee-data"),
+            node: None,
             public_url: None,
             hosts: Vec::new(),
             access: Access::default(),
@@ -216,6 +219,10 @@ pub(crate) struct Flags {
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
+    /// The name of this node, where several serve one data directory
+    #[arg(long, global = true, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
     /// `sqlite`, or `postgres://user:password@host/name`
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -263,7 +270,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
     }
     source::check(&mut config)?;
     check_pipelines(&config.pipeline)?;
-    Ok(config)
+    config.checked()
 }
 
 fn check_pipelines(pipelines: &[Pipeline]) -> Result<(), BadConfig> {
@@ -309,7 +316,33 @@ fn dotted(path: &[String], key: &str) -> String {
     path.iter().map(String::as_str).chain([key]).collect::<Vec<_>>().join(".")
 }
 
+/// The longest name of a node.
+const NODE_NAME_MAX: usize = 32;
+
+/// May a node be called so? The name is part of file names.
+pub(crate) fn is_node_name(name: &str) -> bool {
+    let plain = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+    (1..=NODE_NAME_MAX).contains(&name.len()) && name.bytes().all(plain)
+}
+
 impl Config {
+    /// What no single key can tell.
+    fn checked(self) -> Result<Self, BadConfig> {
+        let Some(node) = &self.node else { return Ok(self) };
+        if !is_node_name(node) {
+            return Err(BadConfig(format!(
+                "`node = \"{node}\"` is no name for a node; write 1 to {NODE_NAME_MAX} letters a-z, digits and dashes"
+            )));
+        }
+        if self.database == "sqlite" {
+            return Err(BadConfig(format!(
+                "`node = \"{node}\"` needs PostgreSQL: SQLite cannot be shared by several nodes. Set `database` to a URL \
+                 such as postgres://user:password@host/name, or leave `node` out"
+            )));
+        }
+        Ok(self)
+    }
+
     /// Does the server listen only to this machine?
     pub(crate) fn is_loopback(&self) -> bool {
         self.listen.ip().is_loopback()
@@ -408,6 +441,18 @@ mod tests {
         }
         let error = with_file(&format!("{small}{small}")).unwrap_err().to_string();
         assert!(error.contains("two [[pipeline]]"), "{error}");
+    }
+
+    #[test]
+    fn a_named_node_needs_a_plain_name_and_postgresql() {
+        let postgres = "database = \"postgres://u@h/n\"\n";
+        assert_eq!(with_file(&format!("{postgres}node = \"a-1\"")).unwrap().node.as_deref(), Some("a-1"));
+        for wrong in ["", "A", "a/b", "a_b", &"a".repeat(33)] {
+            let error = with_file(&format!("{postgres}node = \"{wrong}\"")).unwrap_err().to_string();
+            assert!(error.contains("no name for a node"), "{error}");
+        }
+        let error = with_file("node = \"a\"").unwrap_err().to_string();
+        assert!(error.contains("PostgreSQL") && error.contains("`database`"), "{error}");
     }
 
     #[test]

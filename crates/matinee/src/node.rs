@@ -61,6 +61,15 @@ pub(crate) enum StartFailure {
         /// What the system said.
         error: String,
     },
+    /// The database knows of files, and this directory has none.
+    #[error(
+        "the database knows stored files, but the data directory {dir} is empty: is its disk mounted? Give the right one \
+         with --data. Only if its files are gone for good, make the folder `objects` in it, and start again."
+    )]
+    Elsewhere {
+        /// The directory.
+        dir: String,
+    },
     /// The database cannot be opened.
     #[error("the database cannot be opened: {0}")]
     Database(#[from] matinee_io::db::DbError),
@@ -122,9 +131,15 @@ impl Node {
         if app == self.defaults.app { self.defaults.collection } else { first_collection(app) }
     }
 
-    /// Where attempts have their directories.
+    /// Its name, where several nodes serve one data directory.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.config.node.as_deref()
+    }
+
+    /// Where attempts of this node have their directories.
     pub(crate) fn work_dir(&self) -> PathBuf {
-        self.config.data.join("work")
+        let work = self.config.data.join("work");
+        self.name().map_or_else(|| work.clone(), |name| work.join(name))
     }
 
     /// The absolute path of an object's file, for ffmpeg.
@@ -203,9 +218,14 @@ impl Stored {
             error: error.to_string(),
         };
         private_dir(dir).map_err(|error| data(&error))?;
+        let bare = !Local::is_there(dir);
+        let db = Db::open(&config.database()?).await?;
+        // Asked before anything is made here. Else all that is stored would seem lost.
+        if bare && !db.known_objects(None, 1).await?.is_empty() {
+            return Err(StartFailure::Elsewhere { dir: dir.display().to_string() });
+        }
         let store = Local::open(dir).map_err(|error| data(&error))?;
         let path_key = path_key(&dir.join("secrets")).map_err(|error| data(&error))?;
-        let db = Db::open(&config.database()?).await?;
         let wanted = Defaults { app: random::id(), collection: random::id() };
         let defaults = db.defaults(wanted, matinee_io::clock::now()).await?;
         let fetch = Fetch::new(&config.fetch()?).expect("because the configuration has tried it");
@@ -213,8 +233,11 @@ impl Stored {
     }
 }
 
-/// Nodes that share a database need different names; one data directory is one node.
+/// Nodes that share a database need different names; unless they are given, one data directory is one node.
 fn node_name(config: &Config) -> String {
+    if let Some(name) = &config.node {
+        return name.clone();
+    }
     let absolute = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
     let hash = matinee_core::hash::of(absolute.as_os_str().as_encoded_bytes());
     let host = host_name();

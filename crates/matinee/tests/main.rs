@@ -15,6 +15,8 @@ mod ingest;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod players;
 #[cfg(test)]
 mod pull;

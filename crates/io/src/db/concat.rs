@@ -141,12 +141,10 @@ async fn finish_part(
 ) -> Result<(), DbError> {
     let part = locked(tx, id).await?;
     match part.state.phase() {
-        Phase::Open => {}
-        Phase::Finished => return Ok(()),
         Phase::Cancelled | Phase::Expired | Phase::Lost => return Err(DbError::Absent),
-    }
-    if part.epoch != epoch {
-        return Err(DbError::LeaseLost);
+        Phase::Open | Phase::Finished if part.epoch != epoch => return Err(DbError::LeaseLost),
+        Phase::Finished => return Ok(()),
+        Phase::Open => {}
     }
     if !part.is_partial() || part.size.is_some_and(|known| known != size) || part.offset > size {
         return Err(DbError::Conflict("this is no part, or it has another length".to_owned()));

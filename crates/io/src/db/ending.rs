@@ -210,12 +210,13 @@ pub(crate) async fn locked(tx: &mut Tx, id: UploadId) -> Result<Upload, DbError>
 pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<Result<VideoId, Refusal>, DbError> {
     let upload = locked(tx, finish.id).await?;
     match upload.state.phase() {
-        Phase::Open => {}
-        Phase::Finished => return Ok(Ok(upload.video)),
         Phase::Cancelled | Phase::Expired | Phase::Lost => return Err(DbError::Absent),
-    }
-    if finish.epoch.is_some_and(|epoch| epoch != upload.epoch) {
-        return Err(DbError::LeaseLost);
+        // Also of a finished one: somebody else has finished it, with bytes of its own.
+        Phase::Open | Phase::Finished if finish.epoch.is_some_and(|epoch| epoch != upload.epoch) => {
+            return Err(DbError::LeaseLost);
+        }
+        Phase::Finished => return Ok(Ok(upload.video)),
+        Phase::Open => {}
     }
     if upload.concat.is_some() {
         return Err(DbError::Conflict(
@@ -268,7 +269,8 @@ async fn still_welcome(
 /// All bytes of an upload are there.
 pub(crate) async fn filled(tx: &mut Tx, id: UploadId, size: u64, now: Millis) -> Result<(), DbError> {
     tx.execute_one(
-        "UPDATE upload SET state = 'finished', size_bytes = $2, offset_bytes = $2, updated_ms = $3, finished_ms = $3
+        "UPDATE upload SET state = 'finished', size_bytes = $2, offset_bytes = $2, updated_ms = $3, finished_ms = $3,
+           holder = NULL, hold_until_ms = NULL
          WHERE id = $1 AND state = 'open'",
         args![id, size, now],
     )

@@ -1,6 +1,7 @@
 //! Slabs of a source: their hashes are committed with the offset behind them.
 
 use matinee_core::id::{ObjectId, UploadId};
+use matinee_core::limits::UPLOAD_HOLD_MS;
 use matinee_core::time::Millis;
 
 use super::Db;
@@ -38,17 +39,18 @@ impl Db {
     pub async fn take_upload_under(&self, id: UploadId, boot: Option<&str>) -> Result<u64, DbError> {
         self.write((id, boot.map(str::to_owned)), |tx, (id, boot)| {
             Box::pin(async move {
-                let sql = "UPDATE upload SET epoch = epoch + 1, boot = $2 WHERE id = $1 AND state = 'open'
-                           RETURNING epoch";
+                let sql =
+                    "UPDATE upload SET epoch = epoch + 1, boot = $2, holder = NULL, hold_until_ms = NULL
+                           WHERE id = $1 AND state = 'open' RETURNING epoch";
                 tx.row(sql, args![*id, boot.as_deref()]).await?.ok_or(DbError::Absent)?.get("epoch")
             })
         })
         .await
     }
 
-    /// Commits that bytes are durable, with the hashes of their slabs. The commit that would make an upload of known
-    /// length complete is refused: that one is [`Db::finish_upload`], so no row ever shows a complete, unfinished upload.
-    /// Only in the IETF protocol the sender says in so many words that all is there.
+    /// Commits that bytes are durable, with the hashes of their slabs; who holds the upload holds it on. The commit that
+    /// would make an upload of known length complete is refused: that one is [`Db::finish_upload`], so no row ever shows
+    /// a complete, unfinished upload. Only in the IETF protocol the sender says in so many words that all is there.
     ///
     /// [`DbError::LeaseLost`] when a newer connection took it, [`DbError::Absent`] when the upload is over.
     pub async fn commit_reached(
@@ -59,12 +61,14 @@ impl Db {
         self.write((id, epoch, reached), |tx, (id, epoch, reached)| {
             Box::pin(async move {
                 let sql = "UPDATE upload SET offset_bytes = $3, updated_ms = $4,
+                             hold_until_ms = CASE WHEN holder IS NULL THEN NULL ELSE $6 END,
                              expires_ms = CASE WHEN deadline_ms < $5 THEN deadline_ms ELSE $5 END
                            WHERE id = $1 AND epoch = $2 AND state = 'open' AND offset_bytes <= $3
                              AND (size_bytes IS NULL OR size_bytes > $3
                                   OR (size_bytes = $3 AND way = 'resumable'))
                            RETURNING object_id, size_bytes";
-                let args = args![*id, *epoch, reached.offset, reached.now, reached.expires];
+                let until = reached.now.plus(UPLOAD_HOLD_MS);
+                let args = args![*id, *epoch, reached.offset, reached.now, reached.expires, until];
                 let Some(row) = tx.row(sql, args).await? else { return Err(why_not(tx, *id, *epoch).await?) };
                 // A known length was reserved as a whole.
                 if row.get::<Option<u64>>("size_bytes")?.is_none() {

@@ -119,7 +119,9 @@ impl Db {
     pub async fn offer_claim(&self, new: &NewToken, now: Millis) -> Result<(), DbError> {
         self.write((new.clone(), now), |tx, (new, now)| {
             Box::pin(async move {
-                tx.execute("DELETE FROM token WHERE kind = $1", args![kind_text(TokenKind::Claim)]).await?;
+                // Each node has its own, which the start of another leaves alone.
+                let sql = "DELETE FROM token WHERE kind = $1 AND name = $2";
+                tx.execute(sql, args![kind_text(TokenKind::Claim), new.name.as_str()]).await?;
                 insert(tx, new, *now).await
             })
         })
@@ -139,6 +141,8 @@ impl Db {
                 let sql = "DELETE FROM token WHERE hash = $1 AND kind = $3
                            AND (expires_ms IS NULL OR expires_ms > $2)";
                 tx.execute_one(sql, args![*link, *now, kind_text(TokenKind::Claim)]).await?;
+                let sql = "DELETE FROM token WHERE kind = $1";
+                tx.execute(sql, args![kind_text(TokenKind::Claim)]).await?;
                 insert(tx, session, *now).await
             })
         })

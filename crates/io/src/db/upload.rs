@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Db;
 use super::error::DbError;
+use super::hold::{self, Hold};
 use super::object::{self, NewObject, Owner};
 use super::slab::Reached;
 use super::told::tell;
@@ -99,6 +100,8 @@ pub struct Upload {
     pub allowance: Allowance,
     /// Which connection may commit offsets: the one that took this number.
     pub epoch: u64,
+    /// Which node writes it now, where there are several.
+    pub hold: Option<Hold>,
     /// The start of the kernel under which bytes behind the offset may count after a crash.
     pub boot: Option<String>,
     /// Why it ended, if it did not end well.
@@ -411,6 +414,7 @@ pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
         pipeline: row.get("pipeline")?,
         allowance: allowance_of(row)?,
         epoch: row.get("epoch")?,
+        hold: hold::hold_of(row)?,
         boot: row.get("boot")?,
         reason: word::problem(row, "reason")?,
         created: row.get("created_ms")?,

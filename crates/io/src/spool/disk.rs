@@ -49,34 +49,72 @@ pub(super) struct FileDisk {
     keep_free_bytes: Option<u64>,
 }
 
-/// How an attempt to open ended.
-pub(super) enum Opened {
+/// The file of an upload while nobody else may write it. Nothing of it was changed yet.
+#[derive(Debug)]
+pub struct Locked {
+    path: PathBuf,
+    file: File,
+    made: bool,
+}
+
+/// How an attempt to lock ended.
+pub(super) enum Tried {
     /// The file is ours.
-    Ours(FileDisk),
+    Ours(Locked),
+    /// There is no such file, and none was to be made.
+    Absent,
     /// Another writer, or its last write, still holds it.
     Held,
 }
 
-impl FileDisk {
-    pub(super) fn open(
-        path: &Path,
-        offset: u64,
-        expected: Option<u64>,
-        config: &Config,
-    ) -> Result<Opened, SpoolError> {
-        let opened = File::options().read(true).write(true).create(offset == 0).truncate(false).open(path);
-        let buffered = match opened {
-            Ok(file) => file,
-            Err(error) if offset > 0 && error.kind() == io::ErrorKind::NotFound => {
-                return Err(SpoolError::Lost { len: 0, wanted: offset });
+impl Locked {
+    /// Locks the file; with `or_make` it is made where it is missing.
+    pub(super) fn try_open(path: &Path, or_make: bool) -> Result<Tried, SpoolError> {
+        let mut options = File::options();
+        options.read(true).write(true);
+        let (file, made) = match options.open(path) {
+            Ok(file) => (file, false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !or_make => return Ok(Tried::Absent),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (options.create(true).truncate(false).open(path)?, true)
             }
             Err(error) => return Err(error.into()),
         };
-        match flock(&buffered, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(Opened::Held),
-            Err(errno) => return Err(io::Error::from(errno).into()),
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            // Whoever had it may have removed it between our two steps.
+            Ok(()) if file.metadata()?.nlink() == 0 => Ok(Tried::Held),
+            Ok(()) => Ok(Tried::Ours(Self { path: path.to_owned(), file, made })),
+            Err(Errno::WOULDBLOCK) => Ok(Tried::Held),
+            Err(errno) => Err(io::Error::from(errno).into()),
         }
+    }
+
+    /// Gives the file back unchanged; one that was made for this goes.
+    pub fn give_back(self) {
+        if self.made {
+            // Where it cannot be removed the disk is broken, and the next writer will hear of it.
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl FileDisk {
+    /// The file from `offset` on; what lies behind it is cut off.
+    pub(super) fn of(
+        locked: Locked,
+        offset: u64,
+        expected: Option<u64>,
+        config: &Config,
+    ) -> Result<Self, SpoolError> {
+        let Locked { path, file: buffered, .. } = locked;
         let len = buffered.metadata()?.len();
         if len < offset {
             return Err(SpoolError::Lost { len, wanted: offset });
@@ -90,9 +128,9 @@ impl FileDisk {
             Some(bytes) => reserve(&buffered, offset, bytes, config.keep_free_bytes)?,
             None => false,
         };
-        let direct = if large && config.direct == Direct::Auto { open_direct(path) } else { None };
-        Ok(Opened::Ours(Self {
-            path: path.to_owned(),
+        let direct = if large && config.direct == Direct::Auto { open_direct(&path) } else { None };
+        Ok(Self {
+            path,
             buffered,
             direct_works: AtomicBool::new(direct.is_some()),
             direct,
@@ -100,7 +138,7 @@ impl FileDisk {
             name_unsynced: AtomicBool::new(offset == 0),
             broken: AtomicBool::new(false),
             keep_free_bytes: (large && !reserved).then_some(config.keep_free_bytes),
-        }))
+        })
     }
 
     fn sync_bytes(&self) -> io::Result<()> {

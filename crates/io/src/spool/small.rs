@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::aligned::BLOCK_BYTES;
-use super::disk::{Disk as _, FileDisk, Opened};
+use super::disk::{Disk as _, FileDisk, Locked, Tried};
 use super::{LOCK_LOOK_MS, LOCK_WAIT_MS, Spool, SpoolError, blocking};
 
 /// Whole uploads of at most this many bytes are gathered in memory first.
@@ -49,9 +49,8 @@ impl Small {
         for _ in 0..LOCK_WAIT_MS / LOCK_LOOK_MS {
             let (path, config) = (path.to_owned(), spool.config);
             let tried = blocking(move || {
-                let Opened::Ours(disk) = FileDisk::open(&path, 0, Some(bytes.len() as u64), &config)? else {
-                    return Ok(Err(bytes));
-                };
+                let Tried::Ours(locked) = Locked::try_open(&path, true)? else { return Ok(Err(bytes)) };
+                let disk = FileDisk::of(locked, 0, Some(bytes.len() as u64), &config)?;
                 disk.write(&bytes, 0)?;
                 disk.sync()?;
                 Ok(Ok(*blake3::hash(&bytes).as_bytes()))

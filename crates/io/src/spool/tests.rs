@@ -24,6 +24,11 @@ fn spool(direct: Direct) -> (tempfile::TempDir, PathBuf, Spool) {
     (dir, path, Spool::new(Config { direct, ..Config::default() }))
 }
 
+/// What a start of the server finds.
+async fn found(path: &Path, offset: u64, most: u64) -> Result<Recovered, SpoolError> {
+    recover(lock_there(path).await?, offset, most).await
+}
+
 async fn in_frames(writer: &mut Writer, bytes: &Bytes, frame: usize) {
     let from = usize::try_from(writer.received()).unwrap();
     for start in (from..bytes.len()).step_by(frame) {
@@ -147,8 +152,8 @@ async fn a_file_shorter_than_its_offset_is_lost() {
     assert_eq!(len(&path), None, "and nothing was made");
     std::fs::write(&path, b"1234").unwrap();
     assert!(matches!(spool.open(&path, 5, None).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
-    assert!(matches!(recover(&path, 5, 9).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
-    let absent = recover(&path.with_file_name("none"), 5, 9).await;
+    assert!(matches!(found(&path, 5, 9).await, Err(SpoolError::Lost { len: 4, wanted: 5 })));
+    let absent = found(&path.with_file_name("none"), 5, 9).await;
     assert!(matches!(absent, Err(SpoolError::Lost { len: 0, wanted: 5 })));
 }
 
@@ -157,12 +162,12 @@ async fn after_a_crash_what_the_kernel_has_counts_up_to_a_bound() {
     for (offset, most, expected) in [(3, 3, 3), (3, 9, 4), (0, 2, 2), (3, 0, 3), (4, 4, 4)] {
         let (_dir, path, _) = spool(Direct::Auto);
         std::fs::write(&path, b"1234").unwrap();
-        let found = recover(&path, offset, most).await.unwrap();
+        let found = found(&path, offset, most).await.unwrap();
         assert_eq!(found, Recovered { offset: expected, slabs: vec![] });
         assert_eq!(len(&path), Some(expected), "and nothing lies behind it");
     }
     let (_dir, path, _) = spool(Direct::Auto);
-    assert_eq!(recover(&path, 0, 9).await.unwrap().offset, 0, "nothing came yet");
+    assert_eq!(found(&path, 0, 9).await.unwrap().offset, 0, "nothing came yet");
 }
 
 #[tokio::test]
@@ -173,7 +178,7 @@ async fn a_slab_that_was_closed_by_a_crash_is_hashed_again() {
     in_frames(&mut writer, &bytes, 1 << 20).await;
     writer.commit().await.unwrap();
     drop(writer);
-    let found = recover(&path, 12_345, u64::MAX).await.unwrap();
+    let found = found(&path, 12_345, u64::MAX).await.unwrap();
     assert_eq!((found.offset, found.slabs.len()), (bytes.len() as u64, 1));
     let mut writer = Spool::new(Config::default()).open(&path, found.offset, None).await.unwrap();
     assert_eq!(writer.needs_slabs(), 1);
@@ -217,4 +222,27 @@ async fn two_writers_never_hold_one_file() {
     assert!(waits.is_err(), "the second waits");
     drop(first);
     spool.open(&path, 0, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_locked_file_is_untouched_until_it_is_gone_on_with() {
+    let (dir, path, spool) = spool(Direct::Auto);
+    let mut writer = spool.open(&path, 0, None).await.unwrap();
+    writer.write(pattern(9_000)).await.unwrap();
+    assert_eq!(writer.commit().await.unwrap(), 9_000);
+    assert!(matches!(spool.lock(&path, 4_000, 20).await, Err(SpoolError::Busy)));
+    assert!(matches!(lock_there(&path).await, Err(SpoolError::Busy)), "somebody writes it");
+    let copy = spool.lock(&dir.path().join("copy"), 0, 20).await.unwrap();
+    assert!(matches!(copy_before(&path, &copy, 9_001).await, Err(SpoolError::Lost { .. })));
+    copy_before(&path, &copy, 8_000).await.unwrap();
+    let mut copy = spool.go_on(copy, 8_000, None).await.unwrap();
+    copy.write(pattern(9_000).slice(8_000..)).await.unwrap();
+    assert_eq!(copy.commit().await.unwrap(), 9_000);
+    assert_eq!(std::fs::read(dir.path().join("copy")).unwrap(), pattern(9_000));
+    drop(writer);
+    spool.lock(&path, 4_000, 20).await.unwrap().give_back();
+    assert_eq!(len(&path), Some(9_000));
+    let new = dir.path().join("new");
+    spool.lock(&new, 0, 20).await.unwrap().give_back();
+    assert_eq!(len(&new), None, "it was made for nothing");
 }

@@ -14,6 +14,8 @@ use quick_cache::sync::Cache;
 use super::buffer::Pool;
 use super::{Listed, Piece, Removed, StoreError, Written, stream};
 
+/// The folder of all objects.
+const OBJECTS: &str = "objects";
 /// Files that are kept open for serving; well below the usual limit of 1,024 descriptors.
 const OPEN_FILES_MAX: usize = 512;
 /// Buffered writes above 32 KiB cost three to six times the processor time on kernels with large folios.
@@ -28,9 +30,14 @@ pub struct Local {
 }
 
 impl Local {
+    /// Has a store been opened below `root` before? Blocks.
+    pub fn is_there(root: &Path) -> bool {
+        root.join(OBJECTS).is_dir()
+    }
+
     /// Opens the store below `root`, which is made if it is not there. Blocks.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let objects = root.join("objects");
+        let objects = root.join(OBJECTS);
         fs::create_dir_all(&objects)?;
         sync_dir(root)?;
         let open = Arc::new(Cache::new(OPEN_FILES_MAX));

@@ -2,12 +2,12 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-/// The file below the data directory that the serving process holds.
+/// The file below the data directory that is held by who serves it: by one alone, or shared by nodes with names.
 const NAME: &str = "serve.lock";
 /// A command that only looks holds the lock for an instant; a server that starts just then waits so often.
 const TRIES: u32 = 20;
@@ -16,30 +16,35 @@ const BETWEEN: Duration = Duration::from_millis(25);
 /// Held as long as this process serves; the kernel gives it back however the process ends.
 #[derive(Debug)]
 pub(crate) struct Serving {
+    /// Where it says who it is.
     file: File,
+    /// The lock that named nodes share.
+    _shared: Option<File>,
 }
 
 impl Serving {
-    /// Takes the lock, or says who has it.
-    pub(crate) async fn begin(data: &Path) -> anyhow::Result<Self> {
-        let path = data.join(NAME);
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.with_context(|| format!("the lock {} cannot be opened", path.display()))?;
-        for _ in 0..TRIES {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { file }),
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(BETWEEN).await,
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
-                }
+    /// Takes the lock, or says who has it. Nodes with different names serve one directory together.
+    pub(crate) async fn begin(data: &Path, node: Option<&str>) -> anyhow::Result<Self> {
+        let whole = open(&data.join(NAME))?;
+        let Some(node) = node else {
+            if taken(&whole, File::try_lock).await? {
+                return Ok(Self { file: whole, _shared: None });
             }
+            bail!(refused(data, whole));
+        };
+        let own = open(&path_of(data, node))?;
+        if !taken(&own, File::try_lock).await? {
+            let holder = holder(own).map(|holder| format!(" ({holder})")).unwrap_or_default();
+            bail!(
+                "another matinee{holder} serves the data directory {} as node `{node}` already. Give this one another \
+                 name with --node.",
+                data.display()
+            );
         }
-        let holder = holder(file).map(|holder| format!(" ({holder})")).unwrap_or_default();
-        bail!(
-            "another matinee{holder} serves the data directory {} already. Stop it first, or give this one another \
-             directory with --data.",
-            data.display()
-        )
+        if taken(&whole, File::try_lock_shared).await? {
+            return Ok(Self { file: own, _shared: Some(whole) });
+        }
+        bail!(refused(data, whole));
     }
 
     /// Says in the lock file who serves, and where.
@@ -49,14 +54,68 @@ impl Serving {
     }
 }
 
-/// Who serves this data directory now; `None` when nobody does.
-pub(crate) fn server_of(data: &Path) -> Option<String> {
-    let file = File::open(data.join(NAME)).ok()?;
+fn open(path: &Path) -> anyhow::Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    file.with_context(|| format!("the lock {} cannot be opened", path.display()))
+}
+
+async fn taken(file: &File, lock: fn(&File) -> Result<(), TryLockError>) -> anyhow::Result<bool> {
+    for _ in 0..TRIES {
+        match lock(file) {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(BETWEEN).await,
+            Err(TryLockError::Error(error)) => return Err(error).context("a lock file cannot be locked"),
+        }
+    }
+    Ok(false)
+}
+
+fn refused(data: &Path, whole: File) -> String {
+    let holder = node_of(data).or_else(|| holder(whole)).map(|holder| format!(" ({holder})"));
+    format!(
+        "another matinee{} serves the data directory {} already. Stop it first, give this one another directory with \
+         --data, or let both serve it as nodes with names of their own (--node).",
+        holder.unwrap_or_default(),
+        data.display()
+    )
+}
+
+/// The lock of a node.
+fn path_of(data: &Path, node: &str) -> PathBuf {
+    data.join(format!("serve-{node}.lock"))
+}
+
+/// The lock of a node that does not run; while it is held it does not start either.
+pub(crate) fn of_dead(data: &Path, node: &str) -> Option<File> {
+    let file = open(&path_of(data, node)).ok()?;
+    file.try_lock().is_ok().then_some(file)
+}
+
+/// A node with a name that serves this data directory now.
+fn node_of(data: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(data).ok()?.flatten();
+    let mut locks = entries.filter(|entry| {
+        let name = entry.file_name();
+        name.to_str().is_some_and(|name| {
+            name.strip_prefix("serve-").is_some_and(|rest| rest.strip_suffix(".lock").is_some())
+        })
+    });
+    locks.find_map(|entry| held(&entry.path()))
+}
+
+/// What the holder of this lock says of itself; `None` when nobody holds it.
+fn held(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
     // Shared, so that two commands that look do not take each other for a server.
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(holder(file).unwrap_or_else(|| "another process".to_owned())),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
+}
+
+/// Who serves this data directory now, or one of them; `None` when nobody does.
+pub(crate) fn server_of(data: &Path) -> Option<String> {
+    held(&data.join(NAME)).or_else(|| node_of(data))
 }
 
 /// The address at which this data directory is served now.
@@ -78,14 +137,34 @@ mod tests {
     async fn two_servers_on_one_data_directory_are_one_too_many() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(server_of(dir.path()), None);
-        let mut first = Serving::begin(dir.path()).await.unwrap();
+        let mut first = Serving::begin(dir.path(), None).await.unwrap();
         first.announce(std::net::SocketAddr::from(([127, 0, 0, 1], 8_080))).unwrap();
         assert!(server_of(dir.path()).unwrap().contains("http://127.0.0.1:8080"));
         assert_eq!(address_of(dir.path()).as_deref(), Some("http://127.0.0.1:8080"));
-        let refused = Serving::begin(dir.path()).await.unwrap_err().to_string();
+        let refused = Serving::begin(dir.path(), None).await.unwrap_err().to_string();
         assert!(refused.contains("--data") && refused.contains("http://127.0.0.1:8080"), "{refused}");
         drop(first);
         assert_eq!(server_of(dir.path()), None);
-        Serving::begin(dir.path()).await.unwrap();
+        Serving::begin(dir.path(), None).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nodes_with_names_of_their_own_serve_together_and_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut a = Serving::begin(dir.path(), Some("a")).await.unwrap();
+        a.announce(std::net::SocketAddr::from(([127, 0, 0, 1], 8_081))).unwrap();
+        let b = Serving::begin(dir.path(), Some("b")).await.unwrap();
+        let twin = Serving::begin(dir.path(), Some("a")).await.unwrap_err().to_string();
+        assert!(twin.contains("node `a`") && twin.contains("http://127.0.0.1:8081"), "{twin}");
+        drop(b);
+        let alone = Serving::begin(dir.path(), None).await.unwrap_err().to_string();
+        assert!(alone.contains("--node") && alone.contains("http://127.0.0.1:8081"), "{alone}");
+        assert_eq!(address_of(dir.path()).as_deref(), Some("http://127.0.0.1:8081"));
+        assert!(of_dead(dir.path(), "a").is_none() && of_dead(dir.path(), "b").is_some());
+        drop(a);
+        assert_eq!(server_of(dir.path()), None);
+        let alone = Serving::begin(dir.path(), None).await.unwrap();
+        assert!(Serving::begin(dir.path(), Some("a")).await.is_err());
+        drop(alone);
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Flags, LogFormat};
+use crate::config::{Config, Flags, LogFormat, is_node_name};
 use crate::flow::{self, access};
 use crate::http;
 use crate::node::Node;
@@ -21,7 +21,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     log(&config)?;
     http::health::install_recorder();
     let node = super::open(flags).await?;
-    let mut serving = super::lock::Serving::begin(&node.config.data).await?;
+    let mut serving = super::lock::Serving::begin(&node.config.data, node.name()).await?;
     let claim = access::claim_link(&node).await?;
     if !node.config.is_loopback() && claim.is_some() && !node.config.access.claim_from_outside {
         bail!(
@@ -46,10 +46,24 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
 /// What an earlier run of this node left is put in order before new work begins.
 async fn start(node: &Node) -> anyhow::Result<()> {
     flow::scratch::clear(node)?;
+    clear_others(node)?;
     flow::upload::recover(node).await?;
     flow::lease::recover(node).await?;
     if let Err(error) = &node.ffmpeg {
         tracing::error!(%error, "videos are taken, but wait until ffmpeg is there and matinee is started again");
+    }
+    Ok(())
+}
+
+/// What nodes have left in the work directory that do not run: they may never come back.
+fn clear_others(node: &Node) -> std::io::Result<()> {
+    for dir in flow::scratch::others(node)? {
+        let name = dir.file_name().and_then(|name| name.to_str()).filter(|name| is_node_name(name));
+        let dead = name.map(|name| super::lock::of_dead(&node.config.data, name));
+        // What has no name of a node is of a server that was alone, and while this one runs no such server does.
+        if !matches!(dead, Some(None)) {
+            flow::scratch::remove(&dir)?;
+        }
     }
     Ok(())
 }
@@ -62,6 +76,7 @@ async fn serve(
     let working = tokio::spawn(worker::run(Arc::clone(&node)));
     let sweeping = tokio::spawn(flow::sweep::run(Arc::clone(&node)));
     let sources = sources(&node);
+    let hearing = tokio::spawn(flow::upload::hear(Arc::clone(&node)));
     let draining = node.stop.child_token();
     let serving = tokio::spawn(http::server::serve(listener, http::router(&node), draining));
     tokio::select! {
@@ -71,7 +86,7 @@ async fn serve(
     tracing::info!("stopping: running requests and jobs are put away safely");
     node.stop.cancel();
     node.turns.end_all();
-    for task in [working, sweeping, serving].into_iter().chain(sources) {
+    for task in [working, sweeping, hearing, serving].into_iter().chain(sources) {
         task.await?;
     }
     Ok(ExitCode::SUCCESS)

@@ -93,8 +93,10 @@ pub(crate) async fn claim_link(node: &Node) -> Result<Option<String>, Failure> {
     if is_claimed(node).await? {
         return Ok(None);
     }
-    let (secret, token) =
-        token(node.defaults.app, TokenKind::Claim, "first administrator", Scopes::ADMIN, None);
+    // Each node prints one, and its start leaves those of others alone.
+    let name = node.name().map(|name| format!("first administrator, by {name}"));
+    let name = name.as_deref().unwrap_or("first administrator");
+    let (secret, token) = token(node.defaults.app, TokenKind::Claim, name, Scopes::ADMIN, None);
     node.db.offer_claim(&token, now()).await?;
     Ok(Some(secret.reveal()))
 }

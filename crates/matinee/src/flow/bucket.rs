@@ -10,7 +10,7 @@ use matinee_core::limits;
 use matinee_core::upload::Way;
 use matinee_io::bucket::{Bucket, BucketError, Listed};
 use matinee_io::db::arrival::Original;
-use matinee_io::db::{Finish, Reached, Upload};
+use matinee_io::db::{Finish, Reached, Take, Upload};
 use matinee_io::{clock, random, spool};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -139,12 +139,16 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, from: &Place) -> Result<()
     let size = upload.size.unwrap_or_default();
     let object = Listed { key: key.clone(), etag: etag.clone(), size };
     let bucket = Bucket::open(&config.access()).map_err(fault)?;
-    let epoch = node.db.take_upload(upload.id).await?;
     let store = node.store.clone();
     let object_id = upload.object;
     let path = tokio::task::spawn_blocking(move || store.place(object_id)).await;
     let path = path.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))?;
-    let writer = node.spool.open(&path, upload.offset, Some(size)).await.map_err(spooled)?;
+    // The file before the number, and both before anything is cut off: another node may have gone on with it while this
+    // one slept.
+    let file = node.spool.lock(&path, upload.offset, spool::LOCK_WAIT_MS).await.map_err(spooled)?;
+    let seen = (upload.epoch, upload.offset);
+    let epoch = node.db.hold_upload(Take { id: upload.id, seen, boot: None, hold: None }).await?;
+    let writer = node.spool.go_on(file, upload.offset, Some(size)).await.map_err(spooled)?;
     let committed = upload.offset;
     let let_go = turn.let_go.clone();
     let mut fetch = Fetch { node, hold, upload: &upload, epoch, size, writer, committed, let_go };

@@ -13,7 +13,7 @@ use matinee_core::job::retry::Class;
 use matinee_core::upload::Way;
 use matinee_core::video::Problem;
 use matinee_io::db::arrival;
-use matinee_io::db::{Finish, NewUpload};
+use matinee_io::db::{Finish, NewUpload, Take};
 use matinee_io::random;
 use matinee_io::store::{Original, OriginalError, StoreError, Taken, Taking};
 use serde_json::{Value, json};
@@ -201,6 +201,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, from: &Place) -> Result<()
     let upload = super::arrival::open_upload(node, hold).await?;
     let earlier = || Fault::world("an earlier attempt at this file has not ended yet");
     let turn = node.turns.take(&upload.url_key).await.ok_or_else(earlier)?;
+    // Read again: the earlier attempt may have taken a number or another object.
+    let upload = super::arrival::open_upload(node, hold).await?;
     // What an earlier attempt has left; nobody writes it while the turn is ours. Before the file is opened: it may be
     // the second name of a link.
     node.store.remove(upload.object).await?;
@@ -214,10 +216,18 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, from: &Place) -> Result<()
     if mark.as_ref().is_some_and(|mark| *mark != stamp.mark()) || Some(original.size()) != upload.size {
         return Err(fault(changed()));
     }
-    let epoch = node.db.take_upload(upload.id).await?;
+    let seen = (upload.epoch, upload.offset);
+    let epoch = node.db.hold_upload(Take { id: upload.id, seen, boot: None, hold: None }).await?;
+    let mut object = upload.object;
+    if node.name().is_some() && hold.lease.attempt > 1 {
+        // The node of an earlier attempt may only sleep, and then removes or writes what it had begun, and only that.
+        object = random::id();
+        node.db.intend_move((upload.id, epoch), object, now()).await?;
+        node.db.move_upload((upload.id, epoch), object, now()).await?;
+    }
     let size = original.size();
     let progress = hold.progress_of(size);
-    let work = Work { upload: upload.id, object: upload.object, epoch, keep: *keep };
+    let work = Work { upload: upload.id, object, epoch, keep: *keep };
     let let_go = turn.let_go.clone();
     let taking = bring(node, work, original, progress, Some(turn));
     tokio::select! {

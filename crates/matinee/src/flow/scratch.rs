@@ -50,3 +50,21 @@ pub(crate) fn clear(node: &Node) -> io::Result<()> {
     }
     std::fs::create_dir_all(dir)
 }
+
+/// What lies beside the directory of a named node: directories of other nodes, dead or alive, and what a server without a
+/// name has left.
+pub(crate) fn others(node: &Node) -> io::Result<Vec<PathBuf>> {
+    let own = node.work_dir();
+    let Some(work) = own.parent().filter(|_| node.name().is_some()) else { return Ok(Vec::new()) };
+    let paths = std::fs::read_dir(work)?.map(|entry| entry.map(|entry| entry.path()));
+    paths.filter(|path| path.as_ref().map_or(true, |path| *path != own)).collect()
+}
+
+/// Removes what a node has left that does not come back by itself.
+pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        // Another node that starts now was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod concat;
+mod hold;
 mod listed;
 mod read;
 mod receive;
@@ -20,11 +21,13 @@ use matinee_io::spool::SpoolError;
 use matinee_io::{random, spool};
 
 pub(crate) use self::concat::{create_final, status};
+pub(crate) use self::hold::hear;
 pub(crate) use self::listed::{Listed, announce, arriving, give_up, list, show};
 pub(crate) use self::read::{content, sha256};
 pub(crate) use self::receive::append;
 pub(crate) use self::terms::{Checked, Claim, Piece, Terms, Wrong, append_on};
 
+use self::hold::Taken;
 use super::hashed::{Hashed, kept};
 pub(crate) use super::intake::Draft;
 use super::{Failure, now, upload_key};
@@ -173,7 +176,7 @@ async fn become_video(
                 .to_owned(),
             fix: "Upload the file again.".to_owned(),
         };
-        node.db.lose_upload(record.id, &reason, now()).await?;
+        node.db.lose_held((record.id, epoch), &reason, now()).await?;
         return Err(Refusal::Checksum.into());
     }
     Ok(finish(node, record, (epoch, size), hashed).await?)
@@ -216,21 +219,22 @@ pub(crate) async fn invalidate(node: &Node, app: AppId, key: &str) -> Result<(),
 /// Says that an upload without a declared length ends where it is; the video that it has become.
 pub(crate) async fn complete(node: &Node, app: AppId, key: &str) -> Result<VideoId, AppendFailure> {
     let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
-    let record = gone_is_over(load(node, app, key).await?)?;
+    let record = gone_is_over(hold::ours(node, load(node, app, key).await?, None).await?)?;
     let size = match record.state.finish()? {
         State::Finished { size } => size,
         State::Open { .. } | State::Cancelled | State::Expired | State::Lost => {
             unreachable!("because finishing gives nothing else")
         }
     };
+    let video = record.video;
     if record.state.phase() == Phase::Open {
-        let epoch = node.db.take_upload(record.id).await?;
+        let Taken { record, epoch, file } = hold::taken(node, record, None).await?;
         // Behind the durable offset may lie bytes that were found wrong.
-        spool::recover(&node.store.path_of(record.object), size, size).await.map_err(Failure::from)?;
+        spool::recover(Some(file), size, size).await.map_err(Failure::from)?;
         become_video(node, &record, (epoch, size), Hashed::default()).await?;
     }
     drop(turn);
-    Ok(record.video)
+    Ok(video)
 }
 
 /// Ends an upload by its sender's wish: its bytes go. Of one that is finished only the address goes: its video is
@@ -238,7 +242,7 @@ pub(crate) async fn complete(node: &Node, app: AppId, key: &str) -> Result<Video
 pub(crate) async fn terminate(node: &Node, app: AppId, key: &str) -> Result<(), AppendFailure> {
     load(node, app, key).await?;
     let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
-    let record = gone_is_over(load(node, app, key).await?)?;
+    let record = gone_is_over(hold::ours(node, load(node, app, key).await?, None).await?)?;
     match record.state.phase() {
         Phase::Finished => node.db.close_upload(record.id, now()).await?,
         Phase::Open | Phase::Cancelled | Phase::Expired | Phase::Lost => {
@@ -262,25 +266,45 @@ pub(crate) async fn recover(node: &Node) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn recover_one(node: &Node, record: &Upload) -> Result<(), Failure> {
+/// Leaves an upload alone that somebody writes now, or has taken since it was read: another node, or a job.
+async fn recover_one(node: &Node, read: &Upload) -> Result<(), Failure> {
+    let file = match spool::lock_there(&node.store.path_of(read.object)).await {
+        Err(SpoolError::Busy) => return Ok(()),
+        file => file?,
+    };
+    // Read again under the lock. Under the same number nobody has made the file, or written to it, since we looked for it;
+    // else one that is not there yet would be a lost one.
+    let Some(record) = node.db.upload_by_key(&read.url_key).await? else { return Ok(()) };
+    if (record.epoch, record.object) != (read.epoch, read.object) {
+        return Ok(());
+    }
     let State::Open { offset, size } = record.state else { return Ok(()) };
+    if hold::is_written_elsewhere(node, &record) {
+        return Ok(());
+    }
     let trusted = record.boot.is_some() && record.boot == node.boot;
     // The last byte is for a request that ends well: it finishes the upload.
     let most = size.unwrap_or(node.config.uploads.max_bytes).saturating_sub(1);
     let most = if trusted { most.max(offset) } else { offset };
-    match spool::recover(&node.store.path_of(record.object), offset, most).await {
+    let upload = (record.id, record.epoch);
+    let said = match spool::recover(file, offset, most).await {
         Ok(found) if found.offset > offset => {
             let (slabs, now) = (kept(&found.slabs), now());
             let expires = until(node, record.allowance.deadline);
             let reached = Reached { offset: found.offset, slabs, now, expires };
-            Ok(node.db.commit_reached((record.id, record.epoch), reached).await?)
+            node.db.commit_reached(upload, reached).await
         }
         Ok(_) => Ok(()),
         Err(SpoolError::Lost { .. }) => {
             tracing::error!(upload = %record.id, offset, "acknowledged bytes are missing on the disk");
-            Ok(node.db.lose_upload(record.id, &lost(), now()).await?)
+            node.db.lose_held(upload, &lost(), now()).await
         }
-        Err(error) => Err(error.into()),
+        Err(error) => return Err(error.into()),
+    };
+    match said {
+        // While we looked, somebody went on with it in another file, or gave it up.
+        Err(DbError::LeaseLost | DbError::Absent) => Ok(()),
+        said => Ok(said?),
     }
 }
 

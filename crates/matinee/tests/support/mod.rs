@@ -3,6 +3,7 @@
 pub(crate) mod clips;
 pub(crate) mod files;
 pub(crate) mod invariants;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;

@@ -78,6 +78,11 @@ impl Place {
 
     /// Starts the binary; it listens on a port that the kernel chooses, unless flags say otherwise.
     pub(crate) fn spawn(&self, log: &str) -> Running {
+        self.spawn_node(log, None)
+    }
+
+    /// The same as the node of this name.
+    pub(crate) fn spawn_node(&self, log: &str, node: Option<&str>) -> Running {
         let file = |kind: &str| self.dir.path().join(format!("{log}.{kind}"));
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_matinee")));
         command
@@ -95,6 +100,7 @@ impl Place {
         {
             command.env_remove(name);
         }
+        command.args(node.iter().flat_map(|name| ["--node", name]));
         command.args(&self.flags).envs(self.settings.iter().map(|(name, value)| (name, value)));
         let (out, err) = (file("out"), file("err"));
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
@@ -144,6 +150,8 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     http: reqwest::Client,
     starts: u32,
+    /// Its name, where several serve this place.
+    node: Option<String>,
 }
 
 impl Server {
@@ -159,11 +167,17 @@ impl Server {
 
     /// A server in this place.
     pub(crate) async fn at(place: Place) -> Self {
-        Self::begin(Arc::new(place), 0).await
+        Self::begin(Arc::new(place), None, 0).await
     }
 
-    async fn begin(place: Arc<Place>, starts: u32) -> Self {
-        let mut running = place.spawn(&format!("server-{starts}"));
+    /// A node of this name in a place that it shares.
+    pub(crate) async fn node(place: &Arc<Place>, name: &str) -> Self {
+        Self::begin(Arc::clone(place), Some(name.to_owned()), 0).await
+    }
+
+    async fn begin(place: Arc<Place>, node: Option<String>, starts: u32) -> Self {
+        let log = format!("server-{}{starts}", node.as_deref().unwrap_or_default());
+        let mut running = place.spawn_node(&log, node.as_deref());
         let port = until("matinee is ready", START_S, async || {
             if let Some(status) = running.child.try_wait().unwrap() {
                 panic!("the server ended with {status} at its start: {}", running.logged());
@@ -175,7 +189,7 @@ impl Server {
         .await;
         // Connections are not kept, so that a request never meets one that a killed server has left.
         let http = super::client().pool_max_idle_per_host(0).build().unwrap();
-        Self { running, place, port, http, starts }
+        Self { running, place, port, http, starts, node }
     }
 
     /// The process id.
@@ -249,9 +263,9 @@ impl Server {
 
     /// Starts again on the same data.
     pub(crate) async fn again(self) -> Self {
-        let (place, starts) = (Arc::clone(&self.place), self.starts + 1);
+        let (place, node, starts) = (Arc::clone(&self.place), self.node.clone(), self.starts + 1);
         drop(self);
-        Self::begin(place, starts).await
+        Self::begin(place, node, starts).await
     }
 }
 

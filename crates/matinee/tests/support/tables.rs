@@ -158,3 +158,21 @@ fn id<N: Noun>(row: &SqliteRow, at: usize) -> String {
     let bytes: Vec<u8> = row.get(at);
     Id::<N>::from_bits(u128::from_be_bytes(bytes.try_into().unwrap())).to_string()
 }
+
+/// What the tests of several nodes ask PostgreSQL.
+pub(crate) mod asks {
+    /// How far each upload is.
+    pub(crate) const OFFSETS: &str = "SELECT offset_bytes FROM upload";
+    /// How many objects gave way to others of the same upload.
+    pub(crate) const SUPERSEDED: &str = "SELECT count(*) FROM ledger WHERE reason = 'superseded'";
+    /// How often a video was said to be ready.
+    pub(crate) const TOLD_READY: &str = "SELECT count(*) FROM event WHERE topic = 'video.ready'";
+    /// How many videos are ready.
+    pub(crate) const READY: &str = "SELECT count(*) FROM video WHERE state = 'ready'";
+    /// The hash of each source.
+    pub(crate) const HASHES: &str = "SELECT o.blake3 FROM video v JOIN object o ON o.id = v.source_id";
+    /// Something that is not gone.
+    pub(crate) const LIVING: &str = "SELECT 1 FROM ledger WHERE state <> 'gone'";
+    /// The same, with why it is there.
+    pub(crate) const LEFT: &str = "SELECT object_id::text, state, reason FROM ledger WHERE state <> 'gone'";
+}

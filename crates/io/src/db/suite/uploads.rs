@@ -1,16 +1,23 @@
 //! Uploads: durable offsets, the newest connection, and exactly one end.
 
+use matinee_core::id::UploadId;
 use matinee_core::ledger;
+use matinee_core::limits::UPLOAD_HOLD_MS;
 use matinee_core::upload::{Phase, State};
 use matinee_core::video::Problem;
 
 use super::stage::finish;
 use super::support::{Bench, T0, on_both};
-use crate::db::{DbError, Finish, NewUpload, Reached, SlabHash};
+use crate::db::{Ask, DbError, Finish, Hold, NewUpload, Reached, SlabHash, Take, Word};
 
 on_both! {
     an_upload_keeps_what_was_committed
     only_the_newest_connection_commits
+    who_holds_an_upload_is_known
+    a_holder_that_does_not_answer_is_fenced
+    who_was_fenced_neither_finishes_nor_ends_it
+    an_upload_moves_to_another_file_with_its_slabs
+    nodes_hear_what_they_say_to_each_other
     slabs_are_committed_with_the_offset_behind_them
     bytes_behind_the_offset_count_for_who_said_so
     finishing_twice_is_finishing_once
@@ -174,4 +181,103 @@ async fn a_lost_upload_says_why_and_is_forgotten_later(bench: Bench) {
     bench.db.ledger_gone(due[0].id, serde_json::json!("looked"), T0).await.unwrap();
     assert_eq!(bench.db.prune_uploads(T0, 10).await.unwrap(), 0, "too young");
     assert_eq!(bench.db.prune_uploads(T0.plus(1), 10).await.unwrap(), 1);
+}
+
+fn hold(node: &str) -> Hold {
+    Hold { node: node.to_owned(), until: T0.plus(5) }
+}
+
+async fn taken(bench: &Bench, id: UploadId, seen: (u64, u64), node: &str) -> Result<u64, DbError> {
+    bench.db.hold_upload(Take { id, seen, boot: Some("boot".to_owned()), hold: Some(hold(node)) }).await
+}
+
+async fn who_holds_an_upload_is_known(bench: Bench) {
+    let new = bench.upload_of(Some(10)).await;
+    let read = async || bench.db.upload_by_key(&new.url_key).await.unwrap().unwrap();
+    let a = taken(&bench, new.id, (0, 0), "a").await.unwrap();
+    assert_eq!((read().await.hold, read().await.boot.as_deref()), (Some(hold("a")), Some("boot")));
+    let second = taken(&bench, new.id, (0, 0), "b").await;
+    assert!(matches!(second, Err(DbError::LeaseLost)), "it was read before: {second:?}");
+    bench.db.commit_offset((new.id, a), 4, T0.plus(7), T0.plus(2_000)).await.unwrap();
+    assert_eq!(read().await.hold.unwrap().until, T0.plus(7 + UPLOAD_HOLD_MS), "a commit holds on");
+    let stale = taken(&bench, new.id, (a, 0), "b").await;
+    assert!(matches!(stale, Err(DbError::LeaseLost)), "it was filled since: {stale:?}");
+    bench.db.keep_upload((new.id, a), T0.plus(99)).await.unwrap();
+    assert_eq!(read().await.hold.unwrap().until, T0.plus(99));
+    bench.db.let_go(&new.url_key, "b").await.unwrap();
+    assert_eq!(read().await.hold.unwrap().node, "a", "nobody lets go for another");
+    bench.db.let_go(&new.url_key, "a").await.unwrap();
+    assert_eq!((read().await.hold, read().await.epoch), (None, a), "it may go on under its number");
+}
+
+async fn a_holder_that_does_not_answer_is_fenced(bench: Bench) {
+    let new = bench.upload_of(Some(10)).await;
+    let read = async || bench.db.upload_by_key(&new.url_key).await.unwrap().unwrap();
+    let a = taken(&bench, new.id, (0, 0), "a").await.unwrap();
+    bench.db.commit_offset((new.id, a), 4, T0, T0.plus(2_000)).await.unwrap();
+    bench.db.fence_upload((new.id, a)).await.unwrap();
+    assert_eq!((read().await.hold, read().await.epoch), (None, a + 1));
+    assert!(matches!(bench.db.fence_upload((new.id, a)).await, Err(DbError::LeaseLost)));
+    let late = bench.db.commit_offset((new.id, a), 5, T0, T0).await;
+    assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
+    assert!(matches!(bench.db.keep_upload((new.id, a), T0).await, Err(DbError::LeaseLost)));
+    let b = taken(&bench, new.id, (a + 1, 4), "b").await.unwrap();
+    bench.db.release_upload((new.id, a)).await.unwrap();
+    assert_eq!(read().await.hold, Some(hold("b")), "a late release is nobody's");
+    bench.db.cancel_upload(new.id, T0).await.unwrap();
+    assert!(matches!(bench.db.fence_upload((new.id, b)).await, Err(DbError::Absent)));
+    assert!(matches!(taken(&bench, new.id, (b, 4), "a").await, Err(DbError::Absent)));
+}
+
+async fn who_was_fenced_neither_finishes_nor_ends_it(bench: Bench) {
+    let new = bench.upload_of(Some(10)).await;
+    let a = taken(&bench, new.id, (0, 0), "a").await.unwrap();
+    let b = taken(&bench, new.id, (a, 0), "b").await.unwrap();
+    let reason =
+        Problem { code: "upload_lost".to_owned(), human: "Lost.".to_owned(), fix: "Again.".to_owned() };
+    let lost = bench.db.lose_held((new.id, a), &reason, T0).await;
+    assert!(matches!(lost, Err(DbError::LeaseLost)), "{lost:?}");
+    bench.db.finish_upload(&finish(new.id, Some(b), 10)).await.unwrap();
+    bench.db.finish_upload(&finish(new.id, Some(b), 10)).await.unwrap();
+    let late = bench.db.finish_upload(&finish(new.id, Some(a), 10)).await;
+    assert!(matches!(late, Err(DbError::LeaseLost)), "its bytes are not the ones that were kept: {late:?}");
+    assert!(matches!(bench.db.lose_held((new.id, b), &reason, T0).await, Err(DbError::Absent)));
+    let second = bench.upload_of(Some(10)).await;
+    let number = taken(&bench, second.id, (0, 0), "a").await.unwrap();
+    bench.db.lose_held((second.id, number), &reason, T0).await.unwrap();
+    let state = bench.db.upload(bench.app, second.id).await.unwrap().unwrap().state;
+    assert_eq!(state, State::Lost);
+}
+
+async fn an_upload_moves_to_another_file_with_its_slabs(bench: Bench) {
+    let new = bench.upload_of(Some(1 << 30)).await;
+    let epoch = bench.db.take_upload(new.id).await.unwrap();
+    let slabs = vec![SlabHash { number: 0, blake3: [7; 32] }];
+    let reached = Reached { offset: 64 << 20, slabs: slabs.clone(), now: T0, expires: T0.plus(9) };
+    bench.db.commit_reached((new.id, epoch), reached).await.unwrap();
+    let object = super::support::id();
+    let lost = bench.db.intend_move((new.id, epoch - 1), object, T0).await;
+    assert!(matches!(lost, Err(DbError::LeaseLost)), "{lost:?}");
+    bench.db.intend_move((new.id, epoch), object, T0).await.unwrap();
+    assert_eq!(bench.in_state(new.video, ledger::State::Intended).await.len(), 2, "before its bytes");
+    bench.db.move_upload((new.id, epoch), object, T0).await.unwrap();
+    assert_eq!(bench.db.upload_by_key(&new.url_key).await.unwrap().unwrap().object, object);
+    assert_eq!(bench.db.slabs(object).await.unwrap(), slabs);
+    assert_eq!(bench.in_state(new.video, ledger::State::Intended).await, [object]);
+    assert_eq!(bench.in_state(new.video, ledger::State::ToDelete).await, [new.object]);
+    assert!(matches!(bench.db.move_upload((new.id, epoch + 1), object, T0).await, Err(DbError::LeaseLost)));
+}
+
+async fn nodes_hear_what_they_say_to_each_other(bench: Bench) {
+    let other = bench.other_node().await;
+    let mut words = other.db.words();
+    let ask = |at| Word::Asked(Ask { node: "a".to_owned(), url_key: "key".to_owned(), at });
+    let said = [ask(None), ask(Some(7)), Word::Free("key".to_owned()), Word::Stays("key".to_owned(), 9)];
+    for word in &said {
+        bench.db.say(word).await.unwrap();
+        if matches!(bench.config, crate::db::Config::Postgres(_)) {
+            assert_eq!(&words.recv().await.unwrap(), word);
+        }
+    }
+    assert!(words.is_empty(), "with SQLite there is nobody to hear it");
 }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use matinee_core::id::UploadId;
 use matinee_core::limits;
 use matinee_io::clock::Stopwatch;
-use matinee_io::db::{Finish, Pull, Reached, Upload};
+use matinee_io::db::{Finish, Pull, Reached, Take, Upload};
 use matinee_io::random;
-use matinee_io::spool::Writer;
+use matinee_io::spool::{LOCK_WAIT_MS, Locked, Writer};
 
 use crate::flow::fault::Fault;
 use crate::flow::hashed::{Hashed, kept};
@@ -30,8 +30,12 @@ impl Sink {
     /// Continues at what is durable.
     pub(super) async fn open(node: &Node, pull: Pull) -> Result<Self, Fault> {
         let record = pull.upload;
-        let epoch = node.db.take_upload(record.id).await?;
-        let writer = writer(node, &record, record.offset, record.size).await?;
+        // The file before the number, and both before anything is cut off: another node may have gone on with it while
+        // this one slept.
+        let file = locked(node, &record, record.offset).await?;
+        let seen = (record.epoch, record.offset);
+        let epoch = node.db.hold_upload(Take { id: record.id, seen, boot: None, hold: None }).await?;
+        let writer = node.spool.go_on(file, record.offset, record.size).await?;
         let (committed, size) = (record.offset, record.size);
         Ok(Self { record, epoch, writer: Some(writer), committed, size, since: Stopwatch::start() })
     }
@@ -96,7 +100,11 @@ impl Sink {
         (self.committed, self.size) = (0, size);
         // The old writer holds the file until it is gone.
         drop(self.writer.take());
-        self.writer = Some(writer(node, &self.record, 0, size).await?);
+        let file = locked(node, &self.record, 0).await?;
+        // Between the two locks another attempt may have gone on with it.
+        let take = Take { id: self.record.id, seen: (self.epoch, 0), boot: None, hold: None };
+        self.epoch = node.db.hold_upload(take).await?;
+        self.writer = Some(node.spool.go_on(file, 0, size).await?);
         Ok(restarts)
     }
 
@@ -119,9 +127,9 @@ impl Sink {
     }
 }
 
-async fn writer(node: &Node, record: &Upload, offset: u64, size: Option<u64>) -> Result<Writer, Fault> {
+async fn locked(node: &Node, record: &Upload, offset: u64) -> Result<Locked, Fault> {
     let (store, object) = (node.store.clone(), record.object);
     let placed = tokio::task::spawn_blocking(move || store.place(object)).await;
     let path = placed.map_err(|panic| Fault::world(panic.to_string()))??;
-    Ok(node.spool.open(&path, offset, size).await?)
+    Ok(node.spool.lock(&path, offset, LOCK_WAIT_MS).await?)
 }

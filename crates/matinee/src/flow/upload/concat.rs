@@ -4,6 +4,7 @@ use matinee_core::id::{AppId, UploadId};
 use matinee_core::upload::Phase;
 use matinee_io::random;
 
+use super::hold::ours;
 use super::{AppendFailure, Draft, Opened, gone_is_over, load, opened, reserved};
 use crate::flow::{Failure, upload_key};
 use crate::node::Node;
@@ -51,7 +52,7 @@ pub(crate) async fn status(node: &Node, app: AppId, key: &str) -> Result<Opened,
         return Ok(shown);
     }
     let turn = node.turns.take(key).await.ok_or(AppendFailure::Busy)?;
-    let record = load(node, app, key).await?;
+    let record = ours(node, load(node, app, key).await?, None).await?;
     drop(turn);
     Ok(opened(gone_is_over(record)?))
 }

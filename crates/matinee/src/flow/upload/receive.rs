@@ -10,6 +10,7 @@ use matinee_io::db::{Reached, SlabHash, Upload};
 use matinee_io::{clock, spool};
 
 use super::arrival::{Arrival, Next, Stop};
+use super::hold::{Taken, held_until, ours, release, taken};
 use super::terms::{Terms, declare};
 use super::{AppendFailure, Ended, become_video, gone_is_over, load, place, until};
 use crate::flow::Failure;
@@ -49,7 +50,8 @@ where
         load(node, app, key).await?;
         turn_at(node, app, key, offset).await?
     };
-    let record = gone_is_over(load(node, app, key).await?)?;
+    let record = ours(node, load(node, app, key).await?, Some(offset)).await?;
+    let record = gone_is_over(record)?;
     if record.is_final() {
         return Err(Refusal::Final.into());
     }
@@ -70,7 +72,9 @@ where
     let end = terms.most.map_or(end, |most| end.min(offset.saturating_add(most)));
     let arrival = Arrival::new(node, body, &turn, (offset, end));
     let plain = terms.are_plain() && record.way != Way::Resumable;
-    let whole = plain && offset == 0 && record.digest.is_none() && !record.is_partial();
+    // Where there are other nodes, a write without a hold could come after theirs.
+    let alone = node.name().is_none();
+    let whole = plain && alone && offset == 0 && record.digest.is_none() && !record.is_partial();
     match record.size.filter(|_| whole).and_then(|size| node.spool.small(size)) {
         Some(small) => gathered(node, record, small, arrival).await,
         None => Receiver::open(node, record, terms).await?.receive(arrival).await,
@@ -165,15 +169,25 @@ struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     /// Opens the file before a byte of the body is asked for: where the disk has no room, none is sent.
-    async fn open(node: &'a Node, mut record: Upload, terms: Terms) -> Result<Self, AppendFailure> {
+    async fn open(node: &'a Node, record: Upload, terms: Terms) -> Result<Self, AppendFailure> {
         // Bytes that must be checked first never count by having been written.
         let boot = node.boot.as_deref().filter(|_| !terms.all_or_nothing);
-        let epoch = node.db.take_upload_under(record.id, boot).await?;
-        declare(node, &mut record, epoch, terms).await?;
+        let Taken { mut record, epoch, file } = taken(node, record, boot).await?;
+        let opened = match declare(node, &mut record, epoch, terms).await {
+            Ok(()) => {
+                let opened = node.spool.go_on(file, record.offset, record.size).await;
+                opened.map_err(|error| Failure::from(error).into())
+            }
+            Err(failure) => Err(failure),
+        };
+        let writer = match opened {
+            Ok(writer) => writer,
+            Err(failure) => {
+                release(node, (record.id, epoch)).await;
+                return Err(failure);
+            }
+        };
         let size = record.size.unwrap_or_else(|| most_of(node, &record));
-        let path = place(node, record.object).await?;
-        let opened = node.spool.open(&path, record.offset, record.size).await;
-        let writer = opened.map_err(Failure::from)?;
         let committed = record.offset;
         Ok(Self { node, record, epoch, size, terms, writer, committed })
     }
@@ -183,6 +197,7 @@ impl<'a> Receiver<'a> {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
     {
         let mut since_commit = clock::Stopwatch::start();
+        let mut since_word = clock::Stopwatch::start();
         let stop = loop {
             match arrival.next().await {
                 Next::Bytes(bytes) => {
@@ -200,10 +215,27 @@ impl<'a> Receiver<'a> {
                 if let Err(failure) = self.commit().await {
                     break Stop::Failed(failure);
                 }
-                since_commit = clock::Stopwatch::start();
+                (since_commit, since_word) = (clock::Stopwatch::start(), clock::Stopwatch::start());
+            }
+            if self.node.name().is_some() && since_word.elapsed_ms() >= limits::UPLOAD_KEEP_MS {
+                if let Err(error) = self.node.db.keep_upload((self.record.id, self.epoch), held_until()).await
+                {
+                    break Stop::Failed(error.into());
+                }
+                since_word = clock::Stopwatch::start();
             }
         };
         self.settle(stop).await
+    }
+
+    /// Commits what is there, and gives the upload back once nothing more is written to its file.
+    async fn settle(self, stop: Stop) -> Result<Ended, AppendFailure> {
+        let (node, upload) = (self.node, (self.record.id, self.epoch));
+        let ended = self.end(stop).await;
+        if !matches!(ended, Ok(Ended::Stored { finished: true, .. })) {
+            release(node, upload).await;
+        }
+        ended
     }
 
     /// Makes what was received durable and says so in the database.
@@ -237,7 +269,7 @@ impl<'a> Receiver<'a> {
     }
 
     /// Commits what is there; the commit that would complete the upload is the transaction that finishes it.
-    async fn settle(mut self, stop: Stop) -> Result<Ended, AppendFailure> {
+    async fn end(mut self, stop: Stop) -> Result<Ended, AppendFailure> {
         let stop = match stop {
             // What cannot be checked does not count: the next writer cuts it off behind the durable offset.
             Stop::Evicted | Stop::TooLong | Stop::Broken if self.terms.all_or_nothing => {
@@ -278,6 +310,8 @@ impl<'a> Receiver<'a> {
     /// After a failure what is durable still counts, unless all of it had to be checked.
     async fn salvaged(&mut self, failure: Failure) -> AppendFailure {
         let durable = self.writer.salvage().await;
+        // Perhaps it failed because another node writes this file now.
+        self.node.spool.forget(&self.node.store.path_of(self.record.object));
         if !self.terms.all_or_nothing
             && !self.fills(durable)
             && let Err(failure) = self.say(durable).await
