@@ -107,6 +107,10 @@ pub const UPLOAD_KEEP_MS: u64 = 3_000;
 /// second that its upload is busy.
 pub const UPLOAD_ASK_MS: u64 = 1_000;
 
+/// How long a node looks through a folder or a bucket alone beyond its next look, in milliseconds: so long after its
+/// death another one does, and a slow look on a network drive is not taken for that.
+pub const LOOK_HOLD_MS: i64 = 15_000;
+
 /// The shortest wait before another attempt: what is broken needs a moment.
 pub const RETRY_WAIT_MIN_MS: i64 = 10_000;
 

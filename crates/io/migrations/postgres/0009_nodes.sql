@@ -2,3 +2,10 @@
 -- only one node.
 ALTER TABLE upload ADD COLUMN holder TEXT;
 ALTER TABLE upload ADD COLUMN hold_until_ms BIGINT;
+
+-- The node that looks through a source outside, until when that is true without another word.
+CREATE TABLE look (
+  source   TEXT PRIMARY KEY,
+  holder   TEXT NOT NULL,
+  until_ms BIGINT NOT NULL
+);

@@ -83,6 +83,25 @@ impl Db {
         .await
     }
 
+    /// May this node look through a source? It may from now `until` it has to ask again, unless another one may still.
+    pub async fn may_look(
+        &self,
+        source: &str,
+        node: &str,
+        (now, until): (Millis, Millis),
+    ) -> Result<bool, DbError> {
+        self.write((source.to_owned(), node.to_owned(), now, until), |tx, (source, node, now, until)| {
+            Box::pin(async move {
+                let sql = "INSERT INTO look (source, holder, until_ms) VALUES ($1, $2, $4)
+                           ON CONFLICT (source) DO UPDATE SET holder = $2, until_ms = $4
+                             WHERE look.holder = $2 OR look.until_ms <= $3";
+                let changed = tx.execute(sql, args![source.as_str(), node.as_str(), *now, *until]).await?;
+                Ok(changed > 0)
+            })
+        })
+        .await
+    }
+
     /// How many originals of a source are announced and not yet dealt with.
     pub async fn arrivals_open(&self, source: &str) -> Result<u64, DbError> {
         self.read(source.to_owned(), |tx, source| {

@@ -4,6 +4,7 @@ use matinee_core::arrival::Place;
 use matinee_core::id::{AppId, CollectionId, UploadId};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{NewJob, Task};
+use matinee_core::limits::LOOK_HOLD_MS;
 use matinee_core::upload::Phase;
 use matinee_io::db::arrival::{NewArrival, Original};
 use matinee_io::db::{DbError, Upload};
@@ -23,6 +24,14 @@ pub(crate) struct Wanted {
     pub(crate) from: Place,
     /// How it is remembered, when it is to be dealt with afterwards or must not be taken twice.
     pub(crate) original: Option<Original>,
+}
+
+/// May this node look through a source, at the latest again after a pause of so long? Of several nodes one does; what
+/// two of them see is announced once all the same.
+pub(crate) async fn may_look(node: &Node, source: &str, pause_ms: u64) -> Result<bool, Failure> {
+    let Some(name) = node.name() else { return Ok(true) };
+    let until = now().plus(i64::try_from(pause_ms).unwrap_or(i64::MAX / 2).saturating_add(LOOK_HOLD_MS));
+    Ok(node.db.may_look(source, name, (now(), until)).await?)
 }
 
 /// Announces originals, all or none; a job will take each.

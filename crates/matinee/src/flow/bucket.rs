@@ -32,10 +32,11 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 /// Looks through one bucket until the node stops.
 pub(crate) async fn run(node: Arc<Node>, config: source::Bucket) {
-    let every = Duration::from_millis(u64::try_from(config.every.ms).unwrap_or_default());
+    let every_ms = u64::try_from(config.every.ms).unwrap_or_default();
+    let every = Duration::from_millis(every_ms);
     loop {
-        let pause = match scan(&node, &config).await {
-            Ok(Scanned::Whole) => every,
+        let pause = match scan(&node, &config, every_ms).await {
+            Ok(Scanned::Whole | Scanned::ByAnother) => every,
             Ok(Scanned::Full) => FULL.min(every),
             Err(failure) => {
                 tracing::warn!(%failure, bucket = config.name, "a bucket could not be looked through");
@@ -55,9 +56,14 @@ enum Scanned {
     Whole,
     /// Enough is announced for now.
     Full,
+    /// Not at all: another node looks.
+    ByAnother,
 }
 
-async fn scan(node: &Node, config: &source::Bucket) -> Result<Scanned, Failure> {
+async fn scan(node: &Node, config: &source::Bucket, every_ms: u64) -> Result<Scanned, Failure> {
+    if !arrival::may_look(node, &config.name, every_ms).await? {
+        return Ok(Scanned::ByAnother);
+    }
     let bucket = Bucket::open(&config.access()).map_err(|error| failure(&error))?;
     let (_, prefix) = config.place().unwrap_or_default();
     let mut room = ANNOUNCED_MAX.saturating_sub(node.db.arrivals_open(&config.name).await?);

@@ -53,7 +53,7 @@ pub(crate) async fn run(node: Arc<Node>, order: source::Watch, heard: Heard) {
     };
     let pause_ms = (settle_ms / 2).clamp(LOOK_MS_MIN, LOOK_MS_MAX);
     loop {
-        let pause_ms = match watcher.round().await {
+        let pause_ms = match watcher.round(pause_ms).await {
             Ok(()) => pause_ms,
             Err(failure) => {
                 watcher.miss(&failure);
@@ -80,7 +80,10 @@ struct Watcher<'a> {
 }
 
 impl Watcher<'_> {
-    async fn round(&mut self) -> Result<(), Failure> {
+    async fn round(&mut self, pause_ms: u64) -> Result<(), Failure> {
+        if !arrival::may_look(self.node, &self.source(), pause_ms).await? {
+            return Ok(());
+        }
         let look = self.look().await?;
         if std::mem::take(&mut self.away) {
             tracing::info!(folder = %self.order.folder.display(), "the watched folder is there again");

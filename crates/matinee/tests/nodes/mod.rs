@@ -162,6 +162,26 @@ async fn an_upload_that_one_node_is_sent_is_given_up_on_another() {
 }
 
 #[tokio::test]
+async fn when_the_node_that_looks_through_a_folder_dies_another_does() {
+    let folder = tempfile::Builder::new().prefix("shared-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let watch = format!("[[watch]]\nfolder = {:?}\nsettle = \"1s\"", folder.path());
+    let Some(mut nodes) = Nodes::start_with(&watch).await else { return };
+    let mut servers = [nodes.add("a").await, nodes.add("b").await];
+    let mut looked = Vec::new();
+    for name in ["one.mp4", "two.mp4"] {
+        std::fs::write(folder.path().join(name), padded(MIB)).unwrap();
+        let sorted = folder.path().join("done").join(name);
+        until("the file is sorted", 90, async || sorted.exists().then_some(())).await;
+        looked.push(nodes.looks().await);
+        if looked.len() == 1 {
+            servers[usize::from(looked[0] == "b")].kill();
+        }
+    }
+    looked.sort();
+    assert_eq!(looked, ["a", "b"]);
+}
+
+#[tokio::test]
 async fn what_a_dead_node_had_begun_to_take_is_taken_anew_and_nothing_is_left() {
     let folder = tempfile::Builder::new().prefix("shared-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let watch = format!("[[watch]]\nfolder = {:?}\nsettle = \"1s\"", folder.path());

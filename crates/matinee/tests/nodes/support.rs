@@ -50,6 +50,11 @@ impl Nodes {
         sqlx::query(sql).fetch_all(&mut connection).await.unwrap()
     }
 
+    /// The node that looks through the watched folder.
+    pub(super) async fn looks(&self) -> String {
+        self.rows(asks::LOOKS).await[0].get(0)
+    }
+
     /// How many objects of an earlier attempt were given up.
     pub(super) async fn taken_anew(&self) -> i64 {
         self.rows(asks::SUPERSEDED).await[0].get(0)

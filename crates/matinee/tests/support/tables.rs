@@ -163,6 +163,8 @@ fn id<N: Noun>(row: &SqliteRow, at: usize) -> String {
 pub(crate) mod asks {
     /// How far each upload is.
     pub(crate) const OFFSETS: &str = "SELECT offset_bytes FROM upload";
+    /// Which node looks through the watched folder.
+    pub(crate) const LOOKS: &str = "SELECT holder FROM look";
     /// How many objects gave way to others of the same upload.
     pub(crate) const SUPERSEDED: &str = "SELECT count(*) FROM ledger WHERE reason = 'superseded'";
     /// How often a video was said to be ready.

@@ -13,6 +13,7 @@ use crate::db::arrival::{NewArrival, Original};
 
 on_both! {
     an_original_is_announced_once_and_all_or_none
+    one_node_at_a_time_looks_through_a_source
     a_taken_original_is_finished_with_its_job
     an_original_is_due_when_its_fate_is_known
     a_job_that_dies_ends_its_upload_with_the_reason
@@ -58,6 +59,19 @@ async fn an_original_is_announced_once_and_all_or_none(bench: Bench) {
     assert!(bench.db.known_marks("in", &[]).await.unwrap().is_empty());
     assert_eq!(bench.db.arrivals_open("in").await.unwrap(), 1);
     bench.hold(Kind::Take, T0).await;
+}
+
+async fn one_node_at_a_time_looks_through_a_source(bench: Bench) {
+    let may = async |source: &str, node: &str, now: i64| {
+        bench.db.may_look(source, node, (T0.plus(now), T0.plus(now + 10))).await.unwrap()
+    };
+    assert!(may("in", "a", 0).await);
+    assert!(!may("in", "b", 9).await, "somebody looks");
+    assert!(may("other", "b", 9).await, "there nobody does");
+    assert!(may("in", "a", 9).await, "it goes on");
+    assert!(!may("in", "b", 18).await);
+    assert!(may("in", "b", 19).await, "it has said nothing for too long");
+    assert!(!may("in", "a", 20).await);
 }
 
 async fn a_taken_original_is_finished_with_its_job(bench: Bench) {
