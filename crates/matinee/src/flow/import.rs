@@ -231,7 +231,13 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, from: &Place) -> Result<()
     let let_go = turn.let_go.clone();
     let taking = bring(node, work, original, progress, Some(turn));
     tokio::select! {
-        brought = taking => brought.map_err(fault)?,
+        brought = taking => {
+            let (_, original) = brought.map_err(fault)?;
+            // From the look at its mark on, not only while it was copied.
+            if original.stamp()? != stamp {
+                return Err(fault(changed()));
+            }
+        }
         // Somebody wants to give the upload up; if not, the next attempt comes soon.
         () = let_go.cancelled() => return Err(Fault::world("somebody else wants the upload")),
         () = hold.stop.cancelled() => return Err(Fault::world("the work was interrupted")),
