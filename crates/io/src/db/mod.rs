@@ -4,6 +4,7 @@
 //! what happens, never a connection.
 
 pub mod app;
+mod arg;
 pub mod arrival;
 mod check;
 mod concat;

@@ -11,8 +11,8 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 use uuid::Uuid;
 
+use super::arg::Arg;
 use super::error::DbError;
-use super::value::Arg;
 
 /// Prepared statements that are kept: about all that write.
 const STATEMENTS_KEPT: usize = 256;

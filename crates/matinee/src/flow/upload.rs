@@ -1,6 +1,7 @@
 //! Bytes on their way in: create, append, look, end. The offset that is acknowledged is durable.
 
 mod arrival;
+mod checked;
 mod concat;
 mod hold;
 mod listed;
@@ -20,12 +21,13 @@ use matinee_io::db::{DbError, Finish, NewUpload, Reached};
 use matinee_io::spool::SpoolError;
 use matinee_io::{random, spool};
 
+pub(crate) use self::checked::{Checked, Claim, Piece, Wrong, append_on};
 pub(crate) use self::concat::{create_final, status};
 pub(crate) use self::hold::hear;
 pub(crate) use self::listed::{Listed, announce, arriving, give_up, list, show};
 pub(crate) use self::read::{content, sha256};
 pub(crate) use self::receive::append;
-pub(crate) use self::terms::{Checked, Claim, Piece, Terms, Wrong, append_on};
+pub(crate) use self::terms::Terms;
 
 use self::hold::Taken;
 use super::hashed::{Hashed, kept};

@@ -2,6 +2,7 @@
 
 mod about;
 mod app;
+mod asked;
 mod collection;
 mod event;
 mod files;

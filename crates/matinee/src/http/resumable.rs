@@ -16,7 +16,7 @@ use matinee_core::upload::resumable::{
 use matinee_core::upload::{Phase, Way, metadata};
 
 use super::Shared;
-use super::files::{
+use super::asked::{
     Asked, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, arrivals, ascii, at_offset, name, number, text,
     too_large,
 };

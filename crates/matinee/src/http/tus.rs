@@ -11,9 +11,9 @@ use matinee_core::upload::concat::Concat;
 use matinee_core::upload::{Phase, Way, metadata};
 
 use super::Shared;
-use super::files::{
-    Asked, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, arrivals, ascii, at_offset, checksum, name, number,
-    text, too_large,
+use super::asked::{
+    Asked, UPLOAD_CHECKSUM, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, arrivals, ascii, at_offset,
+    checksum, name, number, text, too_large,
 };
 use super::problem::{Code, Problem};
 use super::request::External;
@@ -29,7 +29,6 @@ pub(super) const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version"
 pub(super) const TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
 pub(super) const TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
 pub(super) const TUS_CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("tus-checksum-algorithm");
-pub(super) const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
 const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
