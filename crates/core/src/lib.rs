@@ -6,11 +6,13 @@
 pub mod access;
 pub mod address;
 pub mod arrival;
+pub mod caption;
 pub mod event;
 pub mod hash;
 pub mod id;
 pub mod image;
 pub mod job;
+pub mod language;
 pub mod ledger;
 pub mod limits;
 pub mod manifest;

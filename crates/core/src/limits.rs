@@ -185,6 +185,18 @@ pub const AUDIO_FIRST_PART_US: i64 = 12_000_000;
 /// Microseconds of sound in each further part.
 pub const AUDIO_PART_US: i64 = 60_000_000;
 
+/// Bytes of one file of captions: ten times the subtitles of a long film, so that styled ones fit, too.
+pub const CAPTION_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Cues of one file of captions: two each second for twelve hours.
+pub const CAPTION_CUES_MAX: usize = 86_400;
+
+/// Chapters of one video; more are no help to anybody.
+pub const CHAPTERS_MAX: usize = 1_000;
+
+/// Captions that people add to one video; more than there are official languages anywhere.
+pub const CAPTIONS_ADDED_MAX: u32 = 100;
+
 /// How long segment tables of a finished video are used without a look at the database, in milliseconds; a video
 /// that another node deleted is gone here after this.
 pub const SHELF_ENDED_MS: i64 = 5_000;
