@@ -29,6 +29,8 @@ pub enum Kind {
     Chunk,
     /// Makes the poster.
     Poster,
+    /// Converts the subtitles of the source.
+    Subtitles,
     /// Joins the chunks of one rendition into its file.
     Assemble,
     /// Declares the video ready.
@@ -39,7 +41,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Fetch,
         Self::Join,
         Self::Take,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Audio,
         Self::Chunk,
         Self::Poster,
+        Self::Subtitles,
         Self::Assemble,
         Self::Finish,
         Self::Erase,
@@ -64,6 +67,7 @@ impl Kind {
             Self::Audio => "audio",
             Self::Chunk => "chunk",
             Self::Poster => "poster",
+            Self::Subtitles => "subtitles",
             Self::Assemble => "assemble",
             Self::Finish => "finish",
             Self::Erase => "erase",
@@ -126,6 +130,11 @@ pub enum Task {
         /// The video.
         video: VideoId,
     },
+    /// Converts the subtitles of the source.
+    Subtitles {
+        /// The video.
+        video: VideoId,
+    },
     /// Joins the chunks of a rendition.
     Assemble {
         /// The video.
@@ -159,6 +168,7 @@ impl Task {
             Self::Audio { .. } => Kind::Audio,
             Self::Chunk { .. } => Kind::Chunk,
             Self::Poster { .. } => Kind::Poster,
+            Self::Subtitles { .. } => Kind::Subtitles,
             Self::Assemble { .. } => Kind::Assemble,
             Self::Finish { .. } => Kind::Finish,
             Self::Erase { .. } => Kind::Erase,
@@ -176,6 +186,7 @@ impl Task {
             | Self::Audio { video, .. }
             | Self::Chunk { video, .. }
             | Self::Poster { video }
+            | Self::Subtitles { video }
             | Self::Assemble { video, .. }
             | Self::Finish { video } => Some(video),
             Self::Erase { .. } => None,

@@ -38,6 +38,8 @@ pub enum Kind {
     Rendition,
     /// A still picture.
     Poster,
+    /// The words of a video in one language.
+    Caption,
 }
 
 /// What happens to a thing outside.

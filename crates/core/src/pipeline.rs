@@ -26,6 +26,8 @@ pub struct Pipeline {
     pub sizes: Vec<u32>,
     /// Where the poster is taken.
     pub poster: Moment,
+    /// Sound of six channels and more is made in 5.1, too, besides stereo.
+    pub surround: bool,
     /// Most frames that a source may give.
     pub frames_max: u64,
     /// Jobs of a pipeline with a higher priority go first, from -100 to 100.
@@ -39,6 +41,7 @@ impl Default for Pipeline {
             quality: Quality::Default,
             sizes: Vec::new(),
             poster: Moment::Percent(10),
+            surround: false,
             frames_max: limits::PLAN_FRAMES_MAX,
             priority: 0,
         }

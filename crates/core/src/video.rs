@@ -97,7 +97,8 @@ pub fn common_frontier(tracks: &[PartFrontier]) -> u32 {
     tracks.iter().map(|track| track.frontier).min().unwrap_or(0)
 }
 
-/// Can a viewer start? Every planned track must have its beginning; a track that has failed is left out by the caller.
+/// Can a viewer start? Every planned track must have its beginning; a track that has failed, and a sound that is only an
+/// alternative, are left out by the caller.
 ///
 /// Segments of sound are cut where segments of the picture begin, so one number serves all tracks.
 pub fn playable(tracks: &[PartFrontier]) -> bool {

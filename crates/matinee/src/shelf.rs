@@ -29,6 +29,12 @@ pub(crate) struct Shown {
     /// The file that somebody brought in; none while it arrives.
     pub(crate) source: Option<ObjectId>,
     pub(crate) poster: Option<ObjectId>,
+    /// The captions that can be shown.
+    pub(crate) captions: Vec<Words>,
+    /// The chapters as WebVTT.
+    pub(crate) chapters: Option<String>,
+    /// The length of the video in milliseconds, as it was found.
+    pub(crate) duration_ms: u64,
     /// All segments are there and stay as they are.
     pub(crate) ended: bool,
     pub(crate) tracks: Vec<Shelved>,
@@ -51,9 +57,23 @@ pub(crate) struct Shelved {
     pub(crate) rate: (u32, u32),
     pub(crate) channels: u32,
     pub(crate) language: String,
+    pub(crate) title: String,
     pub(crate) file: Option<ObjectId>,
     pub(crate) file_bytes: u64,
     pub(crate) parts: Vec<ShelvedPart>,
+}
+
+/// The words of a video in one language.
+#[derive(Debug, Clone)]
+pub(crate) struct Words {
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) language: String,
+    pub(crate) forced: bool,
+    /// Shown unless the viewer chooses otherwise.
+    pub(crate) default: bool,
+    /// The WebVTT file and its length in bytes.
+    pub(crate) file: (ObjectId, u64),
 }
 
 /// A run of segments in one object.
@@ -90,6 +110,7 @@ impl Shelved {
             rate: shape.rate.unwrap_or((25, 1)),
             channels: shape.channels.unwrap_or(2),
             language: shape.language.unwrap_or_default(),
+            title: shape.title.unwrap_or_default(),
             file: None,
             file_bytes: 0,
             parts,
@@ -222,7 +243,8 @@ impl Weighter<(VideoId, u32), Arc<Shown>> for Weigh {
     fn weight(&self, _: &(VideoId, u32), shown: &Arc<Shown>) -> u64 {
         let rows =
             shown.tracks.iter().flat_map(|track| &track.parts).map(|part| part.rows.len() as u64 + 128);
-        1_024 + rows.sum::<u64>()
+        let chapters = shown.chapters.as_ref().map_or(0, String::len);
+        1_024 + rows.sum::<u64>() + (chapters + 256 * shown.captions.len()) as u64
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Audio, Form, Kind, Presentation, Segment, Track, Variant};
+use super::{Audio, Form, Kind, Presentation, Segment, Text, Track, Variant};
 use crate::plan::Rate;
 
 /// Writes into a `String`, which cannot fail.
@@ -44,6 +44,10 @@ fn document(presentation: &Presentation, form: &dyn Fn(&Track) -> Form) -> Strin
     }
     for audio in &presentation.audio {
         audio_set(&mut text, set, audio, form);
+        set += 1;
+    }
+    for one in &presentation.texts {
+        text_set(&mut text, set, one, length_ms);
         set += 1;
     }
     text.push_str(" </Period>\n</MPD>\n");
@@ -115,6 +119,24 @@ fn audio_set(text: &mut String, set: usize, audio: &Audio, form: &dyn Fn(&Track)
     text.push_str(" schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\"");
     put!(text, " value=\"{}\"/>\n", audio.channels);
     segments(text, &audio.track, Kind::Audio, form(&audio.track));
+    text.push_str("   </Representation>\n  </AdaptationSet>\n");
+}
+
+/// Subtitles are one file for the whole period.
+fn text_set(text: &mut String, set: usize, one: &Text, length_ms: u64) {
+    put!(text, "  <AdaptationSet id=\"{set}\" contentType=\"text\" mimeType=\"text/vtt\"");
+    if !one.language.is_empty() {
+        put!(text, " lang=\"{}\"", escaped(&one.language));
+    }
+    text.push_str(">\n");
+    if !one.label.is_empty() {
+        put!(text, "   <Label>{}</Label>\n", escaped(&one.label));
+    }
+    let role = if one.forced { "forced-subtitle" } else { "subtitle" };
+    put!(text, "   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>\n");
+    let bps = one.bytes.saturating_mul(8_000).div_ceil(length_ms.max(1)).max(1);
+    put!(text, "   <Representation id=\"{}\" bandwidth=\"{bps}\">\n", escaped(&one.name));
+    put!(text, "    <BaseURL>sub/{}.vtt?v={}</BaseURL>\n", escaped(&one.name), escaped(&one.version));
     text.push_str("   </Representation>\n  </AdaptationSet>\n");
 }
 

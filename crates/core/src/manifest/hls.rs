@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Audio, Bandwidth, Form, Kind, Presentation, Segment, Track, Variant};
+use super::{Audio, Bandwidth, Form, Kind, Presentation, Segment, Text, Track, Variant, distinct};
+
+/// The group of all subtitles.
+const TEXTS: &str = "texts";
 
 /// Writes into a `String`, which cannot fail.
 macro_rules! put {
@@ -14,15 +17,18 @@ macro_rules! put {
 /// The multivariant playlist `m.m3u8`.
 pub fn multivariant(presentation: &Presentation) -> String {
     let mut text = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n".to_owned();
+    for number in 0..presentation.texts.len() {
+        subtitles(&mut text, &presentation.texts, number);
+    }
     if presentation.variants.is_empty() {
-        sound_only(&mut text, &presentation.audio);
+        sound_only(&mut text, presentation);
         return text;
     }
     for number in 0..presentation.audio.len() {
         media(&mut text, &presentation.audio, number);
     }
     for variant in &presentation.variants {
-        stream(&mut text, variant, &presentation.audio);
+        stream(&mut text, variant, presentation);
     }
     if presentation.i_frames {
         presentation.variants.iter().for_each(|variant| i_frame_stream(&mut text, variant));
@@ -74,6 +80,17 @@ pub fn i_frames(track: &Track, form: Form, target_duration_s: u32) -> String {
     text
 }
 
+/// The media playlist of subtitles: one segment, the file beside it, as long as the video.
+pub fn subtitle_playlist(subtitles: &Text, duration_ms: u64) -> String {
+    let Text { name, version, .. } = subtitles;
+    let target_s = duration_ms.div_ceil(1_000).max(1);
+    let (whole, rest) = (duration_ms / 1_000, duration_ms % 1_000);
+    format!(
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target_s}\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+         #EXTINF:{whole}.{rest:03},\n{name}.vtt?v={version}\n#EXT-X-ENDLIST\n"
+    )
+}
+
 /// The smallest target duration that these segments allow: every length, rounded to seconds, is at most that.
 pub fn target_duration_s(track: &Track) -> u32 {
     let longest = track.segments.iter().map(|segment| segment.duration_ticks).max().unwrap_or(0);
@@ -107,13 +124,8 @@ fn extinf(text: &mut String, segment: &Segment, timescale: u32) {
 fn media(text: &mut String, all: &[Audio], number: usize) {
     let audio = &all[number];
     put!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{}\"", quoted(&audio.group));
-    // Names must differ within a group, and two tracks may well have the same title.
-    let taken = all[..number].iter().any(|other| other.label == audio.label);
-    match (audio.label.is_empty(), taken) {
-        (true, _) => put!(text, ",NAME=\"Audio {}\"", number + 1),
-        (false, true) => put!(text, ",NAME=\"{} {}\"", quoted(&audio.label), number + 1),
-        (false, false) => put!(text, ",NAME=\"{}\"", quoted(&audio.label)),
-    }
+    let name = distinct(all.iter().map(|one| one.label.as_str()), number, "Audio");
+    put!(text, ",NAME=\"{}\"", quoted(&name));
     if !audio.language.is_empty() {
         put!(text, ",LANGUAGE=\"{}\"", quoted(&audio.language));
     }
@@ -122,8 +134,20 @@ fn media(text: &mut String, all: &[Audio], number: usize) {
     put!(text, ",URI=\"{}/a.m3u8\"\n", audio.track.name);
 }
 
-fn stream(text: &mut String, variant: &Variant, audio: &[Audio]) {
-    let group = audio.iter().filter(|one| one.group == variant.audio_group).collect::<Vec<_>>();
+fn subtitles(text: &mut String, all: &[Text], number: usize) {
+    let one = &all[number];
+    let name = distinct(all.iter().map(|one| one.label.as_str()), number, "Subtitles");
+    put!(text, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{TEXTS}\",NAME=\"{}\"", quoted(&name));
+    if !one.language.is_empty() {
+        put!(text, ",LANGUAGE=\"{}\"", quoted(&one.language));
+    }
+    let said = |yes: bool| if yes { "YES" } else { "NO" };
+    put!(text, ",DEFAULT={},AUTOSELECT=YES,FORCED={}", said(one.default), said(one.forced));
+    put!(text, ",URI=\"sub/{}.m3u8\"\n", one.name);
+}
+
+fn stream(text: &mut String, variant: &Variant, presentation: &Presentation) {
+    let group = presentation.audio.iter().filter(|one| one.group == variant.audio_group).collect::<Vec<_>>();
     let sound = heaviest(&group);
     let own = variant.track.bandwidth;
     put!(text, "#EXT-X-STREAM-INF:BANDWIDTH={}", own.peak_bps + sound.peak_bps);
@@ -139,6 +163,9 @@ fn stream(text: &mut String, variant: &Variant, audio: &[Audio]) {
     if !group.is_empty() {
         put!(text, ",AUDIO=\"{}\"", quoted(&variant.audio_group));
     }
+    if !presentation.texts.is_empty() {
+        put!(text, ",SUBTITLES=\"{TEXTS}\"");
+    }
     put!(text, ",CLOSED-CAPTIONS=NONE\n{}/v.m3u8\n", variant.track.name);
 }
 
@@ -153,13 +180,25 @@ fn i_frame_stream(text: &mut String, variant: &Variant) {
     put!(text, ",RESOLUTION={}x{},URI=\"{}/i.m3u8\"\n", variant.width, variant.height, track.name);
 }
 
-/// Sound only: one variant per track without a resolution.
-fn sound_only(text: &mut String, audio: &[Audio]) {
-    for one in audio {
-        let rate = one.track.bandwidth;
-        put!(text, "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}", rate.peak_bps, rate.average_bps);
-        put!(text, ",CODECS=\"{}\"\n{}/a.m3u8\n", quoted(&one.track.codec), one.track.name);
+/// Sound only: one variant without a resolution. Other sounds are alternatives to it: variants would be qualities, among
+/// which players choose by themselves.
+fn sound_only(text: &mut String, presentation: &Presentation) {
+    let audio = &presentation.audio;
+    let Some(first) = audio.first() else { return };
+    let several = audio.len() > 1;
+    if several {
+        (0..audio.len()).for_each(|number| media(text, audio, number));
     }
+    let rate = heaviest(&audio.iter().collect::<Vec<_>>());
+    put!(text, "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}", rate.peak_bps, rate.average_bps);
+    put!(text, ",CODECS=\"{}\"", quoted(&first.track.codec));
+    if several {
+        put!(text, ",AUDIO=\"{}\"", quoted(&first.group));
+    }
+    if !presentation.texts.is_empty() {
+        put!(text, ",SUBTITLES=\"{TEXTS}\"");
+    }
+    put!(text, "\n{}/a.m3u8\n", first.track.name);
 }
 
 /// The heaviest track of a group: a viewer may choose any of them.

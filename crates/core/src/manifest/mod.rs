@@ -16,6 +16,8 @@ pub struct Presentation {
     pub variants: Vec<Variant>,
     /// Audio renditions, the default one first.
     pub audio: Vec<Audio>,
+    /// Subtitles.
+    pub texts: Vec<Text>,
     /// Name I-frame playlists in the multivariant playlist.
     pub i_frames: bool,
 }
@@ -52,6 +54,35 @@ pub struct Audio {
     pub rate_hz: u32,
     /// Played unless the viewer chooses another one.
     pub default: bool,
+}
+
+/// Subtitles of one language: a WebVTT file for the whole video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// Name in URLs below `sub/`, without an ending.
+    pub name: String,
+    /// Part of the file's address that changes with its bytes, so that it can be cached for ever.
+    pub version: String,
+    /// Shown to the viewer; empty gives `Subtitles N`.
+    pub label: String,
+    /// Language tag; empty when unknown.
+    pub language: String,
+    /// Only what everybody must read, such as signs and foreign speech.
+    pub forced: bool,
+    /// Shown unless the viewer chooses otherwise.
+    pub default: bool,
+    /// Length of the file in bytes.
+    pub bytes: u64,
+}
+
+/// The name that one of several tracks has in a menu: names must differ, and two tracks may well have the same label.
+fn distinct<'a>(labels: impl Iterator<Item = &'a str> + Clone, number: usize, kind: &str) -> String {
+    let label = labels.clone().nth(number).unwrap_or_default();
+    match (label.is_empty(), labels.take(number).any(|other| other == label)) {
+        (true, _) => format!("{kind} {}", number + 1),
+        (false, true) => format!("{label} {}", number + 1),
+        (false, false) => label.to_owned(),
+    }
 }
 
 /// What video and audio renditions have in common.
@@ -208,7 +239,41 @@ pub(crate) mod samples {
                 Variant { rate: Rate::of(25, 2), ..variant(426, 240, "avc1.640015", &durations) },
             ],
             audio: vec![audio("Svenska \"<&>\"", "sv", &sound)],
+            texts: Vec::new(),
             i_frames: true,
+        }
+    }
+
+    /// The same film in three sounds, one of them in 5.1, and with three kinds of subtitles.
+    pub(crate) fn abroad() -> Presentation {
+        let film = film();
+        let durations = [192_512, 191_488, 153_600];
+        let sound = |number: u32, label: &str, language: &str, channels: u32| {
+            let sound = audio(label, language, &durations);
+            let track = Track { name: format!("aac-{number}"), ..sound.track };
+            Audio { track, channels, default: number == 1, ..sound }
+        };
+        let text = |number: u32, label: &str, language: &str, forced: bool| Text {
+            name: format!("s{number}"),
+            version: format!("v{number}"),
+            label: label.into(),
+            language: language.into(),
+            forced,
+            default: forced,
+            bytes: 1_400,
+        };
+        Presentation {
+            audio: vec![
+                sound(1, "English", "en", 2),
+                sound(2, "Svenska", "sv", 2),
+                sound(3, "English 5.1", "en", 6),
+            ],
+            texts: vec![
+                text(1, "English", "en", true),
+                text(2, "English", "en", false),
+                text(3, "", "", false),
+            ],
+            ..film
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::limits::{CUT_EARLY_MS, KEY_FRAME_GAP_MS, SEGMENT_MS};
 /// A source as segments.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    /// The video track if there is one, then the audio track if there is one.
+    /// The video track if there is one, then the main audio track if there is one, then its alternatives.
     pub tracks: Vec<LayoutTrack>,
     /// Heads and lists of ranges of all segments.
     pub sidecar: Bytes,
@@ -33,6 +33,8 @@ pub struct LayoutTrack {
     pub source_track: u32,
     /// Picture size, or channels and rate.
     pub kind: TrackKind,
+    /// A sound besides the main one.
+    pub alternative: bool,
     /// The codec as RFC 6381 writes it.
     pub codec: String,
     /// ISO 639-2 code of three lower-case letters.
@@ -58,50 +60,71 @@ pub struct LayoutTrack {
 /// Video is cut at its first sample, then at each key frame that is at least a segment's length after the last cut.
 /// Sound is cut where video is: at the first frame that is not shown before the video's segment. Sound that goes on
 /// after the video's last segment has begun, and sound without video, is cut every segment's length. Sound that ends
-/// early has fewer segments than the video.
+/// early has fewer segments than the video. A sound besides the main one that cannot be played as it is is left out.
 pub fn layout(index: &Index) -> Result<Layout, Unfit> {
     let mut sidecar = Vec::new();
     let mut tracks: Vec<LayoutTrack> = Vec::new();
     for track in choose(index)? {
-        let delay = if index.fragmented { delay_of_fragments(track)? } else { delay(track) };
-        let init = Init::of(track, media_time(track)? + u64::from(delay)).ok_or(Unfit::Empty)?;
-        let mut table = Table::new(&init, delay, &mut sidecar);
-        match (track.kind, tracks.first()) {
-            (TrackKind::Video { .. }, _) => cut_video(index, track, &mut table)?,
-            (TrackKind::Audio { .. } | TrackKind::Other, video) => {
-                let starts = video.map_or(&[][..], |video| &video.rows);
-                cut_audio(
-                    index,
-                    track,
-                    &mut table,
-                    &Starts { rows: starts, timescale: video.map_or(1, |video| video.timescale) },
-                )?;
-            }
+        let alternative = tracks.iter().any(|laid| matches!(laid.kind, TrackKind::Audio { .. }));
+        let before = sidecar.len();
+        let video = tracks.first().filter(|laid| matches!(laid.kind, TrackKind::Video { .. }));
+        match lay_out(index, track, video, &mut sidecar) {
+            Ok(laid) if alternative && laid.rows.is_empty() => {}
+            Ok(laid) => tracks.push(LayoutTrack { alternative, ..laid }),
+            Err(_) if alternative => sidecar.truncate(before),
+            Err(unfit) => return Err(unfit),
         }
-        let Table { rows, reaches, samples, .. } = table;
-        tracks.push(LayoutTrack {
-            source_track: track.id,
-            kind: track.kind,
-            codec: track.codec.clone(),
-            language: track.language.clone(),
-            init: init.write(),
-            timescale: track.timescale,
-            samples,
-            ticks: rows.iter().map(|row| u64::from(row.duration)).sum(),
-            rates: rates(&rows, track.timescale),
-            rows,
-            reaches,
-        });
     }
     Ok(Layout { tracks, sidecar: sidecar.into() })
+}
+
+/// One track, cut where `video` is.
+fn lay_out(
+    index: &Index,
+    track: &Track,
+    video: Option<&LayoutTrack>,
+    sidecar: &mut Vec<u8>,
+) -> Result<LayoutTrack, Unfit> {
+    let delay = if index.fragmented { delay_of_fragments(track)? } else { delay(track) };
+    let init = Init::of(track, media_time(track)? + u64::from(delay)).ok_or(Unfit::Empty)?;
+    let mut table = Table::new(&init, delay, sidecar);
+    match track.kind {
+        TrackKind::Video { .. } => cut_video(index, track, &mut table)?,
+        TrackKind::Audio { .. } | TrackKind::Other => {
+            let starts = video.map_or(&[][..], |video| &video.rows);
+            cut_audio(
+                index,
+                track,
+                &mut table,
+                &Starts { rows: starts, timescale: video.map_or(1, |video| video.timescale) },
+            )?;
+        }
+    }
+    let Table { rows, reaches, samples, .. } = table;
+    Ok(LayoutTrack {
+        source_track: track.id,
+        kind: track.kind,
+        alternative: false,
+        codec: track.codec.clone(),
+        language: track.language.clone(),
+        init: init.write(),
+        timescale: track.timescale,
+        samples,
+        ticks: rows.iter().map(|row| u64::from(row.duration)).sum(),
+        rates: rates(&rows, track.timescale),
+        rows,
+        reaches,
+    })
 }
 
 /// Lays out the fragments of a source that are known so far; see [`Indexer::so_far`](super::Indexer::so_far).
 ///
 /// Its segments have the very bytes that [`layout`] gives them when all fragments are there. So the last segment of
-/// each track, which may still grow, is left out.
+/// each track, which may still grow, is left out. So are the sounds besides the main one: what is found in a later
+/// fragment may make them unfit.
 pub fn layout_so_far(index: &Index) -> Result<Layout, Unfit> {
     let mut known = layout(index)?;
+    known.tracks.retain(|track| !track.alternative);
     for track in &mut known.tracks {
         track.rows.pop();
         track.reaches.pop();
@@ -325,6 +348,35 @@ mod tests {
         assert_eq!(layout.tracks[0].rows.iter().map(|row| row.duration).collect::<Vec<_>>(), [51_200; 5]);
         let starts: Vec<u64> = layout.tracks[1].rows.iter().map(|row| row.start).collect();
         assert_eq!(starts, [0, 192_512, 384_000, 576_512, 768_000]);
+    }
+
+    #[test]
+    fn every_sound_that_can_be_played_is_laid_out_behind_the_main_one() {
+        let mut index = source();
+        let sound = index.tracks[1].clone();
+        let named = |id: u32, change: fn(&mut Track)| {
+            let mut track = Track { id, ..sound.clone() };
+            change(&mut track);
+            track
+        };
+        let late = Edit::Plain { lead_ticks: 96_000, media_time: 0, length_ticks: 0 };
+        index.tracks[1].enabled = false;
+        index.tracks.push(named(10, |track| track.edit = Edit::Unsupported));
+        index.tracks.push(named(11, |_| {}));
+        index.tracks.push(named(12, |track| track.encrypted = true));
+        let mut delayed = named(13, |_| {});
+        delayed.edit = late;
+        index.tracks.push(delayed);
+        let laid = layout(&index);
+        // The first that is on and whose headers are fine cannot be played: that is said, as before.
+        assert_eq!(laid.unwrap_err(), Unfit::Edited { track: "audio" });
+        index.tracks[2].enabled = false;
+        let laid = layout(&index).unwrap();
+        let ids: Vec<u32> = laid.tracks.iter().map(|track| track.source_track).collect();
+        assert_eq!(ids, [index.tracks[0].id, 11, index.tracks[1].id]);
+        assert_eq!(laid.tracks[1].rows.len(), laid.tracks[2].rows.len());
+        assert!(laid.tracks[2].rows[0].offset > laid.tracks[1].rows[4].offset, "both lie in the sidecar");
+        assert_eq!(layout_so_far(&index).unwrap().tracks.len(), 2);
     }
 
     #[test]

@@ -141,7 +141,8 @@ pub(super) const fn name(track: &Track) -> &'static str {
     }
 }
 
-/// The tracks to be played: at most one of pictures, and the first of sound that can be played.
+/// The tracks to be played: at most one of pictures, the first of sound that can be played, and then the other sounds
+/// whose headers are fine.
 pub(super) fn choose(index: &Index) -> Result<Vec<&Track>, Unfit> {
     if index.cut {
         return Err(Unfit::Cut);
@@ -161,6 +162,8 @@ pub(super) fn choose(index: &Index) -> Result<Vec<&Track>, Unfit> {
     if let Some(track) = sounds().find(|track| fit(track).is_ok()).or(sounds().next()) {
         fit(track)?;
         chosen.push(track);
+        let others = of("audio").filter(|other| other.id != track.id && fit(other).is_ok());
+        chosen.extend(others);
     }
     if chosen.is_empty() { Err(Unfit::Empty) } else { Ok(chosen) }
 }

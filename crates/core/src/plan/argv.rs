@@ -3,7 +3,7 @@
 mod graph;
 
 use super::probe::CONTAINERS;
-use super::{Chunk, Color, Container, Plan, Poster, Rendition, Seek, Track, Video};
+use super::{Chunk, Color, Container, Plan, Poster, Rendition, Seek, Subtitle, Track, Video};
 use crate::limits;
 
 /// Begins every ffmpeg command; the progress goes to standard output.
@@ -94,6 +94,29 @@ pub fn audio(plan: &Plan, track: &Track, input: &str, output: &str) -> Vec<Strin
     argv.extend(list(&BARE));
     argv.extend(list(&["-f", "mp4", "-movflags", "+cmaf+empty_moov+default_base_moof"]));
     argv.extend(["-frag_duration".into(), "2000000".into(), output.into()]);
+    argv
+}
+
+/// The name of the file that one stream of subtitles is written to.
+pub fn subtitle_output(stream: &Subtitle) -> String {
+    format!("{}.vtt", stream.id)
+}
+
+/// Some streams of text subtitles as WebVTT, each in a file of its own, on the clock of the source.
+pub fn subtitles<'s>(
+    container: Container,
+    streams: impl IntoIterator<Item = &'s Subtitle>,
+    input: &str,
+) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.push("-copyts".into());
+    argv.extend(source(input, container.format_whitelist()));
+    for stream in streams {
+        argv.extend(["-map".into(), format!("0:s:{}", stream.stream)]);
+        argv.extend(list(&["-c:s", "webvtt"]));
+        argv.extend(list(&BARE));
+        argv.extend(["-f".into(), "webvtt".into(), subtitle_output(stream)]);
+    }
     argv
 }
 

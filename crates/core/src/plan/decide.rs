@@ -1,12 +1,13 @@
 //! The decision itself: from the facts of a source to its plan, or to the reason why there is none.
 
 use super::chunks::{self, Grid};
-use super::probe::VideoStream;
+use super::probe::{AudioStream, Chapter, SubtitleStream, VideoStream};
 use super::{
     Capabilities, Color, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline, Plan, Poster,
-    Preset, Probe, Rate, Refusal, Remux, Rendition, Timeline, Track, VERSION, Video, ladder,
+    Preset, Probe, Rate, Refusal, Remux, Rendition, Subtitle, Subtitles, Timeline, Track, VERSION, Video,
+    ladder,
 };
-use crate::limits;
+use crate::{language, limits};
 
 /// CPU milliseconds per source megapixel and frame of the ladder at `veryfast`, and at `medium`.
 const CPU_MS_PER_MEGAPIXEL: (u64, u64) = (30, 70);
@@ -16,6 +17,8 @@ const BYTES_PER_MEGAPIXEL: (u64, u64) = (176_000_000, 338_000_000);
 const BYTES_BASE: u64 = 64_000_000;
 /// Audio is encoded at 57 times real time on one core; this is on the safe side.
 const AUDIO_SPEED: u64 = 40;
+/// Front left, right and centre, two behind, and the low one.
+const SURROUND_CHANNELS: u32 = 6;
 
 /// The plan for a source whose file can be read as it is, or which says that a remux must come first.
 pub fn plan(
@@ -66,7 +69,8 @@ fn build(
         Video { chunks, ..video }
     });
     tools(probe, video.as_ref(), capabilities)?;
-    let estimate = estimate(probe, video.as_ref(), times.duration_us);
+    let audio = audio(probe, video.as_ref(), pipeline);
+    let estimate = estimate(probe, (video.as_ref(), &audio), times.duration_us);
     Ok(Plan {
         version: VERSION,
         container: probe.container,
@@ -74,7 +78,9 @@ fn build(
         origin_us: timeline.origin_us,
         container_start_us: timeline.container_start_us,
         duration_us: times.duration_us,
-        audio: audio(probe, video.as_ref()),
+        audio,
+        subtitles: subtitles(probe, timeline),
+        chapters: chapters(probe, timeline, &times),
         images: Images { poster: poster(probe, timeline, &times, pipeline) },
         limits: limits_of(video.as_ref(), &estimate, times.duration_us),
         estimate,
@@ -180,19 +186,69 @@ fn remux(probe: &Probe, timeline: &Timeline) -> Option<Remux> {
     }
 }
 
+/// Every sound in stereo, the main one first; then what has six channels in 5.1, if that is asked for.
+///
 /// Sound that ends before the picture goes on as silence: players want every segment of both.
-fn audio(probe: &Probe, video: Option<&Video>) -> Vec<Track> {
-    let track = |stream: &super::probe::AudioStream| Track {
-        id: "aac-1".into(),
-        stream: stream.ordinal,
-        mode: Mode::Encode,
-        kbps: 128,
-        channels: 2,
-        rate_hz: 48_000,
-        language: stream.language.clone(),
-        until_us: video.map(|video| video.rate.frame_us(video.frames)),
+fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track> {
+    let main = probe.main_audio().map(|stream| stream.ordinal);
+    let (first, others): (Vec<_>, Vec<_>) =
+        probe.audio.iter().partition(|stream| Some(stream.ordinal) == main);
+    let stereo = || first.iter().chain(&others).map(|stream| (*stream, 2));
+    // Of more than eight channels nobody knows where they stand.
+    let surround = stereo().filter(|(stream, _)| pipeline.surround && (6..=8).contains(&stream.channels));
+    let all = stereo().chain(surround.map(|(stream, _)| (stream, SURROUND_CHANNELS)));
+    let track = |(number, (stream, channels)): (u32, (&AudioStream, u32))| {
+        let language = language::tag(&stream.language);
+        let surround = channels == SURROUND_CHANNELS;
+        Track {
+            id: format!("aac-{number}"),
+            stream: stream.ordinal,
+            mode: Mode::Encode,
+            kbps: if surround { 384 } else { 128 },
+            channels,
+            rate_hz: 48_000,
+            title: if surround {
+                format!("{} 5.1", language::label(&stream.title, &language)).trim().to_owned()
+            } else {
+                language::label(&stream.title, "")
+            },
+            language,
+            until_us: video.map(|video| video.rate.frame_us(video.frames)),
+        }
     };
-    probe.main_audio().map(track).into_iter().collect()
+    (1..).zip(all).map(track).collect()
+}
+
+fn subtitles(probe: &Probe, timeline: &Timeline) -> Option<Subtitles> {
+    let stream = |(number, stream): (u32, &SubtitleStream)| Subtitle {
+        id: format!("s{number}"),
+        stream: stream.ordinal,
+        codec: stream.codec.clone(),
+        text: stream.text,
+        language: language::tag(&stream.language),
+        title: language::label(&stream.title, ""),
+        forced: stream.forced,
+    };
+    let streams: Vec<Subtitle> = (1..).zip(&probe.subtitles).map(stream).collect();
+    let brought = probe.brought_in.unwrap_or(probe.container);
+    // The clock of a rewritten source begins where that of the file it was made of begins.
+    let origin_us = timeline.origin_us.saturating_add(probe.brought_in_start_us);
+    (!streams.is_empty()).then_some(Subtitles { container: brought, origin_us, streams })
+}
+
+/// Chapters without those that nobody can jump to.
+fn chapters(probe: &Probe, timeline: &Timeline, times: &Times) -> Vec<Chapter> {
+    let from_origin = |us: i64| us.saturating_sub(timeline.origin_us).clamp(0, times.duration_us.max(0));
+    let moved = probe.chapters.iter().take(limits::CHAPTERS_MAX).map(|chapter| Chapter {
+        start_us: from_origin(chapter.start_us),
+        end_us: from_origin(chapter.end_us),
+        title: language::label(&chapter.title, ""),
+    });
+    // A millisecond is what WebVTT can tell apart.
+    let mut chapters: Vec<Chapter> =
+        moved.filter(|chapter| chapter.end_us - chapter.start_us >= 1_000).collect();
+    chapters.sort_by_key(|chapter| chapter.start_us);
+    chapters
 }
 
 fn poster(probe: &Probe, timeline: &Timeline, times: &Times, pipeline: &Pipeline) -> Option<Poster> {
@@ -209,7 +265,7 @@ fn megapixels_frames(probe: &Probe, frames: u64) -> u64 {
     pixels.saturating_mul(frames)
 }
 
-fn estimate(probe: &Probe, video: Option<&Video>, duration_us: i64) -> Estimate {
+fn estimate(probe: &Probe, (video, audio): (Option<&Video>, &[Track]), duration_us: i64) -> Estimate {
     let length_ms = duration_us.max(0).unsigned_abs() / 1_000;
     let slow =
         video.is_some_and(|one| one.renditions.iter().any(|rendition| rendition.preset == Preset::Medium));
@@ -217,10 +273,11 @@ fn estimate(probe: &Probe, video: Option<&Video>, duration_us: i64) -> Estimate 
     let memory = if slow { BYTES_PER_MEGAPIXEL.1 } else { BYTES_PER_MEGAPIXEL.0 };
     let picture_ms = megapixels_frames(probe, video.map_or(0, |one| one.frames)) / 1_000_000 * cpu;
     let kbps: u64 = video.map_or(0, |one| one.renditions.iter().map(|one| u64::from(one.max_kbps)).sum());
+    let (tracks, audio_kbps) = (audio.len() as u64, audio.iter().map(|one| u64::from(one.kbps)).sum::<u64>());
     Estimate {
-        cpu_ms: picture_ms + length_ms / AUDIO_SPEED,
+        cpu_ms: picture_ms + length_ms * tracks / AUDIO_SPEED,
         memory_bytes: BYTES_BASE + megapixels_frames(probe, 1) * memory / 1_000_000,
-        output_bytes: (kbps + 128) * length_ms / 8,
+        output_bytes: (kbps + audio_kbps) * length_ms / 8,
     }
 }
 
@@ -245,14 +302,14 @@ fn limits_of(video: Option<&Video>, estimate: &Estimate, duration_us: i64) -> Li
 fn notes(probe: &Probe, timeline: &Timeline, times: &Times) -> Vec<Note> {
     let header = probe.header_duration_us.unwrap_or(0);
     let gap = timeline.largest_gap_us;
-    [
+    let known = [
         (gap > limits::PLAN_GAP_US_MAX).then_some(Note::Gap { us: gap }),
         (times.duration_us / 95 < header / 100).then_some(Note::ShorterThanHeader),
         timeline.variable_rate.then_some(Note::VariableRate),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    let pictures = probe.subtitles.iter().filter(|stream| !stream.text);
+    let pictures = pictures.map(|stream| Note::PictureSubtitles { stream: stream.ordinal });
+    known.into_iter().flatten().chain(pictures).collect()
 }
 
 #[cfg(test)]

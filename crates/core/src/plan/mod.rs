@@ -57,8 +57,14 @@ pub struct Plan {
     pub duration_us: i64,
     /// The picture; `None` when the source has sound only.
     pub video: Option<Video>,
-    /// The sound; empty when the source has none.
+    /// The sound, the one that plays unless another is chosen first; empty when the source has none.
     pub audio: Vec<Track>,
+    /// The subtitles; `None` when the source has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtitles: Option<Subtitles>,
+    /// Chapters on the video's own time, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chapters: Vec<probe::Chapter>,
     /// Images that are made from the source.
     pub images: Images,
     /// What one job may use.
@@ -258,11 +264,44 @@ pub struct Track {
     pub channels: u32,
     /// Samples per second of the output.
     pub rate_hz: u32,
-    /// Language tag of the source, such as `eng`; empty when unknown.
+    /// Language tag, such as `en`; empty when unknown.
     pub language: String,
+    /// What the source calls it, written by a stranger; empty when it says nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
     /// Silence is added until this time after the origin, in microseconds: where the picture ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_us: Option<i64>,
+}
+
+/// The subtitles of the file that somebody brought in; a rewritten source has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtitles {
+    /// Container family of that file.
+    pub container: Container,
+    /// Its time that becomes time 0, in microseconds.
+    pub origin_us: i64,
+    /// Every stream, in its order.
+    pub streams: Vec<Subtitle>,
+}
+
+/// One stream of subtitles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtitle {
+    /// URL name, for example `s1`; no language tag looks like it.
+    pub id: String,
+    /// Ordinal among the source's subtitle streams, as in ffmpeg's `0:s:0`.
+    pub stream: u32,
+    /// Codec in ffmpeg's words.
+    pub codec: String,
+    /// Text becomes WebVTT; pictures cannot.
+    pub text: bool,
+    /// Language tag, such as `en`; empty when unknown.
+    pub language: String,
+    /// What the source calls it, written by a stranger; empty when it says nothing.
+    pub title: String,
+    /// Only what everybody must read, such as signs and foreign speech.
+    pub forced: bool,
 }
 
 /// Images that are made from the source.
@@ -320,6 +359,11 @@ pub enum Note {
     ShorterThanHeader,
     /// The frame times are not evenly spaced.
     VariableRate,
+    /// Subtitles are pictures, which cannot be converted.
+    PictureSubtitles {
+        /// Ordinal among the source's subtitle streams.
+        stream: u32,
+    },
 }
 
 /// What this node's ffmpeg and cores can do.

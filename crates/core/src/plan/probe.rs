@@ -130,6 +130,17 @@ pub struct Probe {
     pub attached_pictures: u32,
     /// Chapters in file order.
     pub chapters: Vec<Chapter>,
+    /// For a rewritten source: the family of the file that somebody brought in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brought_in: Option<Container>,
+    /// For a rewritten source: the smallest time of that file in microseconds, which is time 0 of this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub brought_in_start_us: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// One video stream.
@@ -276,8 +287,35 @@ impl Probe {
             subtitles: json::subtitles(&document.streams),
             attached_pictures: json::attached_pictures(&document.streams),
             chapters: document.chapters.iter().filter_map(json::Section::chapter).collect(),
+            brought_in: None,
+            brought_in_start_us: 0,
         };
         probe.within_limits()
+    }
+
+    /// What is known of a rewritten source, with what the rewriting has dropped of the file that somebody brought in.
+    #[must_use]
+    pub fn rewritten_from(mut self, first: &Self) -> Self {
+        for track in &mut self.audio {
+            if let Some(named) = first.audio.iter().find(|one| one.ordinal == track.ordinal) {
+                track.language.clone_from(&named.language);
+                track.title.clone_from(&named.title);
+                track.default = named.default;
+            }
+        }
+        let start_us = first.container_start_us;
+        let moved = |chapter: &Chapter| Chapter {
+            start_us: chapter.start_us.saturating_sub(start_us),
+            end_us: chapter.end_us.saturating_sub(start_us),
+            title: chapter.title.clone(),
+        };
+        Self {
+            subtitles: first.subtitles.clone(),
+            chapters: first.chapters.iter().map(moved).collect(),
+            brought_in: Some(first.container),
+            brought_in_start_us: start_us,
+            ..self
+        }
     }
 
     /// Bits per second of the picture, as near as the container tells.

@@ -1,9 +1,10 @@
 //! What the death of jobs means for their rendition and their video, in the transaction in which they die.
 //!
 //! * Without the fetch there is no video: its upload fails.
+//! * Subtitles that cannot be converted fail alone.
 //! * A poster that cannot be made is only noted by the job's own event.
-//! * A file that cannot be assembled fails its rendition; the others go on.
-//! * Without the probe, the remux, a chunk or the sound nothing can be encoded: all encoded renditions that are not
+//! * A file that cannot be assembled fails its rendition; the others go on. So does a sound that is only an alternative.
+//! * Without the probe, the remux, a chunk or the main sound nothing can be encoded: all encoded renditions that are not
 //!   whole fail, and the rest of the work is cancelled. The video is then ready with the source as it is if browsers
 //!   can play that (its reason names the problem), else it is failed and nothing of it is served.
 //! * After a crash all that was made is kept, so that the operator can run the dead job again. A refusal or damage is
@@ -23,7 +24,7 @@ use super::rendition::renditions_of;
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
-use super::{job, object, pull, word};
+use super::{caption, job, object, pull, word};
 
 /// Jobs died together, the cause first: their rendition or video fails in the same transaction.
 pub(crate) async fn job_died(
@@ -49,7 +50,9 @@ pub(crate) async fn job_died(
     let mut hopeless = false;
     for (_, task) in died {
         match task {
-            Task::Poster { .. } | Task::Erase { .. } => {}
+            // The file of an alternative sound dies with it, and names what failed.
+            Task::Poster { .. } | Task::Erase { .. } | Task::Audio { track: 1.., .. } => {}
+            Task::Subtitles { .. } => caption::give_up(tx, video, &reason).await?,
             Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
             Task::Fetch { .. }
             | Task::Join { .. }
@@ -57,7 +60,7 @@ pub(crate) async fn job_died(
             | Task::Probe { .. }
             | Task::Remux { .. }
             | Task::Chunk { .. }
-            | Task::Audio { .. }
+            | Task::Audio { track: 0, .. }
             | Task::Finish { .. } => hopeless = true,
         }
     }
@@ -81,7 +84,8 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
     };
-    if matches!(first, Task::Poster { .. }) {
+    caption::revive(tx, video).await?;
+    if matches!(first, Task::Poster { .. } | Task::Subtitles { .. }) {
         return Ok(());
     }
     tx.execute(
@@ -95,7 +99,8 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
         args![video, now],
     )
     .await?;
-    // Jobs that were cancelled, or died without ever having run, count as open: this statement opens them again.
+    // Jobs that were cancelled, or died without ever having run, count as open: this statement opens them again. So it
+    // does the one that declares the video ready, which has to do that once more.
     tx.execute(
         "UPDATE job SET cancel_requested = $2, finished_ms = NULL, last_error = NULL,
            needs = (SELECT count(*) FROM job_dep d JOIN job n ON n.id = d.needs_id
@@ -105,7 +110,7 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
                     WHERE d.job_id = job.id
                       AND (n.state IN (0, 1, 2, 5) OR (n.state = 4 AND n.started_ms IS NULL)))
                     THEN 0 ELSE 1 END
-         WHERE video_id = $1 AND (state IN (0, 1, 5) OR (state = 4 AND started_ms IS NULL))",
+         WHERE video_id = $1 AND (state IN (0, 1, 5) OR (state = 4 AND started_ms IS NULL) OR (state = 3 AND kind = 'finish'))",
         args![video, false],
     )
     .await?;
@@ -148,6 +153,7 @@ async fn give_up(
             fail_rendition(tx, app, rendition.id, reason, now).await?;
         }
     }
+    caption::give_up(tx, video, reason).await?;
     let row = tx.row("SELECT state FROM video WHERE id = $1", args![video]).await?.ok_or(DbError::Absent)?;
     if row.get::<State>("state")? != State::Processing {
         return Ok(());
@@ -191,6 +197,7 @@ async fn clear(tx: &mut Tx, video: VideoId, refused: bool, now: Millis) -> Resul
     tx.execute("UPDATE video SET work_id = NULL, poster_id = NULL WHERE id = $1", args![video]).await?;
     let sql = "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1)";
     tx.execute(sql, args![video]).await?;
+    tx.execute("DELETE FROM caption WHERE video_id = $1", args![video]).await?;
     drop_unused(tx, video, now).await?;
     if refused {
         object::unwanted(tx, row.get("source_id")?, "refused", now).await?;

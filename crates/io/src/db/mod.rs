@@ -6,6 +6,7 @@
 pub mod app;
 mod arg;
 pub mod arrival;
+mod caption;
 mod check;
 mod concat;
 mod death;
@@ -53,6 +54,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::oneshot;
 
+pub use self::caption::{Caption, MadeCaption, NewCaption};
 pub use self::concat::FinalPart;
 pub use self::encoded::{Assembled, SoundInFile};
 pub use self::ending::Finish;

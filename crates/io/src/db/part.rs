@@ -2,7 +2,7 @@
 
 use matinee_core::id::{ObjectId, RenditionId, VideoId};
 use matinee_core::time::Millis;
-use matinee_core::video::{PartFrontier, RenditionState, Span, frontier};
+use matinee_core::video::{ENCODED, Medium, PartFrontier, RenditionState, Span, frontier};
 
 use super::Db;
 use super::error::DbError;
@@ -175,11 +175,17 @@ pub(crate) async fn replace(
     Ok(())
 }
 
-/// How far each encoded track that has not failed can be played.
+/// How far each encoded track that has not failed can be played; nobody waits for a sound that is only an alternative.
 pub(crate) async fn frontiers(tx: &mut Tx, video: VideoId) -> Result<Vec<PartFrontier>, DbError> {
     let mut tracks = Vec::new();
+    let mut sounds = 0;
     for rendition in renditions_of(tx, video).await? {
-        if rendition.generation == matinee_core::video::ENCODED && rendition.state != RenditionState::Failed {
+        if rendition.generation != ENCODED {
+            continue;
+        }
+        sounds += u32::from(rendition.medium == Medium::Audio);
+        let alternative = rendition.medium == Medium::Audio && sounds > 1;
+        if !alternative && rendition.state != RenditionState::Failed {
             let parts = parts_of(tx, rendition.id).await?;
             let spans: Vec<Span> =
                 parts.iter().map(|part| Span { first: part.first, segments: part.segments }).collect();

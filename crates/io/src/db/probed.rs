@@ -7,6 +7,7 @@ use matinee_core::video::{ENCODED, RenditionState, VIRTUAL};
 use serde_json::{Value, json};
 
 use super::Db;
+use super::caption::{self, NewCaption};
 use super::error::DbError;
 use super::lease::{Held, settled};
 use super::object::{Stored, present};
@@ -54,6 +55,8 @@ pub struct Probed {
     pub virtual_set: Option<VirtualSet>,
     /// The tracks that will be encoded.
     pub ladder: Vec<NewTrack>,
+    /// The subtitles of the source.
+    pub captions: Vec<NewCaption>,
     /// The jobs that do it, each after the ones that it needs.
     pub jobs: Vec<NewJob>,
     /// When it happens.
@@ -94,6 +97,9 @@ async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbEr
     for track in &probed.ladder {
         let birth = (ENCODED, RenditionState::Waiting);
         insert_track(tx, (held.app, held.video), track, birth, probed.now).await?;
+    }
+    for new in &probed.captions {
+        caption::insert(tx, held.video, new, None, probed.now).await?;
     }
     for new in &probed.jobs {
         job::insert(tx, new, probed.now).await?;

@@ -26,6 +26,8 @@ pub struct Shape {
     pub channels: Option<u32>,
     /// The language as RFC 5646 writes it.
     pub language: Option<String>,
+    /// What the source calls it.
+    pub title: Option<String>,
     /// Ticks per second of the track.
     pub timescale: Option<u32>,
     /// The init segment.
@@ -141,8 +143,8 @@ pub(crate) async fn insert_track(
     let ready = (state == RenditionState::Ready).then_some(now);
     tx.execute(
         "INSERT INTO rendition (id, app_id, video_id, generation, name, media, place, state, codec, width, height,
-           rate_num, rate_den, channels, language, timescale, init, entry_hash, created_ms, ready_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+           rate_num, rate_den, channels, language, timescale, init, entry_hash, created_ms, ready_ms, title)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
         args![
             track.id,
             app,
@@ -163,7 +165,8 @@ pub(crate) async fn insert_track(
             shape.init.clone(),
             shape.entry_hash,
             now,
-            ready
+            ready,
+            shape.title.clone()
         ],
     )
     .await
@@ -221,6 +224,7 @@ pub(crate) fn rendition_of(row: &Row) -> Result<Rendition, DbError> {
             rate: rate.0.zip(rate.1),
             channels: row.get("channels")?,
             language: row.get("language")?,
+            title: row.get("title")?,
             timescale: row.get("timescale")?,
             init: row.get("init")?,
             entry_hash: row.get("entry_hash")?,

@@ -1,6 +1,6 @@
 //! The words for states in the database; nowhere else are they made or read.
 
-use matinee_core::{ledger, upload, video};
+use matinee_core::{caption, ledger, upload, video};
 
 use super::error::DbError;
 use super::value::{Arg, Column, Row};
@@ -46,11 +46,12 @@ words! {
     video::State { Processing "processing" Ready "ready" Failed "failed" }
     video::Policy { App "app" Public "public" }
     video::RenditionState { Waiting "waiting" Encoding "encoding" Ready "ready" Failed "failed" }
+    caption::State { Waiting "waiting" Ready "ready" Failed "failed" Unsupported "unsupported" }
     video::Medium { Video "video" Audio "audio" }
     ledger::State { Intended "intended" Present "present" ToDelete "to_delete" Gone "gone" }
     ledger::Kind {
         Source "source" Tail "tail" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
-        Rendition "rendition" Poster "poster"
+        Rendition "rendition" Poster "poster" Caption "caption"
     }
 }
 

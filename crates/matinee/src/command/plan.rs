@@ -73,7 +73,7 @@ fn find(all: Vec<Pipeline>, name: &str) -> anyhow::Result<Pipeline> {
 }
 
 fn write(out: &mut impl Write, foreseen: &Foreseen, pipeline: &Pipeline, slots: u32) -> anyhow::Result<()> {
-    let Foreseen { probe, plan, unfit } = foreseen;
+    let Foreseen { plan, unfit, .. } = foreseen;
     let length = text::length(u64::try_from(plan.duration_us / 1_000).unwrap_or_default());
     writeln!(out, "source     {}", source(foreseen, &length))?;
     match (unfit, plan.remux) {
@@ -85,10 +85,6 @@ fn write(out: &mut impl Write, foreseen: &Foreseen, pipeline: &Pipeline, slots: 
     }
     for note in &plan.notes {
         writeln!(out, "note       {}", note_words(*note))?;
-    }
-    if probe.audio.len() > plan.audio.len() {
-        let left = probe.audio.len() - plan.audio.len();
-        writeln!(out, "note       {} left out", text::count(left, "further sound track"))?;
     }
     writeln!(out, "pipeline   {}\n", pipeline.name)?;
     let rows: Vec<Vec<String>> = plan
@@ -140,6 +136,9 @@ fn note_words(note: matinee_core::plan::Note) -> String {
         Note::Gap { us } => format!("the picture stops for {} s in the middle", us / 1_000_000),
         Note::ShorterThanHeader => "the file ends before its header says".to_owned(),
         Note::VariableRate => "frames are not evenly spaced; they are put on an even grid".to_owned(),
+        Note::PictureSubtitles { stream } => {
+            format!("subtitles {} are pictures, which cannot be converted to text", stream + 1)
+        }
     }
 }
 

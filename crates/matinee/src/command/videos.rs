@@ -131,7 +131,7 @@ pub(crate) fn as_json(node: &Node, whole: &Whole) -> anyhow::Result<serde_json::
         || lock::address_of(&node.config.data).unwrap_or_else(|| format!("http://{}", node.config.listen));
     let url = node.config.public_url.clone().unwrap_or_else(served);
     let external = External::of(url.trim_end_matches('/').to_owned());
-    let playback = play::playback(node, &whole.video, &whole.renditions, whole.source_bytes);
+    let playback = play::playback(node, whole);
     let shown = view::Video::of(whole, playback.as_ref(), &external, view::Reach::Owner);
     Ok(serde_json::to_value(shown)?)
 }
@@ -241,7 +241,10 @@ fn rendition_row(track: &Rendition) -> Vec<String> {
         Medium::Video => {
             format!("{}x{}", track.shape.width.unwrap_or_default(), track.shape.height.unwrap_or_default())
         }
-        Medium::Audio => "sound".to_owned(),
+        Medium::Audio => {
+            let language = track.shape.language.as_deref().unwrap_or_default();
+            plain(format!("sound {language}").trim())
+        }
     };
     let file = track.file_bytes.filter(|_| track.medium == Medium::Video).map(size);
     let codec = track.shape.codec.clone();

@@ -23,7 +23,9 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) ->
     let ladder: Vec<_> = all.iter().filter(|row| row.generation == ENCODED).collect();
     let mine = ladder.iter().find(|row| row.id == rendition);
     let mine = *mine.ok_or_else(|| Fault::unverified("the rendition is not there any more"))?;
-    let sound = ladder.iter().find(|row| row.medium == Medium::Audio && row.state != RenditionState::Failed);
+    // Only the main sound lies in the files of pictures; every other one has a file of its own.
+    let sound = ladder.iter().find(|row| row.medium == Medium::Audio);
+    let sound = sound.filter(|row| row.state != RenditionState::Failed);
     let picture = (mine.medium == Medium::Video).then_some(mine);
     let sound = if picture.is_some() { sound.copied() } else { Some(mine) };
     let (picture_in, sound_in) = (track(node, picture).await?, track(node, sound).await?);

@@ -147,6 +147,13 @@ fn verify(index: &Index, cutter: &Cutter, planned: &plan::Track) -> Result<(), F
     if track.sample_entries != 1 || track.codec != "mp4a.40.2" {
         return Err(Fault::unverified(format!("the sound is {} instead of AAC", track.codec)));
     }
+    let TrackKind::Audio { channels, rate_hz } = track.kind else {
+        return Err(Fault::unverified("the encoder's file has no sound"));
+    };
+    if (u32::from(channels), rate_hz) != (planned.channels, planned.rate_hz) {
+        let human = format!("the sound has {channels} channels at {rate_hz} Hz, which was not asked for");
+        return Err(Fault::unverified(human));
+    }
     let heard_us = cutter.heard() * 1_000_000 / u64::from(track.timescale.max(1));
     let wanted_us = planned.until_us.and_then(|until| u64::try_from(until).ok()).unwrap_or(0);
     if heard_us == 0 || heard_us + AUDIO_SHORT_US_MAX < wanted_us {

@@ -9,13 +9,13 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use matinee_core::id::VideoId;
-use matinee_core::limits;
 use matinee_core::media::index::{Indexer, Step};
 use matinee_core::media::layout::{Layout, LayoutTrack, layout, layout_so_far};
 use matinee_core::media::segment::rows_encode;
 use matinee_core::media::{Index, TrackKind};
 use matinee_core::plan::Rate;
 use matinee_core::video::Medium;
+use matinee_core::{language, limits};
 use matinee_io::db::{Arriving, NewTrack, Shape, Video, VirtualTrack};
 use matinee_io::random;
 
@@ -38,16 +38,24 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
     Ok(Arc::new(Shown {
         source: None,
         poster: None,
+        captions: Vec::new(),
+        chapters: None,
+        duration_ms: 0,
         ended: false,
         target_duration_s: target_duration_s(&whole),
-        tracks: all.iter().map(|track| track.first(segments)).collect(),
+        tracks: all
+            .iter()
+            .map(|track| track.first(segments.min(track.reached(arriving.upload.offset))))
+            .collect(),
         read,
     }))
 }
 
-/// How many segments of every track are there; `None` before the first.
+/// How many segments of the picture and of the main sound are there; `None` before the first.
 fn listed(tracks: &[shelf::Arriving], offset: u64) -> Option<usize> {
-    tracks.iter().map(|track| track.reached(offset)).min().filter(|segments| *segments > 0)
+    let main = tracks.iter().position(|arriving| arriving.track.medium == Medium::Audio);
+    let waited_for = &tracks[..main.map_or(tracks.len(), |main| main + 1)];
+    waited_for.iter().map(|track| track.reached(offset)).min().filter(|segments| *segments > 0)
 }
 
 /// The length in milliseconds of a video that can be played while its source arrives, as far as it is known: of the
@@ -196,9 +204,9 @@ fn laid_out(
 
 fn tracks(there: &There, layout: Layout) -> Arc<[shelf::Arriving]> {
     let sidecar = layout.sidecar;
-    let track = |mut track: LayoutTrack| {
+    let track = |(place, mut track): (u32, LayoutTrack)| {
         let reaches = std::mem::take(&mut track.reaches);
-        let made = virtual_track(track);
+        let made = virtual_track(place, track);
         let part = ShelvedPart {
             first: 1,
             object: there.source,
@@ -209,7 +217,7 @@ fn tracks(there: &There, layout: Layout) -> Arc<[shelf::Arriving]> {
         let track = Shelved::of(made.track.name, made.track.medium, made.track.shape, vec![part]);
         shelf::Arriving { track, reaches }
     };
-    layout.tracks.into_iter().map(track).collect()
+    (0..).zip(layout.tracks).map(track).collect()
 }
 
 /// Were the last bytes that came first the last bytes of the source? Players may have seen segments that they name.
@@ -240,12 +248,16 @@ fn same_end(source: &File, tail: &File, size: u64) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A track of a virtual layout, as it is stored.
-pub(super) fn virtual_track(track: LayoutTrack) -> VirtualTrack {
+/// The track at this place of a virtual layout, as it is stored.
+pub(super) fn virtual_track(place: u32, track: LayoutTrack) -> VirtualTrack {
     let (medium, name, width, height, channels) = match track.kind {
-        TrackKind::Video { width, height, .. } => (Medium::Video, "source", Some(width), Some(height), None),
+        TrackKind::Video { width, height, .. } => {
+            (Medium::Video, "source".to_owned(), Some(width), Some(height), None)
+        }
         TrackKind::Audio { channels, .. } => {
-            (Medium::Audio, "source-audio", None, None, Some(u32::from(channels)))
+            let name =
+                if track.alternative { format!("source-audio-{place}") } else { "source-audio".to_owned() };
+            (Medium::Audio, name, None, None, Some(u32::from(channels)))
         }
         TrackKind::Other => unreachable!("because a layout has only pictures and sound"),
     };
@@ -256,16 +268,17 @@ pub(super) fn virtual_track(track: LayoutTrack) -> VirtualTrack {
         rows: rows_encode(&track.rows),
         track: NewTrack {
             id: random::id(),
-            name: name.to_owned(),
+            name,
             medium,
-            place: 0,
+            place,
             shape: Shape {
                 codec: Some(track.codec),
                 width: width.map(u32::from),
                 height: height.map(u32::from),
                 rate,
                 channels,
-                language: Some(track.language),
+                language: Some(language::tag(&track.language)),
+                title: None,
                 timescale: Some(track.timescale),
                 init: Some(track.init.to_vec()),
                 entry_hash: None,

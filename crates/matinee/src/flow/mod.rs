@@ -6,6 +6,7 @@ pub(crate) mod arrival;
 mod assemble;
 mod audio;
 pub(crate) mod bucket;
+pub(crate) mod caption;
 pub(crate) mod catalogue;
 mod chunk;
 mod coding;
@@ -34,6 +35,7 @@ mod remux;
 pub(crate) mod scratch;
 pub(crate) mod serve;
 pub(crate) mod settle;
+mod subtitles;
 pub(crate) mod sweep;
 pub(crate) mod tail;
 pub(crate) mod upload;
@@ -145,6 +147,7 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Audio { track, .. } => audio::perform(node, hold, track).await,
         Task::Chunk { chunk, .. } => chunk::perform(node, hold, chunk).await,
         Task::Poster { .. } => poster::perform(node, hold).await,
+        Task::Subtitles { .. } => subtitles::perform(node, hold).await,
         Task::Assemble { rendition, .. } => assemble::perform(node, hold, rendition).await,
         Task::Finish { .. } => finish::perform(node, hold).await,
         Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,

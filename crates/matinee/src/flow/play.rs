@@ -2,12 +2,13 @@
 
 use matinee_core::access::path::{self, Grant};
 use matinee_core::id::{ObjectId, VideoId};
-use matinee_core::limits;
 use matinee_core::plan::Container;
 use matinee_core::time::Millis;
 use matinee_core::video::{self, ENCODED, Medium, RenditionState, VIRTUAL};
-use matinee_io::db::{Rendition, Video};
+use matinee_core::{language, limits};
+use matinee_io::db::{Caption, Rendition, Video};
 
+use super::whole::Whole;
 use super::{Failure, early, now};
 use crate::node::Node;
 
@@ -23,12 +24,25 @@ pub(crate) struct Playback {
     pub(crate) dash: Option<String>,
     pub(crate) mp4: Option<String>,
     pub(crate) poster: Option<String>,
+    /// Those that can be shown.
+    pub(crate) captions: Vec<Offered>,
+    /// The chapters as WebVTT.
+    pub(crate) chapters: Option<String>,
     /// Seconds.
     pub(crate) duration: f64,
     /// More segments will follow.
     pub(crate) growing: bool,
     pub(crate) expires: Millis,
     pub(crate) downloads: Vec<Download>,
+}
+
+/// A caption that can be shown.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    pub(crate) caption: Caption,
+    /// Shown unless the viewer chooses otherwise.
+    pub(crate) default: bool,
+    pub(crate) path: String,
 }
 
 /// A file to keep.
@@ -42,12 +56,8 @@ pub(crate) struct Download {
 }
 
 /// The addresses of a video; `None` while nothing of it can be played.
-pub(crate) fn playback(
-    node: &Node,
-    video: &Video,
-    renditions: &[Rendition],
-    source_bytes: u64,
-) -> Option<Playback> {
+pub(crate) fn playback(node: &Node, whole: &Whole) -> Option<Playback> {
+    let (video, renditions) = (&whole.video, whole.renditions.as_slice());
     let generation = video.generation;
     if video.playable.is_none()
         || generation == 0
@@ -59,7 +69,7 @@ pub(crate) fn playback(
     let expires = expires(duration_ms);
     let root = root(node, video.id, generation, expires);
     let ended = generation == VIRTUAL || encoded_whole(renditions);
-    let downloads = downloads(video, renditions, source_bytes, &root);
+    let downloads = downloads(video, renditions, whole.source_bytes, &root);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
     let duration = duration_ms as f64 / 1_000.0;
     Some(Playback {
@@ -70,6 +80,8 @@ pub(crate) fn playback(
             .filter(|first| first.id != SOURCE || generation == VIRTUAL)
             .map(|first| first.path.split('?').next().unwrap_or_default().to_owned()),
         poster: video.poster.map(|poster| poster_path(&root, poster)),
+        captions: captions(whole, &root),
+        chapters: has_chapters(video).then(|| format!("{root}/chapters.vtt")),
         duration,
         growing: !ended,
         expires,
@@ -88,6 +100,8 @@ pub(crate) async fn early(node: &Node, video: VideoId) -> Result<Option<Playback
         dash: None,
         mp4: None,
         poster: None,
+        captions: Vec::new(),
+        chapters: None,
         duration,
         growing: true,
         expires,
@@ -106,6 +120,27 @@ fn expires(duration_ms: u64) -> Millis {
 fn poster_path(root: &str, poster: ObjectId) -> String {
     // The object's name makes the address change with the picture, so that it can be cached for ever.
     format!("{root}/poster.jpg?v={poster}")
+}
+
+fn captions(whole: &Whole, root: &str) -> Vec<Offered> {
+    let sounds = |row: &&Rendition| row.generation == whole.video.generation && row.medium == Medium::Audio;
+    let main = whole.renditions.iter().find(sounds);
+    let spoken = main.and_then(|row| row.shape.language.as_deref()).unwrap_or_default();
+    let offered = |caption: &Caption| {
+        let (object, _) = caption.file?;
+        Some(Offered {
+            default: caption.is_shown_to(spoken),
+            path: format!("{root}/sub/{}.vtt?v={object}", caption.name),
+            caption: caption.clone(),
+        })
+    };
+    whole.captions.iter().filter_map(offered).collect()
+}
+
+/// Whether somebody can jump to a chapter of this video.
+fn has_chapters(video: &Video) -> bool {
+    let chapters = video.plan.as_ref().and_then(|plan| plan.get("chapters")?.as_array());
+    chapters.is_some_and(|chapters| !chapters.is_empty())
 }
 
 fn root(node: &Node, video: VideoId, generation: u32, expires: Millis) -> String {
@@ -127,14 +162,17 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
     let name = |suffix: &str, ending: &str| format!("{}{suffix}.{ending}", video.title);
     let whole = |row: &&Rendition| row.generation == ENCODED && row.state == RenditionState::Ready;
     let pictures = renditions.iter().filter(whole).any(|row| row.medium == Medium::Video);
-    // The sound of a video lies in the file of its largest picture, so only sound alone has a file of its own.
-    let finished = renditions.iter().filter(whole).filter(|row| !pictures || row.medium == Medium::Video);
+    let sounds = renditions.iter().filter(|row| row.generation == ENCODED && row.medium == Medium::Audio);
+    // The main sound lies in the files of the pictures; the others, and sound alone, have files of their own.
+    let main = sounds.clone().next().map(|row| row.id).filter(|_| pictures);
+    let several = sounds.count() > 1;
+    let finished = renditions.iter().filter(whole).filter(|row| Some(row.id) != main);
     let mut all: Vec<Download> = finished
         .filter_map(|row| {
             row.file?;
             let label = match row.medium {
                 Medium::Video => format!("{}p", row.shape.width.min(row.shape.height).unwrap_or_default()),
-                Medium::Audio => "Sound".to_owned(),
+                Medium::Audio => sound_label(row, several),
             };
             let ending = if row.medium == Medium::Audio { "m4a" } else { "mp4" };
             let file_name = name(&format!(" {label}"), ending);
@@ -156,6 +194,19 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
         file_name,
     });
     all
+}
+
+/// What a person reads of a file of sound; one among several says which.
+fn sound_label(row: &Rendition, several: bool) -> String {
+    let name = language::label(
+        row.shape.title.as_deref().unwrap_or_default(),
+        row.shape.language.as_deref().unwrap_or_default(),
+    );
+    match (several, name.is_empty()) {
+        (false, _) => "Sound".to_owned(),
+        (true, false) => format!("Sound ({name})"),
+        (true, true) => format!("Sound ({})", row.name),
+    }
 }
 
 /// The usual ending of a file like the source.

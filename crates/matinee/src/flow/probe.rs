@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use matinee_core::caption;
 use matinee_core::id::JobId;
 use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
-use matinee_core::plan::{self, Plan, Probe};
+use matinee_core::plan::{self, Plan, Probe, Subtitle};
 use matinee_core::video::Medium;
-use matinee_io::db::{NewTrack, Probed, Shape, Stored, Video, VirtualSet};
+use matinee_io::db::{NewCaption, NewTrack, Probed, Shape, Stored, Video, VirtualSet};
 use matinee_io::random;
 use serde_json::json;
 
@@ -28,6 +29,10 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let object = video.work.unwrap_or(video.source);
     let path = node.object_path(object)?;
     let Looked { probe, timeline, index } = look(ffmpeg(node)?, &path, &hold.stop).await?;
+    let probe = match first_of(&video) {
+        Some(first) => probe.rewritten_from(&first),
+        None => probe,
+    };
     let pipeline = node.pipeline(&video.pipeline);
     let plan = plan::plan(&probe, &timeline, &pipeline, &node.capabilities())?;
     short_enough(node, &video, plan.duration_us / 1_000).await?;
@@ -45,10 +50,11 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let jobs = jobs((&video, pipeline.priority), &plan, &ladder, hold);
     let probed = Probed {
         duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
-        probe: facts_of(&video, &probe),
+        probe: json!(probe),
         damaged: damaged(&plan),
         plan: json!(plan),
         virtual_set,
+        captions: if plan.remux.is_some() { Vec::new() } else { captions(&plan) },
         ladder: if plan.remux.is_some() { Vec::new() } else { ladder },
         jobs,
         now: now(),
@@ -73,14 +79,10 @@ async fn short_enough(node: &Node, video: &Video, duration_ms: i64) -> Result<()
     ))
 }
 
-/// What is kept of the probe. When it is that of a rewritten source, it still says what somebody brought in.
-fn facts_of(video: &Video, probe: &Probe) -> serde_json::Value {
-    let mut facts = json!(probe);
-    let first = video.work.and(video.probe.as_ref()).and_then(|first| first.get("container"));
-    if let Some(container) = first {
-        facts["brought_in"] = container.clone();
-    }
-    facts
+/// For a rewritten source: the probe of the file that somebody brought in.
+fn first_of(video: &Video) -> Option<Probe> {
+    video.work?;
+    serde_json::from_value(video.probe.clone()?).ok()
 }
 
 /// Stores the sidecar of a virtual layout and names its tracks.
@@ -89,7 +91,10 @@ async fn publishable(node: &Node, hold: &Hold, layout: Layout) -> Result<Virtual
     rope.push_literal(layout.sidecar);
     let sidecar: Stored =
         keep(node, hold, ledger::Kind::Sidecar, rope, |(), _, _| unreachable!("no ranges")).await?;
-    Ok(VirtualSet { sidecar, tracks: layout.tracks.into_iter().map(virtual_track).collect() })
+    Ok(VirtualSet {
+        sidecar,
+        tracks: (0..).zip(layout.tracks).map(|(place, track)| virtual_track(place, track)).collect(),
+    })
 }
 
 /// The tracks that will be encoded, the largest picture first, then the sound.
@@ -110,6 +115,7 @@ fn ladder(plan: &Plan) -> Vec<NewTrack> {
         let shape = Shape {
             channels: Some(track.channels),
             language: Some(track.language.clone()),
+            title: Some(track.title.clone()),
             ..Shape::default()
         };
         (track.id.clone(), Medium::Audio, shape)
@@ -117,6 +123,20 @@ fn ladder(plan: &Plan) -> Vec<NewTrack> {
     let numbered = video.chain(audio).zip(0..);
     let track = |((name, medium, shape), place)| NewTrack { id: random::id(), name, medium, place, shape };
     numbered.map(track).collect()
+}
+
+/// The subtitles of the source, also those that no text can be made of.
+fn captions(plan: &Plan) -> Vec<NewCaption> {
+    let streams = plan.subtitles.iter().flat_map(|subtitles| &subtitles.streams);
+    let caption = |(place, stream): (u32, &Subtitle)| NewCaption {
+        name: stream.id.clone(),
+        place,
+        language: stream.language.clone(),
+        title: stream.title.clone(),
+        forced: stream.forced,
+        unsupported: (!stream.text).then(|| caption::unsupported(&stream.codec)),
+    };
+    (0..).zip(streams).map(caption).collect()
 }
 
 /// All jobs of a plan with what they wait for.
@@ -142,20 +162,32 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
             new(Task::Chunk { video: id, chunk: chunk.number }, weight(plan, chunk.number), Vec::new())
         })
         .collect();
-    jobs.extend(
-        (0..).zip(&plan.audio).map(|(track, _)| new(Task::Audio { video: id, track }, 0, Vec::new())),
-    );
-    let encoded: Vec<_> = jobs.iter().map(|job| (job.id, OnDeath::Kill)).collect();
-    let files = ladder.iter().filter(|track| plan.video.is_none() || track.medium == Medium::Video);
-    let assembled: Vec<_> = files
-        .map(|track| new(Task::Assemble { video: id, rendition: track.id }, 0, encoded.clone()))
-        .collect();
+    let sound = |track| {
+        // Nobody waits for the other sounds, so that the main one of every video goes first.
+        let weight = if track == 0 { 0 } else { behind(plan, track) };
+        new(Task::Audio { video: id, track }, weight, Vec::new())
+    };
+    let sounds: Vec<NewJob> = (0..).zip(&plan.audio).map(|(track, _)| sound(track)).collect();
+    let needed = |job: &NewJob| (job.id, OnDeath::Kill);
+    let pictures: Vec<_> = jobs.iter().chain(sounds.first()).map(needed).collect();
+    let file = |rendition, needs| new(Task::Assemble { video: id, rendition }, 0, needs);
+    let of = |medium| ladder.iter().filter(move |track| track.medium == medium);
+    let mut assembled: Vec<_> = of(Medium::Video).map(|track| file(track.id, pictures.clone())).collect();
+    // With a picture the main sound lies in its files.
+    let alone = of(Medium::Audio).zip(&sounds).skip(usize::from(plan.video.is_some()));
+    assembled.extend(alone.map(|(track, job)| file(track.id, vec![needed(job)])));
     let mut last: Vec<_> = assembled.iter().map(|job| (job.id, OnDeath::Release)).collect();
+    jobs.extend(sounds);
     jobs.extend(assembled);
     if plan.images.poster.is_some() {
         let poster = new(Task::Poster { video: id }, 0, Vec::new());
         last.push((poster.id, OnDeath::Release));
         jobs.push(poster);
+    }
+    if plan.subtitles.iter().flat_map(|subtitles| &subtitles.streams).any(|stream| stream.text) {
+        let subtitles = new(Task::Subtitles { video: id }, 0, Vec::new());
+        last.push((subtitles.id, OnDeath::Release));
+        jobs.push(subtitles);
     }
     jobs.push(new(Task::Finish { video: id }, 0, last));
     debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
@@ -165,11 +197,13 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
 /// The ramp of every video comes before everything else, then short videos.
 fn weight(plan: &Plan, chunk: u32) -> i64 {
     const RAMP: u32 = 3;
+    if chunk < RAMP { i64::from(chunk) } else { behind(plan, chunk) }
+}
+
+/// Behind everything that a viewer waits for.
+fn behind(plan: &Plan, number: u32) -> i64 {
     const BEHIND_ALL_RAMPS: i64 = 1_000_000;
-    if chunk < RAMP {
-        return i64::from(chunk);
-    }
-    BEHIND_ALL_RAMPS + plan.duration_us / 1_000 * 1_000 + i64::from(chunk)
+    BEHIND_ALL_RAMPS + plan.duration_us / 1_000 * 1_000 + i64::from(number)
 }
 
 /// What is wrong with a source that is accepted all the same.
@@ -188,7 +222,7 @@ fn damaged(plan: &Plan) -> Option<serde_json::Value> {
             ),
             "Export the video again if the gap is not meant.",
         )),
-        plan::Note::VariableRate => None,
+        plan::Note::VariableRate | plan::Note::PictureSubtitles { .. } => None,
     });
     note.map(|(code, human, fix)| json!({ "code": code, "human": human, "fix": fix }))
 }

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use matinee_core::access::path::{self, Grant, Refusal};
 use matinee_core::id::{ObjectId, VideoId};
-use matinee_core::limits;
-use matinee_core::manifest::{self, Audio, Bandwidth, Presentation, Segment, Variant, dash, hls};
+use matinee_core::manifest::{self, Audio, Bandwidth, Presentation, Segment, Text, Variant, dash, hls};
 use matinee_core::media::rope::{Piece, Rope};
 use matinee_core::media::segment::{Row, virtual_pieces};
 use matinee_core::plan::Rate;
+use matinee_core::plan::probe::Chapter;
 use matinee_core::video::{Medium, PartFrontier, RenditionState, VIRTUAL, common_frontier};
+use matinee_core::{caption, language, limits};
+use matinee_io::db::{Caption, Video};
 use matinee_io::store;
 
 use super::{Failure, early, now};
 use crate::node::Node;
 pub(crate) use crate::shelf::Shown;
-use crate::shelf::{Placed, Shelved, ShelvedPart, target_duration_s};
+use crate::shelf::{Placed, Shelved, ShelvedPart, Words, target_duration_s};
 
 /// Bytes to send, by pieces of the store.
 pub(crate) struct Body {
@@ -71,7 +73,10 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
     }
     let whole = tracks.iter().all(|track| track.rendition.state == RenditionState::Ready);
     let mut shelved = Vec::with_capacity(tracks.len());
+    let mut sounds = 0;
     for track in tracks {
+        sounds += u32::from(track.rendition.medium == Medium::Audio);
+        let alternative = track.rendition.medium == Medium::Audio && sounds > 1;
         let mut parts = Vec::with_capacity(track.parts.len());
         for part in track.parts {
             // What was listed may have been replaced by one part that has all segments; then all is read again.
@@ -86,9 +91,11 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
                 rows: rows.into(),
             });
         }
-        // A playlist that begins before all tracks have begun would lose segments when they do.
-        if parts.is_empty() {
-            return Err(Failure::Absent);
+        match (parts.is_empty(), alternative) {
+            (false, _) => {}
+            (true, true) => continue,
+            // A playlist that begins before all tracks have begun would lose segments when they do.
+            (true, false) => return Err(Failure::Absent),
         }
         let rendition = track.rendition;
         shelved.push(Shelved {
@@ -97,14 +104,59 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
             ..Shelved::of(rendition.name, rendition.medium, rendition.shape, parts)
         });
     }
+    let captions = node.db.captions(id).await?;
+    let sound = shelved.iter().find(|track| track.medium == Medium::Audio);
+    let spoken = sound.map(|track| track.language.clone()).unwrap_or_default();
     Ok(Some(Arc::new(Shown {
         source: Some(video.source),
         poster: video.poster,
+        captions: captions.into_iter().filter_map(|caption| words(caption, &spoken)).collect(),
+        chapters: chapters(&video),
+        duration_ms: video.duration_ms.unwrap_or_default(),
         ended: generation == VIRTUAL || whole,
         target_duration_s: target_duration_s(&shelved),
         tracks: shelved,
         read,
     })))
+}
+
+fn words(caption: Caption, spoken: &str) -> Option<Words> {
+    let (file, default) = (caption.file?, caption.is_shown_to(spoken));
+    let label = language::label(&caption.title, &caption.language);
+    let Caption { name, language, forced, .. } = caption;
+    Some(Words { name, label, language, forced, default, file })
+}
+
+/// The chapters as WebVTT; `None` when there are none.
+fn chapters(video: &Video) -> Option<String> {
+    let planned = video.plan.as_ref()?.get("chapters")?.clone();
+    let chapters: Vec<Chapter> = serde_json::from_value(planned).ok()?;
+    (!chapters.is_empty()).then(|| caption::write(&caption::chapters(&chapters)))
+}
+
+/// The playlist of captions, by their URL name.
+pub(crate) fn caption_playlist(shown: &Shown, name: &str) -> Option<String> {
+    let known = texts(shown).into_iter().find(|text| text.name == name)?;
+    Some(hls::subtitle_playlist(&known, shown.duration_ms))
+}
+
+/// The WebVTT file of captions, by their URL name.
+pub(crate) fn caption_file(shown: &Shown, name: &str) -> Option<File> {
+    let words = shown.captions.iter().find(|words| words.name == name)?;
+    Some(File { object: words.file.0, size: words.file.1, kind: "text/vtt" })
+}
+
+fn texts(shown: &Shown) -> Vec<Text> {
+    let text = |words: &Words| Text {
+        name: words.name.clone(),
+        version: words.file.0.to_string(),
+        label: words.label.clone(),
+        language: words.language.clone(),
+        forced: words.forced,
+        default: words.default,
+        bytes: words.file.1,
+    };
+    shown.captions.iter().map(text).collect()
 }
 
 /// The multivariant playlist.
@@ -159,10 +211,12 @@ fn presentation(shown: &Shown) -> Presentation {
         .collect();
     let audio: Vec<_> = of(Medium::Audio)
         .enumerate()
+        // Who chooses another sound must not wait for it.
+        .filter(|(n, shelved)| *n == 0 || shown.ended || shelved.rows().count() >= frontier)
         .map(|(n, shelved)| Audio {
             track: track(shelved),
             group: "sound".to_owned(),
-            label: String::new(),
+            label: language::label(&shelved.title, &shelved.language),
             language: shelved.language.clone(),
             channels: shelved.channels,
             rate_hz: shelved.timescale,
@@ -170,15 +224,25 @@ fn presentation(shown: &Shown) -> Presentation {
         })
         .collect();
     let target_duration_s = shown.target_duration_s;
-    Presentation { ended: shown.ended, target_duration_s, variants, audio, i_frames: false }
+    Presentation {
+        ended: shown.ended,
+        target_duration_s,
+        variants,
+        audio,
+        texts: texts(shown),
+        i_frames: false,
+    }
 }
 
+/// How many segments every picture and the main sound have.
 fn frontier(shown: &Shown) -> usize {
     let reached = |track: &Shelved| PartFrontier {
         medium: track.medium,
         frontier: u32::try_from(track.rows().count()).unwrap_or(u32::MAX),
     };
-    common_frontier(&shown.tracks.iter().map(reached).collect::<Vec<_>>()) as usize
+    let pictures = shown.tracks.iter().filter(|track| track.medium == Medium::Video);
+    let sound = shown.tracks.iter().find(|track| track.medium == Medium::Audio);
+    common_frontier(&pictures.chain(sound).map(reached).collect::<Vec<_>>()) as usize
 }
 
 fn segment(row: Row) -> Segment {

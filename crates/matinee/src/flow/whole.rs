@@ -3,7 +3,7 @@
 use matinee_core::id::{AppId, VideoId};
 use matinee_core::video::{Policy, State};
 use matinee_io::db::job::{Filter, Job};
-use matinee_io::db::{Rendition, Video};
+use matinee_io::db::{Caption, Rendition, Video};
 
 use super::Failure;
 use crate::node::Node;
@@ -15,6 +15,7 @@ const JOBS_MAX: u32 = 20_000;
 pub(crate) struct Whole {
     pub(crate) video: Video,
     pub(crate) renditions: Vec<Rendition>,
+    pub(crate) captions: Vec<Caption>,
     /// Its jobs; none when it is ready, because nobody asks then.
     pub(crate) jobs: Vec<Job>,
     /// The length of the source in bytes.
@@ -35,12 +36,13 @@ fn permitted(video: &Video, app: Option<AppId>) -> bool {
 /// Loads what belongs to a video.
 pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
     let renditions = node.db.renditions(video.id).await?;
+    let captions = node.db.captions(video.id).await?;
     let jobs = match video.state {
         State::Processing | State::Failed => jobs(node, video.app, video.id).await?,
         State::Ready => Vec::new(),
     };
     let size = node.store.size(video.source).await.map_err(|error| Failure::Again(error.to_string()))?;
-    Ok(Whole { video, renditions, jobs, source_bytes: size.unwrap_or_default() })
+    Ok(Whole { video, renditions, captions, jobs, source_bytes: size.unwrap_or_default() })
 }
 
 /// The jobs of a video.

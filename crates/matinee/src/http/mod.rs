@@ -3,6 +3,7 @@
 mod about;
 mod app;
 mod asked;
+mod caption;
 mod collection;
 mod event;
 mod files;
@@ -73,6 +74,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(video::show, video::change, video::delete))
         .routes(routes!(playback::show))
         .routes(routes!(video::timeline))
+        .routes(routes!(caption::add, caption::remove))
         .routes(routes!(job::list))
         .routes(routes!(job::retry))
         .routes(routes!(job::cancel))

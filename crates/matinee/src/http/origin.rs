@@ -22,6 +22,7 @@ const GROWING: &str = "public, max-age=1";
 const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
 const MP4: &str = "video/mp4";
+const VTT: &str = "text/vtt";
 
 /// Options that an address may carry.
 #[derive(Debug, Deserialize)]
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     download: Option<String>,
 }
 
-/// `m.m3u8`, `manifest.mpd`, `poster.jpg`.
+/// `m.m3u8`, `manifest.mpd`, `poster.jpg`, `chapters.vtt`.
 pub(crate) async fn manifest(
     State(node): State<Shared>,
     Path((token, video, generation, name)): Path<(String, String, u32, String)>,
@@ -46,6 +47,10 @@ pub(crate) async fn manifest(
                 })?;
                 Ok(text(mpd, DASH, shown.ended, &headers))
             }
+            "chapters.vtt" => {
+                let chapters = shown.chapters.clone().ok_or_else(Problem::not_found)?;
+                Ok(text(chapters, VTT, shown.ended, &headers))
+            }
             "poster.jpg" => {
                 let poster = shown.poster.ok_or_else(Problem::not_found)?;
                 let size = serve::object_size(&node, poster).await?;
@@ -57,7 +62,7 @@ pub(crate) async fn manifest(
     shared(answer.await)
 }
 
-/// `{track}/v.m3u8`, `{track}/a.m3u8`, `{track}/file.mp4`.
+/// `{track}/v.m3u8`, `{track}/a.m3u8`, `{track}/file.mp4`, and `sub/{name}.m3u8`, `sub/{name}.vtt`.
 pub(crate) async fn of_track(
     State(node): State<Shared>,
     Path((token, video, generation, track, name)): Path<(String, String, u32, String, String)>,
@@ -66,6 +71,9 @@ pub(crate) async fn of_track(
 ) -> Response {
     let answer = async {
         let (shown, grant) = opened(&node, &token, &video, generation).await?;
+        if track == "sub" {
+            return words(&node, &shown, &name, &headers);
+        }
         let medium = match name.as_str() {
             "v.m3u8" => Medium::Video,
             "a.m3u8" => Medium::Audio,
@@ -79,6 +87,16 @@ pub(crate) async fn of_track(
         Ok(text(playlist, HLS, shown.ended, &headers))
     };
     shared(answer.await)
+}
+
+/// The playlist or the file of captions.
+fn words(node: &Shared, shown: &Shown, name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    if let Some(name) = name.strip_suffix(".vtt") {
+        let wanted = serve::caption_file(shown, name).ok_or_else(Problem::not_found)?;
+        return file(node, &wanted, None, headers);
+    }
+    let playlist = name.strip_suffix(".m3u8").and_then(|name| serve::caption_playlist(shown, name));
+    Ok(text(playlist.ok_or_else(Problem::not_found)?, HLS, shown.ended, headers))
 }
 
 /// `{track}/v/init.mp4`, `{track}/v/{n}.m4s` and the same below `a`.

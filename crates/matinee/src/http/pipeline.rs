@@ -23,6 +23,8 @@ pub(crate) struct Pipeline {
     sizes: Vec<u32>,
     /// Where the poster is taken: `10%` of the length, or `12.5s` from the beginning.
     poster: String,
+    /// Sound of six channels and more is made in 5.1, too, besides stereo.
+    surround: bool,
     /// Jobs of a higher priority go first.
     priority: i32,
 }
@@ -45,6 +47,7 @@ pub(crate) async fn list(State(node): State<Shared>, caller: Caller) -> Result<J
         },
         sizes: one.sizes,
         poster: one.poster.into(),
+        surround: one.surround,
         priority: one.priority,
     });
     Ok(Json(PipelineList { items: items.collect() }))

@@ -9,7 +9,7 @@ use super::Shared;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::video::{arriving, playable, visible};
-use super::view::{Addresses, Problems, time};
+use super::view::{Addresses, Caption, Problems, time};
 use crate::flow::play;
 
 /// Where players find a video.
@@ -24,8 +24,24 @@ pub(crate) struct Playback {
     growing: bool,
     /// The addresses end at this moment, as RFC 3339 text; ask again before.
     expires_at: String,
+    /// The words of the video that can be shown now.
+    captions: Vec<Track>,
+    /// The chapters, as a WebVTT file; null when there are none.
+    chapters: Option<String>,
     /// Files to keep, the best first.
     downloads: Vec<Download>,
+}
+
+/// The words of a video in one language, ready to be shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Track {
+    /// What they are.
+    #[serde(flatten)]
+    caption: Caption,
+    /// Shown unless the viewer chooses otherwise.
+    default: bool,
+    /// The address of the WebVTT file.
+    url: String,
 }
 
 /// A file to keep.
@@ -73,7 +89,15 @@ pub(crate) async fn show(
         bytes: download.bytes,
         file_name: download.file_name,
     });
+    let track = |offered: &play::Offered| Track {
+        caption: Caption::of(&offered.caption),
+        default: offered.default,
+        url: external.url(&offered.path),
+    };
+    let captions = playback.captions.iter().map(track).collect();
     Ok(Json(Playback {
+        captions,
+        chapters: playback.chapters.as_deref().map(|path| external.url(path)),
         addresses,
         duration: playback.duration,
         growing: playback.growing,

@@ -74,7 +74,7 @@ pub(crate) async fn list(
 
 /// What a reader sees of a video, with fresh addresses.
 pub(super) fn seen(node: &Shared, external: &External, whole: &Whole, reach: Reach) -> Video {
-    let playback = play::playback(node, &whole.video, &whole.renditions, whole.source_bytes);
+    let playback = play::playback(node, whole);
     Video::of(whole, playback.as_ref(), external, reach)
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn show(
 
 /// Where players find a video, also before its source was examined.
 pub(super) async fn playable(node: &Shared, whole: &Whole) -> Result<Option<Playback>, Problem> {
-    match play::playback(node, &whole.video, &whole.renditions, whole.source_bytes) {
+    match play::playback(node, whole) {
         None if whole.video.probe.is_none() => Ok(play::early(node, whole.video.id).await?),
         found => Ok(found),
     }

@@ -1,6 +1,7 @@
 //! The JSON of the API: how rows become what clients read, and how their questions are read.
 
 mod ask;
+mod caption;
 mod event;
 mod job;
 mod person;
@@ -21,6 +22,7 @@ use utoipa::openapi::{Ref, RefOr, Response};
 use utoipa::{IntoResponses, ToSchema};
 
 pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, word_of};
+pub(crate) use self::caption::Caption;
 pub(crate) use self::event::{Event, EventList};
 pub(crate) use self::job::{Job, JobList, STATES as JOB_STATES};
 pub(crate) use self::tenant::{

@@ -52,6 +52,12 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("PATCH /v1/videos/{id}", Has(&["video:write"]), Some(r#"{"title":"renamed"}"#)),
     ("GET /v1/videos/{id}/playback", Has(&["video:read"]), None),
     ("GET /v1/videos/{id}/timeline", Has(&["video:read"]), None),
+    (
+        "PUT /v1/videos/{id}/captions/{caption}",
+        Has(&["video:write"]),
+        Some("WEBVTT\n\n00:01.000 --> 00:02.000\nHello"),
+    ),
+    ("DELETE /v1/videos/{id}/captions/{caption}", Has(&["video:write"]), None),
     ("GET /v1/jobs", Has(&["job:read"]), None),
     ("POST /v1/jobs/{id}/retry", Has(&["job:write"]), None),
     ("POST /v1/jobs/{id}/cancel", Has(&["job:write"]), None),
@@ -98,7 +104,7 @@ impl Things {
         };
         if path.contains("{id}") {
             let id = id.unwrap_or_else(|| panic!("say in `Things` which thing {path} is about"));
-            path.replace("{id}", id)
+            path.replace("{id}", id).replace("{caption}", "en")
         } else {
             path.to_owned()
         }

@@ -6,7 +6,9 @@
 mod check;
 mod clips;
 mod joins;
+mod sounds;
 mod support;
+mod texts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,5 +1,7 @@
 //! The life of the process: a quick start, an orderly stop, and clear words when it cannot serve.
 
+mod captions;
+
 use std::time::Duration;
 
 use crate::support::invariants::{all_hold, no_byte_is_lost};

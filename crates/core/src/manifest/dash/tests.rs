@@ -1,12 +1,19 @@
 //! Golden manifests and the arithmetic of their time lines.
 
 use super::*;
-use crate::manifest::samples::{film, segments, variant};
+use crate::manifest::samples::{abroad, film, segments, variant};
 use proptest::prelude::*;
 
 #[test]
 fn a_film_has_a_set_per_codec_family_and_one_per_sound_track() {
     insta::assert_snapshot!(mpd(&film()));
+}
+
+#[test]
+fn sounds_and_subtitles_are_sets_of_their_own() {
+    let text = mpd(&abroad());
+    let (_, behind_the_pictures) = text.split_once("</AdaptationSet>").unwrap();
+    insta::assert_snapshot!(behind_the_pictures);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Golden playlists and the rules of RFC 8216.
 
 use super::*;
-use crate::manifest::samples::{audio, film, segments, variant};
+use crate::manifest::samples::{abroad, audio, film, segments, variant};
 use proptest::prelude::*;
 
 const RANGES: Form = Form::Ranges { init_offset: 20_310, init_bytes: 833 };
@@ -33,6 +33,23 @@ fn tracks_with_the_same_title_get_different_names() {
     for name in ["NAME=\"A\"", "NAME=\"A 2\"", "NAME=\"Audio 3\""] {
         assert_eq!(text.matches(name).count(), 1, "{name} in {text}");
     }
+}
+
+#[test]
+fn sounds_and_subtitles_are_alternatives() {
+    insta::assert_snapshot!(multivariant(&abroad()));
+}
+
+#[test]
+fn sounds_without_a_picture_are_alternatives_and_no_qualities() {
+    insta::assert_snapshot!(multivariant(&Presentation { variants: Vec::new(), ..abroad() }));
+}
+
+#[test]
+fn subtitles_are_one_segment_as_long_as_the_video() {
+    let text = &abroad().texts[0];
+    insta::assert_snapshot!(subtitle_playlist(text, 11_200));
+    assert!(subtitle_playlist(text, 11_000).contains("TARGETDURATION:11\n"));
 }
 
 #[test]

@@ -125,6 +125,21 @@ fn sound_is_encoded_as_a_whole() {
 }
 
 #[test]
+fn subtitles_are_all_converted_in_one_run() {
+    let stream = |id: &str, stream| Subtitle {
+        id: id.into(),
+        stream,
+        codec: "subrip".into(),
+        text: true,
+        language: "-i".into(),
+        title: "/etc/passwd".into(),
+        forced: false,
+    };
+    let streams = [stream("s1", 0), stream("s3", 2)];
+    insta::assert_snapshot!(lines(&subtitles(Container::Matroska, &streams, "in")));
+}
+
+#[test]
 fn the_rest_is_a_remux_and_a_poster() {
     let poster_at = Poster { at_us: 6_000_000, width_max: 1_280 };
     insta::assert_snapshot!(lines(&remux(Container::Flv, Some(0), "in", "out.mkv")));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::limits;
-use crate::plan::samples::{node, planned, probe, timeline};
+use crate::plan::samples::{document, node, planned, probe, timeline};
 use crate::plan::timeline::Packet;
 use crate::plan::*;
 
@@ -40,6 +40,100 @@ fn a_silent_source_has_no_audio() {
 fn sixteen_channels_become_stereo() {
     let many = [("/streams/1/channels", json!(16))];
     assert_eq!(planned(&many, &timeline(1_500, 40_000, 66, 0)).audio[0].channels, 2);
+}
+
+/// The document with these streams instead of its one sound.
+fn sounding(streams: &[serde_json::Value]) -> Probe {
+    let mut document = document();
+    let list = document["streams"].as_array_mut().unwrap();
+    list.truncate(1);
+    list.extend(streams.iter().cloned());
+    Probe::parse(document.to_string().as_bytes()).unwrap()
+}
+
+fn sound(channels: u32, default: u8, tags: &serde_json::Value) -> serde_json::Value {
+    json!({
+        "codec_name": "ac3", "codec_type": "audio", "sample_rate": "48000", "channels": channels,
+        "disposition": {"default": default}, "tags": tags
+    })
+}
+
+#[test]
+fn every_sound_is_planned_the_default_one_first_and_surround_only_if_asked_for() {
+    let probe = sounding(&[
+        sound(2, 0, &json!({"language": "ger", "title": " "})),
+        sound(6, 1, &json!({"language": "eng", "title": "Theatre\nmix"})),
+        sound(16, 0, &json!({})),
+    ]);
+    let line = timeline(1_500, 40_000, 66, 0);
+    let planned = |surround| {
+        let pipeline = Pipeline { surround, ..Pipeline::default() };
+        let plan = plan(&probe, &line, &pipeline, &node()).unwrap();
+        let track = |one: &Track| {
+            (one.id.clone(), one.stream, one.channels, one.kbps, one.language.clone(), one.title.clone())
+        };
+        plan.audio.iter().map(track).collect::<Vec<_>>()
+    };
+    let named = |id: &str, stream, channels, kbps, language: &str, title: &str| {
+        (id.to_owned(), stream, channels, kbps, language.to_owned(), title.to_owned())
+    };
+    let stereo = [
+        named("aac-1", 1, 2, 128, "en", "Theatre mix"),
+        named("aac-2", 0, 2, 128, "de", ""),
+        named("aac-3", 2, 2, 128, "", ""),
+    ];
+    assert_eq!(planned(false), stereo);
+    let surround = named("aac-4", 1, 6, 384, "en", "Theatre mix 5.1");
+    assert_eq!(planned(true), [&stereo[..], &[surround]].concat());
+}
+
+fn words(codec: &str, tags: &serde_json::Value) -> serde_json::Value {
+    json!({"codec_name": codec, "codec_type": "subtitle", "disposition": {"forced": 1}, "tags": tags})
+}
+
+#[test]
+fn subtitles_are_planned_in_their_order_and_pictures_are_noted() {
+    let probe = sounding(&[words("subrip", &json!({"language": "swe"})), words("dvd_subtitle", &json!({}))]);
+    let mut line = timeline(1_500, 40_000, 66, 0);
+    line.origin_us = 1_400_000;
+    let planned = plan(&probe, &line, &Pipeline::default(), &node()).unwrap();
+    insta::assert_json_snapshot!(planned.subtitles);
+    assert_eq!(planned.notes.last(), Some(&Note::PictureSubtitles { stream: 1 }));
+}
+
+#[test]
+fn a_rewritten_source_keeps_the_names_words_and_chapters_of_what_was_brought_in() {
+    let mut first = sounding(&[
+        sound(2, 0, &json!({"language": "ger", "title": "Eins"})),
+        sound(2, 1, &json!({"language": "eng"})),
+        words("ass", &json!({"language": "eng"})),
+    ]);
+    (first.container, first.container_start_us) = (Container::Matroska, 10_000_000);
+    first.chapters = vec![probe::Chapter { start_us: 10_500_000, end_us: 12_000_000, title: "One".into() }];
+    let copy = sounding(&[sound(2, 0, &json!({})), sound(2, 0, &json!({}))]);
+    let mut line = timeline(1_500, 40_000, 66, 0);
+    line.origin_us = 20_000;
+    let planned = plan(&copy.rewritten_from(&first), &line, &Pipeline::default(), &node()).unwrap();
+    let named: Vec<_> =
+        planned.audio.iter().map(|one| (one.stream, one.language.as_str(), one.title.as_str())).collect();
+    assert_eq!(named, [(1, "en", ""), (0, "de", "Eins")]);
+    let subtitles = planned.subtitles.unwrap();
+    assert_eq!((subtitles.container, subtitles.origin_us), (Container::Matroska, 10_020_000));
+    assert_eq!((planned.chapters[0].start_us, planned.chapters[0].end_us), (480_000, 1_980_000));
+}
+
+#[test]
+fn chapters_are_those_that_one_can_jump_to() {
+    let chapter = |start_us, end_us, title: &str| probe::Chapter { start_us, end_us, title: title.into() };
+    let mut probe = probe(&[]).unwrap();
+    probe.chapters = vec![
+        chapter(30_000_000, 90_000_000, "Last"),
+        chapter(-5_000_000, 30_000_000, " First\t"),
+        chapter(70_000_000, 80_000_000, "Behind the end"),
+        chapter(9, 9, "Nothing"),
+    ];
+    let planned = plan(&probe, &timeline(1_500, 40_000, 66, 0), &Pipeline::default(), &node()).unwrap();
+    assert_eq!(planned.chapters, [chapter(0, 30_000_000, "First"), chapter(30_000_000, 60_000_000, "Last")]);
 }
 
 #[test]

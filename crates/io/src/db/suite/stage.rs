@@ -122,6 +122,7 @@ impl Bench {
                 track(film.pictures[1], "h264-480", Medium::Video, 1),
                 track(film.sound, "aac-1", Medium::Audio, 2),
             ],
+            captions: Vec::new(),
             jobs: self.jobs_of(film),
             now: T0,
         }
@@ -234,6 +235,6 @@ pub(crate) fn part(rendition: RenditionId, object: ObjectId, first: u32, segment
     NewPart { rendition, stored: stored(object, bytes), first, segments, bytes, rows, shape }
 }
 
-fn track(id: RenditionId, name: &str, medium: Medium, place: u32) -> NewTrack {
+pub(crate) fn track(id: RenditionId, name: &str, medium: Medium, place: u32) -> NewTrack {
     NewTrack { id, name: name.to_owned(), medium, place, shape: Shape::default() }
 }

@@ -63,6 +63,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
         Kind::Audio => ("The sound", "prepared"),
         Kind::Chunk => ("A piece of the picture", "encoded in every size"),
         Kind::Poster => ("The still picture", "taken"),
+        Kind::Subtitles => ("The subtitles", "converted"),
         Kind::Assemble => ("The pieces of one size", "joined into one file"),
         Kind::Finish => ("The last touch", "made"),
         Kind::Erase => ("What was deleted", "emptied"),
@@ -72,7 +73,11 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
 /// The sentence for an attempt at a job.
 pub(super) fn of_job(kind: Kind, attempt: u32, standing: Standing) -> String {
     let (what, done) = work(kind);
-    let be = if matches!(kind, Kind::Join | Kind::Assemble) { ("are", "were") } else { ("is", "was") };
+    let be = if matches!(kind, Kind::Join | Kind::Assemble | Kind::Subtitles) {
+        ("are", "were")
+    } else {
+        ("is", "was")
+    };
     let sentence = match standing {
         Standing::Running => format!("{what} {} being {done}", be.0),
         Standing::Done => format!("{what} {} {done}", be.1),

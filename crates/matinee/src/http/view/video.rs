@@ -1,6 +1,7 @@
 //! Videos as JSON: the row, its renditions and its progress.
 
-use matinee_core::job::Kind;
+use matinee_core::job::Task;
+use matinee_core::language;
 use matinee_core::plan::Probe;
 use matinee_core::ribbon::{self, Facts, Progress as Stand, Ribbon, Size, Work};
 use matinee_core::video::{ENCODED, Medium, Policy, RenditionState, State};
@@ -8,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Reason, time};
-use crate::flow::job::done;
+use super::{Caption, Reason, time};
+use crate::flow::job::{Job, done};
 use crate::flow::play::{Playback, brought_in};
 use crate::flow::upload::Upload;
 use crate::flow::video::{Rendition as Track, Whole};
@@ -66,6 +67,8 @@ pub(crate) struct Video {
     source: Option<Source>,
     /// What is made of it, the best picture first.
     renditions: Vec<Rendition>,
+    /// The words of it: subtitles of the source, and captions that somebody added.
+    captions: Vec<Caption>,
     /// Where players find it; null while nothing can be played.
     playback: Option<Addresses>,
 }
@@ -155,6 +158,12 @@ pub(crate) struct Rendition {
     frame_rate: Option<f64>,
     /// The codec as RFC 6381 writes it.
     codec: Option<String>,
+    /// The language of a sound, as a tag such as `en`.
+    language: Option<String>,
+    /// What a person reads of a sound: its title in the source, or its language.
+    label: Option<String>,
+    /// How many channels a sound has.
+    channels: Option<u32>,
     /// The length of its file in bytes, with the sound in it.
     bytes: Option<u64>,
     /// The average of its file in bits per second.
@@ -219,6 +228,7 @@ impl Video {
             damaged: video.damaged.as_ref().map(Reason::stored),
             source: video.probe.as_ref().and_then(|probe| source(probe, whole.source_bytes)),
             renditions: renditions(whole, &ribbon),
+            captions: whole.captions.iter().map(Caption::of).collect(),
             progress: progress(ribbon),
             playback: playback.map(|playback| Addresses::of(playback, external)),
         }
@@ -259,6 +269,7 @@ impl Video {
             damaged: None,
             source: None,
             renditions: Vec::new(),
+            captions: Vec::new(),
             progress: Progress { overall: 0.0, steps },
             playback: playback.map(|playback| Addresses::of(playback, external)),
         }
@@ -325,9 +336,13 @@ fn rounded(part: f64) -> f64 {
 fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
     let encoded = || whole.renditions.iter().filter(|track| track.generation == ENCODED);
     let has_picture = encoded().any(|track| track.medium == Medium::Video);
+    let main = encoded().find(|track| track.medium == Medium::Audio).map(|track| track.id);
     let one = |track: &Track| {
-        // The sound of a video lies in the file of the best picture, whose length says nothing about the sound.
-        let own_file = track.medium == Medium::Video || !has_picture;
+        // The main sound of a video lies in the file of the best picture, whose length says nothing about the sound.
+        let own_file = Some(track.id) != main || !has_picture;
+        let (title, language) = (track.shape.title.as_deref(), track.shape.language.clone());
+        let label = language::label(title.unwrap_or_default(), language.as_deref().unwrap_or_default());
+        let said = |text: &String| !text.is_empty();
         let bytes = track.file_bytes.filter(|_| own_file && track.file.is_some());
         let duration_ms = whole.video.duration_ms.filter(|ms| *ms > 0);
         let done = rounded(track_progress(whole, track, ribbon));
@@ -350,6 +365,9 @@ fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
             height: track.shape.height,
             frame_rate: track.shape.rate.map(|(num, den)| frame_rate(num, den)),
             codec: track.shape.codec.clone(),
+            language: language.filter(said),
+            label: Some(label).filter(said),
+            channels: track.shape.channels,
             bytes,
             bandwidth: bytes.zip(duration_ms).map(|(bytes, ms)| bytes.saturating_mul(8_000) / ms),
             reason: track.reason.as_ref().map(Reason::from),
@@ -367,14 +385,16 @@ fn track_progress(whole: &Whole, track: &Track, ribbon: &Ribbon) -> f64 {
             ribbon.steps.iter().find(|step| step.id == id).map_or(0.0, |step| step.progress)
         }
         (RenditionState::Waiting | RenditionState::Encoding, Medium::Audio) => {
-            let sound = |job: &&_| job_kind(job) == Some(Kind::Audio);
-            whole.jobs.iter().find(sound).map_or(0.0, done)
+            let sounds = |row: &&Track| row.generation == ENCODED && row.medium == Medium::Audio;
+            let number = whole.renditions.iter().filter(sounds).position(|row| row.id == track.id);
+            let number = number.and_then(|number| u32::try_from(number).ok());
+            let mine = |job: &&Job| match job.task {
+                Some(Task::Audio { track, .. }) => Some(track) == number,
+                _ => false,
+            };
+            whole.jobs.iter().find(mine).map_or(0.0, done)
         }
     }
-}
-
-fn job_kind(job: &crate::flow::job::Job) -> Option<Kind> {
-    job.task.as_ref().map(matinee_core::job::Task::kind)
 }
 
 fn frame_rate(num: u32, den: u32) -> f64 {
