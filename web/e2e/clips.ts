@@ -1,6 +1,6 @@
 // Clips to upload: those of the machine when they are there, all others drawn by ffmpeg.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -26,6 +26,14 @@ const surround = (length_s: number) => [
   '-i',
   `anoisesrc=d=${length_s}:a=0.1,pan=5.1|c0=c0|c1=c0|c2=c0`,
 ];
+
+/** What is said and which chapters there are in `languages.mkv`, beside it. */
+const WORDS = {
+  'words.srt': '1\n00:00:00,200 --> 00:00:05,800\nSnow falls & stays\n',
+  'chapters.txt':
+    ';FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=2\ntitle=The beginning\n' +
+    '[CHAPTER]\nTIMEBASE=1/1\nSTART=2\nEND=6\ntitle=The rest\n',
+} as const;
 
 /** How ffmpeg draws each clip. */
 const DRAWN: Readonly<Record<string, readonly string[]>> = {
@@ -118,6 +126,18 @@ export interface Clips {
   clear(): void;
 }
 
+/** English at 440 Hz and Swedish at 1,760 Hz, with English subtitles and two chapters. */
+async function drawLanguages(home: string, path: string): Promise<void> {
+  for (const [file, text] of Object.entries(WORDS)) writeFileSync(join(home, file), text);
+  const [words, chapters] = Object.keys(WORDS).map((file) => join(home, file)) as [string, string];
+  const swedish = ['-f', 'lavfi', '-i', 'sine=1760:d=6:r=44100'];
+  const maps = [0, 1, 2, 3].flatMap((input) => ['-map', String(input)]);
+  const tags = ['-metadata:s:a:0', 'language=eng', '-metadata:s:a:1', 'language=swe'];
+  const inputs = [...picture('320x240'), ...SOUND, ...swedish, '-i', words, '-i', chapters];
+  const spoken = [...tags, '-metadata:s:s:0', 'language=eng', '-map_chapters', '4'];
+  await run('ffmpeg', ['-v', 'error', ...inputs, ...maps, ...H264, ...AAC, '-c:s', 'srt', ...spoken, path]);
+}
+
 /** A folder for drawn clips. */
 export function openClips(): Clips {
   const home = mkdtempSync(join(tmpdir(), 'matinee-e2e-clips-'));
@@ -128,7 +148,8 @@ export function openClips(): Clips {
     }
     const path = join(home, name);
     const drawn = DRAWN[name];
-    if (name === 'rotated.mp4') {
+    if (name === 'languages.mkv') await drawLanguages(home, path);
+    else if (name === 'rotated.mp4') {
       const upright = await again('moov-last.mp4');
       await run('ffmpeg', ['-v', 'error', '-i', upright, '-c', 'copy', '-metadata:s:v', 'rotate=90', path]);
     } else if (drawn) await run('ffmpeg', ['-v', 'error', ...drawn, path]);

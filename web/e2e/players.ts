@@ -34,6 +34,9 @@ export interface State {
   frames: number;
   all: [number, number][];
   buffered: { kind: string; spans: [number, number][] }[];
+  /** The languages that the player offers. */
+  listed: { sounds: string[]; words: string[] };
+  cues: { from_s: number; to_s: number; text: string }[];
   faults: string[];
   error: string | null;
 }

@@ -121,6 +121,9 @@ function rendition(h, share, dur) {
     height: h,
     frame_rate: 25,
     codec: 'avc1.640028',
+    language: null,
+    label: null,
+    channels: null,
     bytes: ready ? Math.round(h * 260 * dur) : null,
     bandwidth: ready ? h * 2600 : null,
     reason: null,
@@ -174,11 +177,15 @@ function shaped(facts) {
               height: null,
               frame_rate: null,
               codec: 'mp4a.40.2',
+              language: 'en',
+              label: 'English',
+              channels: 2,
               bytes: 16000 * dur,
               bandwidth: 128000,
             },
           ]
         : [],
+    captions: [],
     playback: playable
       ? {
           hls: `/p/tok/${id}/${overall >= 1 ? 2 : 1}/m.m3u8`,
@@ -275,6 +282,8 @@ function playbackOf(facts) {
     duration: facts.dur,
     growing: facts.overall < 1,
     expires_at: iso(Date.now() + 6 * 3600e3),
+    captions: [],
+    chapters: null,
     downloads:
       facts.overall >= 1
         ? [1080, 720, 480].map((h) => ({

@@ -3,6 +3,8 @@ const { player, url, seek_s, hls_options } = JSON.parse(decodeURIComponent(locat
 const video = document.querySelector('video');
 const faults = [];
 const buffers = [];
+/** The languages of sounds and words, as the player lists them. */
+let listed = () => ({ sounds: [], words: [] });
 const add = MediaSource.prototype.addSourceBuffer;
 MediaSource.prototype.addSourceBuffer = function (kind) {
   const buffer = add.call(this, kind);
@@ -30,6 +32,14 @@ const PLAYERS = {
     hls.on('hlsError', (_name, error) => {
       if (error.fatal) faults.push(`hls.js ${error.details} ${error.error?.message ?? ''}`);
     });
+    listed = () => ({
+      sounds: hls.audioTracks.map(({ lang }) => lang),
+      words: hls.subtitleTracks.map(({ lang }) => lang),
+    });
+    const read = () => {
+      hls.subtitleTrack = 0;
+    };
+    video.addEventListener('playing', read, { once: true });
     hls.loadSource(url);
     hls.attachMedia(video);
   },
@@ -41,11 +51,19 @@ const PLAYERS = {
     await made.attach(video);
     // A growing playlist is a live programme to Shaka; from its beginning is what a viewer of a video wants.
     await made.load(url, 0);
+    listed = () => ({
+      sounds: made.getAudioTracks().map(({ language }) => language),
+      words: made.getTextTracks().map(({ language }) => language),
+    });
   },
   dash: async () => {
     await script('/dash.js');
     const made = globalThis.dashjs.MediaPlayer().create();
     made.on('error', ({ error }) => faults.push(`dash.js ${error.code} ${error.message}`));
+    listed = () => ({
+      sounds: made.getTracksFor('audio').map(({ lang }) => lang),
+      words: made.getTracksFor('text').map(({ lang }) => lang),
+    });
     made.initialize(video, url, true);
   },
 };
@@ -74,6 +92,10 @@ function state() {
     frames: video.webkitDecodedFrameCount,
     all: spans(video.buffered),
     buffered: buffered(),
+    listed: listed(),
+    cues: [...video.textTracks].flatMap(({ cues }) =>
+      [...(cues ?? [])].map(({ startTime, endTime, text }) => ({ from_s: startTime, to_s: endTime, text })),
+    ),
     faults,
     error: video.error?.message ?? null,
   };

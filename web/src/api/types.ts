@@ -69,8 +69,22 @@ export interface Rendition {
   height: number | null;
   frame_rate: number | null;
   codec: string | null;
+  language: string | null;
+  label: string | null;
+  channels: number | null;
   bytes: number | null;
   bandwidth: number | null;
+  reason: Reason | null;
+}
+
+/** The words of a video in one language. */
+export interface Caption {
+  id: string;
+  language: string | null;
+  label: string | null;
+  forced: boolean;
+  added: boolean;
+  state: 'waiting' | 'ready' | 'failed' | 'unsupported';
   reason: Reason | null;
 }
 
@@ -105,6 +119,7 @@ export interface Video {
   progress: { overall: number; steps: Step[] };
   source: Source | null;
   renditions: Rendition[];
+  captions: Caption[];
   playback: Addresses | null;
 }
 
@@ -120,6 +135,9 @@ export interface Playback extends Addresses {
   duration: number;
   growing: boolean;
   expires_at: string;
+  /** `default`: shown unless the viewer chooses otherwise. */
+  captions: (Caption & { default: boolean; url: string })[];
+  chapters: string | null;
   downloads: Download[];
 }
 

@@ -1,5 +1,6 @@
-// What the player reads from the page: where the focus is, and the position kept in this browser.
+// What the player reads from the page: where the focus is, and the position and the sound kept in this browser.
 import type { Focus } from './keys.ts';
+import type { Wish } from './sound.ts';
 
 /** What kind of thing a key press goes to, through shadow roots. */
 export function focusOf(event: KeyboardEvent): Focus {
@@ -35,5 +36,25 @@ export function writePosition(id: string, at_s: number | null): void {
     else localStorage.setItem(nameOf(id), String(at_s));
   } catch {
     // Without storage the video starts at its beginning next time.
+  }
+}
+
+const SOUND = 'matinee.sound';
+
+/** The sound that was chosen last, as it was written. */
+export function readSound(): string | null {
+  try {
+    return localStorage.getItem(SOUND);
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps the choice of a sound. */
+export function writeSound(wish: Wish): void {
+  try {
+    localStorage.setItem(SOUND, JSON.stringify({ label: wish.label, language: wish.language }));
+  } catch {
+    // Without storage each video begins with its own choice.
   }
 }

@@ -5,6 +5,7 @@ import { elementFault, faultOf } from './fault.ts';
 import { actionOf, type Focus, HELP, nextRate } from './keys.ts';
 import { hlsOptions, nextBringsIt, reloadAt, sameLayout } from './policy.ts';
 import { startOf, worthKeeping } from './position.ts';
+import { wished, wishOf } from './sound.ts';
 
 const press = (key: string, more = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, ...more });
 
@@ -109,4 +110,28 @@ test('what is loaded again begins where a picture is', () => {
 test('a new token is the same layout, a new generation is not', () => {
   expect(sameLayout('/p/a/vid_1/2/m.m3u8', 'https://x.test/p/b/vid_1/2/m.m3u8')).toBe(true);
   expect(sameLayout('/p/a/vid_1/1/m.m3u8', '/p/a/vid_1/2/m.m3u8')).toBe(false);
+});
+
+test('a chosen sound holds for other videos as far as they have it', () => {
+  const sounds = [
+    { number: 0, label: 'English', language: 'en' },
+    { number: 1, label: 'Comments', language: 'en' },
+    { number: 2, label: 'Svenska', language: 'sv' },
+    { number: 3, label: 'Audio 4', language: '' },
+  ];
+  const number = (label: string, language: string) => wished(sounds, { label, language })?.number;
+  expect(number('Comments', 'en')).toBe(1);
+  expect(number('Director', 'en')).toBe(0);
+  expect(number('Audio 4', '')).toBeUndefined();
+  expect(number('Deutsch', 'de')).toBeUndefined();
+  expect(wished(sounds, null)).toBeNull();
+});
+test.each([null, '', 'no', '1', 'null', '[]', '{"label":1,"language":"en"}'])(
+  '%j is no kept sound',
+  (kept) => {
+    expect(wishOf(kept)).toBeNull();
+  },
+);
+test('a kept sound is read', () => {
+  expect(wishOf('{"label":"A","language":"en"}')).toEqual({ label: 'A', language: 'en' });
 });
