@@ -103,7 +103,18 @@ pub fn tag(text: &str) -> String {
     }
     let known = KNOWN.iter().find(|(_, codes, _)| codes.contains(&primary.as_str()));
     let short = known.map_or(primary.as_str(), |(short, ..)| short);
-    rest.map_or_else(|| short.to_owned(), |rest| format!("{short}-{rest}"))
+    let rest: String = rest.into_iter().flat_map(|rest| rest.split('-')).map(cased).collect();
+    format!("{short}{rest}")
+}
+
+/// A further part of a tag with its hyphen, in the letters of RFC 5646 section 2.1.1: `-Hant`, `-BR`, `-valencia`.
+fn cased(part: &str) -> String {
+    let letters = part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match part.len() {
+        2 if letters => format!("-{}", part.to_ascii_uppercase()),
+        4 if letters => format!("-{}{}", part[..1].to_ascii_uppercase(), part[1..].to_ascii_lowercase()),
+        _ => format!("-{}", part.to_ascii_lowercase()),
+    }
 }
 
 /// What a person reads of a track: its title, else the name of its language, else its tag; empty when nothing is known.

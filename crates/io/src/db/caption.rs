@@ -14,7 +14,7 @@ use super::lease::{lock_video, settled};
 use super::object::{self, NewObject, Owner, Stored};
 use super::tx::Tx;
 use super::value::{Row, args};
-use super::word;
+use super::{quota, word};
 
 /// A caption to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +131,9 @@ impl Db {
                 if row.get::<u32>("added")? >= CAPTIONS_ADDED_MAX {
                     return Err(DbError::Conflict("the video has too many captions".to_owned()));
                 }
+                let row = tx.row("SELECT collection_id FROM video WHERE id = $1", args![*video]).await?;
+                let collection = row.ok_or(DbError::Absent)?.get("collection_id")?;
+                quota::admit(tx, (*app, collection), stored.size, 0).await?;
                 object::present(tx, (stored.object, stored.size, Some(stored.blake3)), *now).await?;
                 insert(tx, *video, new, Some(stored.object), *now).await?;
                 touch(tx, *video, *now).await
@@ -241,10 +244,10 @@ pub(crate) async fn give_up(tx: &mut Tx, video: VideoId, reason: &Problem) -> Re
     tx.execute(sql, args![video, word::stored(reason)]).await.map(drop)
 }
 
-/// The job that makes them is wanted again.
+/// The job that makes them is to be done again, if it is.
 pub(crate) async fn revive(tx: &mut Tx, video: VideoId) -> Result<(), DbError> {
     let sql = "UPDATE caption SET state = 'waiting', reason = NULL WHERE video_id = $1 AND state = 'failed'
-                 AND EXISTS (SELECT 1 FROM job WHERE video_id = $1 AND kind = 'subtitles' AND state <> 3)";
+                 AND EXISTS (SELECT 1 FROM job WHERE video_id = $1 AND kind = 'subtitles' AND state IN (0, 1, 2))";
     tx.execute(sql, args![video]).await.map(drop)
 }
 

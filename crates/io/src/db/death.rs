@@ -84,9 +84,8 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
     };
-    caption::revive(tx, video).await?;
     if matches!(first, Task::Poster { .. } | Task::Subtitles { .. }) {
-        return Ok(());
+        return caption::revive(tx, video).await;
     }
     tx.execute(
         "UPDATE rendition SET state = CASE WHEN EXISTS (SELECT 1 FROM part WHERE rendition_id = rendition.id)
@@ -117,7 +116,7 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
     let sql = "UPDATE job SET cancel_requested = $2 WHERE video_id = $1 AND state = 2";
     tx.execute(sql, args![video, false]).await?;
     tx.wake_jobs();
-    Ok(())
+    caption::revive(tx, video).await
 }
 
 /// Fails a video: its work is cancelled and nothing of it is served.

@@ -144,6 +144,25 @@ impl Db {
         .await
     }
 
+    /// Holds an upload on while its bytes are copied to another object, which is not forgotten meanwhile.
+    /// [`DbError::LeaseLost`] when somebody else took the upload, or the object was given up.
+    pub async fn keep_move(
+        &self,
+        upload: (UploadId, u64),
+        object: ObjectId,
+        (until, now): (Millis, Millis),
+    ) -> Result<(), DbError> {
+        self.write((upload, object, until, now), |tx, ((id, epoch), object, until, now)| {
+            Box::pin(async move {
+                held(tx, *id, *epoch).await?;
+                let sql = "UPDATE upload SET hold_until_ms = $2 WHERE id = $1";
+                tx.execute_one(sql, args![*id, *until]).await?;
+                touch(tx, *object, *now).await
+            })
+        })
+        .await
+    }
+
     /// The bytes of an upload are in another object from now on, and its old file goes.
     pub async fn move_upload(
         &self,
@@ -154,6 +173,7 @@ impl Db {
         self.write((id, epoch, object, now), |tx, (id, epoch, object, now)| {
             Box::pin(async move {
                 let upload = held(tx, *id, *epoch).await?;
+                touch(tx, *object, *now).await?;
                 let sql = "INSERT INTO slab (object_id, number, blake3)
                            SELECT $2, number, blake3 FROM slab WHERE object_id = $1";
                 tx.execute(sql, args![upload.object, *object]).await?;
@@ -164,6 +184,12 @@ impl Db {
         })
         .await
     }
+}
+
+/// An object that is still being written is as young as now. [`DbError::LeaseLost`] when it was given up.
+async fn touch(tx: &mut super::Tx, object: ObjectId, now: Millis) -> Result<(), DbError> {
+    let sql = "UPDATE ledger SET created_ms = $2 WHERE object_id = $1 AND state = 'intended'";
+    if tx.execute(sql, args![object, now]).await? == 0 { Err(DbError::LeaseLost) } else { Ok(()) }
 }
 
 /// An open upload under this number, locked until the commit.

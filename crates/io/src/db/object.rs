@@ -76,7 +76,8 @@ impl Db {
         self.write((objects.to_vec(), now), |tx, (objects, now)| {
             Box::pin(async move {
                 for object in objects {
-                    unwanted(tx, *object, "abandoned", *now).await?;
+                    // A commit of which nobody heard may have made use of it.
+                    unwanted_if_unused(tx, *object, "abandoned", *now).await?;
                 }
                 Ok(())
             })

@@ -114,7 +114,7 @@ impl FileDisk {
         expected: Option<u64>,
         config: &Config,
     ) -> Result<Self, SpoolError> {
-        let Locked { path, file: buffered, .. } = locked;
+        let Locked { path, file: buffered, made } = locked;
         let len = buffered.metadata()?.len();
         if len < offset {
             return Err(SpoolError::Lost { len, wanted: offset });
@@ -135,7 +135,8 @@ impl FileDisk {
             direct_works: AtomicBool::new(direct.is_some()),
             direct,
             unsynced: AtomicU64::new(0),
-            name_unsynced: AtomicBool::new(offset == 0),
+            // A copy is begun in the middle, and its name is new all the same.
+            name_unsynced: AtomicBool::new(offset == 0 || made),
             broken: AtomicBool::new(false),
             keep_free_bytes: (large && !reserved).then_some(config.keep_free_bytes),
         })

@@ -13,6 +13,7 @@ use super::Shared;
 use super::problem::{Code, Problem};
 use super::request::Caller;
 use super::view::{Ask, Caption, Problems};
+use crate::flow::Failure;
 use crate::flow::caption::{self, Said};
 
 /// What is said of captions.
@@ -47,13 +48,14 @@ pub(crate) async fn add(
     if title.chars().count() > limits::TITLE_CHARS_MAX {
         return Err(Problem::new(Code::BadRequest, "The label is too long."));
     }
+    caption::wanted(&node, (app, id)).await?;
     let file = to_bytes(body, CAPTION_BYTES_MAX).await.map_err(|_| {
         let text = format!("The file broke off, or has more than {CAPTION_BYTES_MAX} bytes.");
         Problem::new(Code::PayloadTooLarge, text)
             .fix("Send a WebVTT or SubRip file without pictures or fonts.")
     })?;
     let said = Said { language, title, forced: about.forced };
-    Ok(Json(Caption::of(&caption::add(&node, (app, id), said, &file).await?)))
+    Ok(Json(Caption::of(&caption::add(&node, (app, id), said, file).await?)))
 }
 
 /// Takes captions away: those that somebody added, or those of the source.
@@ -65,6 +67,10 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Problem> {
     let app = caller.permit(Scope::VideoWrite)?;
     let id = id.parse().map_err(|_| Problem::not_found())?;
-    caption::remove(&node, (app, id), &name).await?;
+    match caption::remove(&node, (app, id), &name).await {
+        // Under the word that it was added by: `ger` is kept as `de`.
+        Err(Failure::Absent) => caption::remove(&node, (app, id), &language::tag(&name)).await?,
+        removed => removed?,
+    }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::id::UploadId;
-use matinee_core::limits::{UPLOAD_ASK_MS, UPLOAD_HOLD_MS};
+use matinee_core::limits::{UPLOAD_ASK_MS, UPLOAD_HOLD_MS, UPLOAD_KEEP_MS};
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal};
 use matinee_io::db::{Ask, DbError, Hold, Take, Upload, Word};
@@ -74,7 +74,18 @@ async fn moved(node: &Node, record: Upload, epoch: u64, old: &Path) -> Result<Ta
     node.db.intend_move((record.id, epoch), object, now()).await?;
     let path = place(node, object).await?;
     let file = node.spool.lock(&path, 0, LOCK_WAIT_MS).await.map_err(Failure::from)?;
-    spool::copy_before(old, &file, record.offset).await.map_err(Failure::from)?;
+    let keeping = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(UPLOAD_KEEP_MS)).await;
+            if let Err(error) = node.db.keep_move((record.id, epoch), object, (held_until(), now())).await {
+                break error;
+            }
+        }
+    };
+    tokio::select! {
+        copied = spool::copy_before(old, &file, record.offset) => copied.map_err(Failure::from)?,
+        lost = keeping => return Err(lost.into()),
+    }
     node.db.move_upload((record.id, epoch), object, now()).await?;
     Ok(Taken { record: Upload { object, ..record }, epoch, file })
 }

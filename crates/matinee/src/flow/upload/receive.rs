@@ -6,8 +6,9 @@ use matinee_core::id::AppId;
 use matinee_core::limits;
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Refusal, State, Way};
-use matinee_io::db::{Reached, SlabHash, Upload};
-use matinee_io::{clock, spool};
+use matinee_io::db::{Db, DbError, Finish, Reached, SlabHash, Upload};
+use matinee_io::store::Local;
+use matinee_io::{clock, random, spool};
 
 use super::arrival::{Arrival, Next, Stop};
 use super::hold::{Taken, held_until, ours, release, taken};
@@ -70,14 +71,16 @@ where
     let most = most_of(node, &record);
     let end = record.size.or(terms.length).unwrap_or(most);
     let end = terms.most.map_or(end, |most| end.min(offset.saturating_add(most)));
-    let arrival = Arrival::new(node, body, &turn, (offset, end));
     let plain = terms.are_plain() && record.way != Way::Resumable;
     // Where there are other nodes, a write without a hold could come after theirs.
     let alone = node.name().is_none();
     let whole = plain && alone && offset == 0 && record.digest.is_none() && !record.is_partial();
     match record.size.filter(|_| whole).and_then(|size| node.spool.small(size)) {
-        Some(small) => gathered(node, record, small, arrival).await,
-        None => Receiver::open(node, record, terms).await?.receive(arrival).await,
+        Some(small) => gathered(node, record, (small, turn), (body, end)).await,
+        None => {
+            let arrival = Arrival::new(node, body, &turn, (offset, end));
+            Receiver::open(node, record, terms).await?.receive(arrival).await
+        }
     }
 }
 
@@ -117,17 +120,17 @@ where
     Ended::Stored { offset: size, expires, finished: true }
 }
 
-/// A whole upload that fits into one buffer: one write, and one transaction. Nobody else can have finished it in
-/// between, because a newer connection would have taken a newer epoch.
+/// A whole upload that fits into one buffer: one write, and one transaction.
 async fn gathered<S, E>(
     node: &Node,
     record: Upload,
-    mut small: spool::Small,
-    mut arrival: Arrival<'_, S>,
+    (mut small, turn): (spool::Small, Turn),
+    (body, end): (S, u64),
 ) -> Result<Ended, AppendFailure>
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
 {
+    let mut arrival = Arrival::new(node, body, &turn, (0, end));
     let stop = loop {
         match arrival.next().await {
             Next::Bytes(bytes) => small.put(&bytes),
@@ -145,15 +148,42 @@ where
         };
         return receiver.settle(stop).await;
     }
-    let path = node.store.path_of(record.object);
     // Most folders are there already.
-    if !path.parent().is_some_and(std::path::Path::is_dir) {
+    if !node.store.path_of(record.object).parent().is_some_and(std::path::Path::is_dir) {
         place(node, record.object).await?;
     }
-    let hash = small.store(&path).await.map_err(Failure::from)?;
-    let hashed = Hashed { blake3: Some(hash), slabs: Vec::new() };
-    become_video(node, &record, (record.epoch, size), hashed).await?;
-    Ok(Ended::Stored { offset: size, expires: until(node, record.allowance.deadline), finished: true })
+    let expires = until(node, record.allowance.deadline);
+    let storing = stored((node.db.clone(), node.store.clone()), record, small, turn);
+    // Of its own, because a request may be dropped with its connection: then nobody else writes this file before it
+    // is known whether the upload has finished.
+    tokio::spawn(storing).await.map_err(|panic| Failure::Never(panic.to_string()))??;
+    Ok(Ended::Stored { offset: size, expires, finished: true })
+}
+
+/// Writes a whole small upload and finishes it, while the turn is held. No other number is taken meanwhile.
+async fn stored(
+    (db, store): (Db, Local),
+    record: Upload,
+    small: spool::Small,
+    turn: Turn,
+) -> Result<(), Failure> {
+    let hash = small.store(&store.path_of(record.object)).await?;
+    let finish = Finish {
+        id: record.id,
+        epoch: Some(record.epoch),
+        size: record.size.unwrap_or_default(),
+        blake3: Some(hash),
+        slabs: Vec::new(),
+        probe_job: random::id(),
+        now: crate::flow::now(),
+    };
+    let finished = db.finish_upload(&finish).await;
+    if matches!(finished, Err(DbError::Absent)) {
+        // It ended while its bytes came, and its file may have been removed and forgotten before we made it.
+        store.remove(record.object).await?;
+    }
+    drop(turn);
+    Ok(finished.map(drop)?)
 }
 
 struct Receiver<'a> {
