@@ -36,6 +36,7 @@ topics! {
     VideoCreated "video.created" "A video exists, and its bytes are complete.";
     VideoProbed "video.probed" "The source was examined and planned.";
     VideoPlayable "video.playable" "Players can play the video.";
+    VideoPictures "video.pictures" "Pictures of the video were made or chosen.";
     VideoReady "video.ready" "All that the pipeline requires is done.";
     VideoFailed "video.failed" "The video cannot become ready.";
     VideoCancelled "video.cancelled" "The work for a video was stopped.";

@@ -31,6 +31,8 @@ pub enum Kind {
     Poster,
     /// Converts the subtitles of the source.
     Subtitles,
+    /// Makes the sheets for finding a place, and the preview.
+    Storyboard,
     /// Joins the chunks of one rendition into its file.
     Assemble,
     /// Declares the video ready.
@@ -41,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Fetch,
         Self::Join,
         Self::Take,
@@ -52,6 +54,7 @@ impl Kind {
         Self::Poster,
         Self::Subtitles,
         Self::Assemble,
+        Self::Storyboard,
         Self::Finish,
         Self::Erase,
     ];
@@ -68,6 +71,7 @@ impl Kind {
             Self::Chunk => "chunk",
             Self::Poster => "poster",
             Self::Subtitles => "subtitles",
+            Self::Storyboard => "storyboard",
             Self::Assemble => "assemble",
             Self::Finish => "finish",
             Self::Erase => "erase",
@@ -135,6 +139,11 @@ pub enum Task {
         /// The video.
         video: VideoId,
     },
+    /// Makes the sheets for finding a place, and the preview.
+    Storyboard {
+        /// The video.
+        video: VideoId,
+    },
     /// Joins the chunks of a rendition.
     Assemble {
         /// The video.
@@ -169,6 +178,7 @@ impl Task {
             Self::Chunk { .. } => Kind::Chunk,
             Self::Poster { .. } => Kind::Poster,
             Self::Subtitles { .. } => Kind::Subtitles,
+            Self::Storyboard { .. } => Kind::Storyboard,
             Self::Assemble { .. } => Kind::Assemble,
             Self::Finish { .. } => Kind::Finish,
             Self::Erase { .. } => Kind::Erase,
@@ -187,6 +197,7 @@ impl Task {
             | Self::Chunk { video, .. }
             | Self::Poster { video }
             | Self::Subtitles { video }
+            | Self::Storyboard { video }
             | Self::Assemble { video, .. }
             | Self::Finish { video } => Some(video),
             Self::Erase { .. } => None,

@@ -40,6 +40,10 @@ pub enum Kind {
     Poster,
     /// The words of a video in one language.
     Caption,
+    /// A sheet of the storyboard.
+    Sheet,
+    /// A short moving picture for cards.
+    Preview,
 }
 
 /// What happens to a thing outside.

@@ -24,6 +24,8 @@ pub mod quota;
 pub mod range;
 pub mod ribbon;
 pub mod sending;
+pub mod storyboard;
+pub mod thumbnail;
 pub mod time;
 pub mod upload;
 pub mod video;

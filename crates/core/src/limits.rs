@@ -289,3 +289,29 @@ pub const ERASE_EVENTS: u32 = 2_000;
 
 /// A repeat with the same Idempotency-Key within this time is the same upload, in milliseconds.
 pub const REPEAT_MS: i64 = 86_400_000;
+
+/// How finely the moment of a still can be asked for, in milliseconds: a tenth of a second is finer than anybody points.
+pub const THUMBNAIL_STEP_MS: u64 = 100;
+
+/// The narrowest and the widest still that can be asked for, in pixels.
+pub const THUMBNAIL_WIDTH_MIN: u32 = 16;
+/// See [`THUMBNAIL_WIDTH_MIN`]: what fills a usual screen.
+pub const THUMBNAIL_WIDTH_MAX: u32 = 1_920;
+
+/// Widths of stills are multiples of this, in pixels: 24 different ones are enough for every page.
+pub const THUMBNAIL_WIDTH_STEP: u32 = 80;
+
+/// Stills that are kept on the disk of a node, in bytes: some ten thousand.
+pub const THUMBNAIL_CACHE_BYTES: u64 = 256 << 20;
+
+/// Stills that are made at once on a node: each costs a core for a moment, and encoding has to go on.
+pub const STILLS_AT_ONCE: usize = 2;
+
+/// Who may wait for their still; the others are asked to come again. At 0.2 s each the last one waits 3 s.
+pub const STILLS_WAITING_MAX: usize = 30;
+
+/// Videos whose kept stills are looked at in one round of the sweeper: are they still wanted?
+pub const THUMBNAIL_ROUND: usize = 200;
+
+/// The largest picture that somebody may choose as a poster, in bytes: a photograph of a good camera.
+pub const POSTER_BYTES_MAX: usize = 20 << 20;

@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use matinee_core::access::path::Key;
 use matinee_core::id::{AppId, CollectionId, ObjectId};
+use matinee_core::limits;
 use matinee_core::plan::{Capabilities, Pipeline};
+use matinee_io::cache::Cache;
 use matinee_io::db::Db;
 use matinee_io::db::app::{Defaults, first_collection};
 use matinee_io::fetch::Fetch;
@@ -19,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 pub(crate) use crate::config::source;
 use crate::shelf::{Arrivals, Shelf};
-use crate::turn::Turns;
+use crate::turn::{Door, Turns};
 
 /// The parts of a running matinee; handed around as `Arc<Node>`.
 pub(crate) struct Node {
@@ -38,6 +40,10 @@ pub(crate) struct Node {
     /// The app and collection of everybody who names none.
     pub(crate) defaults: Defaults,
     pub(crate) turns: Turns,
+    /// Before the programs that make stills while somebody waits.
+    pub(crate) darkroom: Door,
+    /// Stills that were asked for.
+    pub(crate) thumbnails: Cache,
     pub(crate) shelf: Shelf,
     pub(crate) arrivals: Arrivals,
     /// `name/run`: who holds a lease; the run is new at each start.
@@ -117,6 +123,8 @@ impl Node {
             boot: matinee_io::spool::boot(),
             defaults: stored.defaults,
             turns: Turns::default(),
+            darkroom: Door::new(limits::STILLS_AT_ONCE, limits::STILLS_WAITING_MAX),
+            thumbnails: thumbnails(&config),
             shelf: Shelf::new(),
             arrivals: Arrivals::new(),
             holder: format!("{}/{run:016x}", node_name(&config)),
@@ -140,6 +148,11 @@ impl Node {
     pub(crate) fn work_dir(&self) -> PathBuf {
         let work = self.config.data.join("work");
         self.name().map_or_else(|| work.clone(), |name| work.join(name))
+    }
+
+    /// Where this node keeps stills that were asked for.
+    pub(crate) fn thumbnails_dir(&self) -> PathBuf {
+        thumbnails_dir(&self.config.data, self.name())
     }
 
     /// The absolute path of an object's file, for ffmpeg.
@@ -199,6 +212,17 @@ fn slots(config: &Config) -> u32 {
         0 => u32::try_from(cores()).unwrap_or(1),
         chunks => chunks,
     }
+}
+
+/// Each node keeps its own stills; one that is alone has a name that no node can have.
+fn thumbnails_dir(data: &Path, node: Option<&str>) -> PathBuf {
+    data.join("thumbnails").join(node.unwrap_or("_"))
+}
+
+/// Stills that were asked for; a JPEG picture that was written to its end has its last marker.
+fn thumbnails(config: &Config) -> Cache {
+    let dir = thumbnails_dir(&config.data, config.node.as_deref());
+    Cache::new(&dir, limits::THUMBNAIL_CACHE_BYTES, |bytes| bytes.ends_with(&[0xff, 0xd9]))
 }
 
 /// What lies in the data directory and in the database.

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::limits;
 use matinee_core::media::segment::{Row, row_at, rows_count};
+use matinee_core::storyboard::Storyboard;
 use matinee_core::time::Millis;
 use matinee_core::video::Medium;
-use matinee_io::db::Shape;
+use matinee_io::db::{Shape, Sheet};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
@@ -35,6 +36,9 @@ pub(crate) struct Shown {
     pub(crate) chapters: Option<String>,
     /// The length of the video in milliseconds, as it was found.
     pub(crate) duration_ms: u64,
+    pub(crate) board: Option<Board>,
+    /// The short moving picture for cards.
+    pub(crate) preview: Option<ObjectId>,
     /// All segments are there and stay as they are.
     pub(crate) ended: bool,
     pub(crate) tracks: Vec<Shelved>,
@@ -42,6 +46,14 @@ pub(crate) struct Shown {
     pub(crate) target_duration_s: u32,
     /// When it was read; another node may have changed it since.
     pub(crate) read: Millis,
+}
+
+/// The storyboard of a video.
+#[derive(Debug)]
+pub(crate) struct Board {
+    pub(crate) storyboard: Storyboard,
+    /// Its sheets in their order.
+    pub(crate) sheets: Vec<Sheet>,
 }
 
 /// One track with its segments.
@@ -115,6 +127,16 @@ impl Shelved {
             file_bytes: 0,
             parts,
         }
+    }
+
+    /// Milliseconds from the start to the end of the last segment that is there.
+    pub(crate) fn length_ms(&self) -> u64 {
+        let last =
+            self.parts.last().and_then(|part| row_at(&part.rows, rows_count(&part.rows).checked_sub(1)?));
+        last.map_or(0, |row| {
+            let end = u128::from(row.start) + u128::from(row.duration);
+            u64::try_from(end * 1_000 / u128::from(self.timescale.max(1))).unwrap_or(u64::MAX)
+        })
     }
 
     /// Segment `number`, counted from 1, without looking at the others.

@@ -1,11 +1,12 @@
-//! Whose turn it is to write an upload: the newest connection wins, the running one is asked to let go.
+//! Whose turn it is: to write an upload (the newest connection wins, the running one is asked to let go), and to have a
+//! picture made.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 /// The running request of an upload gets so long to flush what it has.
@@ -47,6 +48,34 @@ pub(crate) struct Turn {
     pub(crate) let_go: CancellationToken,
     claim: Arc<Claim>,
     _writing: OwnedMutexGuard<()>,
+}
+
+/// A door through which so many may go at once, and before which so many may wait.
+#[derive(Debug)]
+pub(crate) struct Door {
+    inside: Semaphore,
+    here: Semaphore,
+}
+
+/// The right to be inside, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Inside<'d> {
+    _inside: SemaphorePermit<'d>,
+    _here: SemaphorePermit<'d>,
+}
+
+impl Door {
+    /// A door for so many inside, and so many before it.
+    pub(crate) fn new(inside: usize, before: usize) -> Self {
+        Self { inside: Semaphore::new(inside), here: Semaphore::new(inside + before) }
+    }
+
+    /// Goes in when somebody has left; `None` when too many wait already.
+    pub(crate) async fn enter(&self) -> Option<Inside<'_>> {
+        let here = self.here.try_acquire().ok()?;
+        let inside = self.inside.acquire().await.ok()?;
+        Some(Inside { _inside: inside, _here: here })
+    }
 }
 
 /// Why a request did not get its turn.

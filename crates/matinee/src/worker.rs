@@ -49,13 +49,14 @@ fn limits(node: &Node) -> Vec<Slots> {
             Kind::Fetch => node.config.ingest.fetches,
             Kind::Chunk => node.slots(),
             Kind::Probe => 4,
-            Kind::Remux | Kind::Audio | Kind::Poster | Kind::Subtitles | Kind::Erase => 1,
+            Kind::Remux | Kind::Audio | Kind::Poster | Kind::Subtitles | Kind::Storyboard | Kind::Erase => 1,
             Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish => 2,
         };
         Slots { kind, node_max, all_max: u32::MAX }
     };
     let needs_ffmpeg = |kind: Kind| {
-        matches!(kind, Kind::Probe | Kind::Remux | Kind::Audio | Kind::Chunk | Kind::Poster | Kind::Subtitles)
+        use Kind::{Audio, Chunk, Poster, Probe, Remux, Storyboard, Subtitles};
+        matches!(kind, Probe | Remux | Audio | Chunk | Poster | Subtitles | Storyboard)
     };
     Kind::ALL.into_iter().filter(|kind| encoding || !needs_ffmpeg(*kind)).map(of).collect()
 }

@@ -17,6 +17,8 @@ mod kill;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod pictures;
+#[cfg(test)]
 mod players;
 #[cfg(test)]
 mod pull;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Audio, Form, Kind, Presentation, Segment, Text, Track, Variant};
+use super::{Audio, Form, Kind, Presentation, Segment, Text, Tiles, Track, Variant};
 use crate::plan::Rate;
+use crate::storyboard::{COLUMNS, ROWS};
 
 /// Writes into a `String`, which cannot fail.
 macro_rules! put {
@@ -49,6 +50,9 @@ fn document(presentation: &Presentation, form: &dyn Fn(&Track) -> Form) -> Strin
     for one in &presentation.texts {
         text_set(&mut text, set, one, length_ms);
         set += 1;
+    }
+    if let Some(tiles) = &presentation.tiles {
+        image_set(&mut text, set, tiles);
     }
     text.push_str(" </Period>\n</MPD>\n");
     text
@@ -138,6 +142,24 @@ fn text_set(text: &mut String, set: usize, one: &Text, length_ms: u64) {
     put!(text, "   <Representation id=\"{}\" bandwidth=\"{bps}\">\n", escaped(&one.name));
     put!(text, "    <BaseURL>sub/{}.vtt?v={}</BaseURL>\n", escaped(&one.name), escaped(&one.version));
     text.push_str("   </Representation>\n  </AdaptationSet>\n");
+}
+
+/// The tiles of a storyboard (DASH-IF IOP 4.3, section 6.2.6): a sheet is a segment, and its time is shared evenly by its
+/// tiles.
+fn image_set(text: &mut String, set: usize, tiles: &Tiles) {
+    let board = &tiles.storyboard;
+    let (width, height) = board.sheet_size();
+    let sheet_us = board.step_us.max(1).saturating_mul(i64::from(COLUMNS * ROWS)).unsigned_abs();
+    put!(text, "  <AdaptationSet id=\"{set}\" contentType=\"image\" mimeType=\"image/jpeg\">\n");
+    put!(text, "    <SegmentTemplate timescale=\"1000000\" duration=\"{sheet_us}\" startNumber=\"1\"");
+    text.push_str(" media=\"$RepresentationID$/$Number$.jpg\"/>\n");
+    let bps = (u128::from(tiles.bytes) * 8_000_000).div_ceil(u128::from(sheet_us)).max(1);
+    put!(
+        text,
+        "   <Representation id=\"storyboard\" bandwidth=\"{bps}\" width=\"{width}\" height=\"{height}\">\n"
+    );
+    text.push_str("    <EssentialProperty schemeIdUri=\"http://dashif.org/guidelines/thumbnail_tile\"");
+    put!(text, " value=\"{COLUMNS}x{ROWS}\"/>\n   </Representation>\n  </AdaptationSet>\n");
 }
 
 fn representation(text: &mut String, track: &Track) {

@@ -4,6 +4,7 @@ pub mod dash;
 pub mod hls;
 
 use crate::plan::Rate;
+use crate::storyboard::Storyboard;
 
 /// The tracks of one video as a player sees them; URLs are relative to the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,17 @@ pub struct Presentation {
     pub texts: Vec<Text>,
     /// Name I-frame playlists in the multivariant playlist.
     pub i_frames: bool,
+    /// Small pictures of the whole video, for DASH.
+    pub tiles: Option<Tiles>,
+}
+
+/// The sheets of a storyboard, at `storyboard/1.jpg` and so on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tiles {
+    /// What is on them.
+    pub storyboard: Storyboard,
+    /// Bytes of the largest sheet.
+    pub bytes: u64,
 }
 
 /// One video rendition.
@@ -241,6 +253,7 @@ pub(crate) mod samples {
             audio: vec![audio("Svenska \"<&>\"", "sv", &sound)],
             texts: Vec::new(),
             i_frames: true,
+            tiles: None,
         }
     }
 

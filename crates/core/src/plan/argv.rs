@@ -1,10 +1,16 @@
 //! ffmpeg's and ffprobe's argument lists; every value is one element, and none comes from the source's texts.
 
 mod graph;
+mod pictures;
 
 use super::probe::CONTAINERS;
-use super::{Chunk, Color, Container, Plan, Poster, Rendition, Seek, Subtitle, Track, Video};
+use super::{Chunk, Color, Container, Plan, Rendition, Seek, Subtitle, Track, Video};
 use crate::limits;
+
+pub use pictures::{
+    Film, POSTER_SIDE_MAX, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, picture, poster,
+    poster_first, preview, storyboard, thumbnail, thumbnail_last, waveform,
+};
 
 /// Begins every ffmpeg command; the progress goes to standard output.
 const BEGIN: [&str; 9] =
@@ -132,31 +138,6 @@ pub fn remux(container: Container, video_stream: Option<u32>, input: &str, outpu
         argv.extend(["-map".into(), format!("0:v:{stream}")]);
     }
     argv.extend(list(&["-map", "0:a?", "-c", "copy", "-map_metadata", "-1", "-f", "matroska"]));
-    argv.push(output.into());
-    argv
-}
-
-/// The poster: the most typical of 24 pictures from its time on.
-pub fn poster(container: Container, poster: Poster, input: &str, output: &str) -> Vec<String> {
-    let filter = format!("scale=w='min({},iw)':h=-2,thumbnail=24", poster.width_max);
-    let mut argv = list(&BEGIN);
-    argv.extend(["-ss".into(), seconds(poster.at_us)]);
-    argv.extend(still(container, input, output, filter));
-    argv
-}
-
-/// The first picture of the source, for when `poster` wrote no file.
-pub fn poster_first(container: Container, poster: Poster, input: &str, output: &str) -> Vec<String> {
-    let mut argv = list(&BEGIN);
-    argv.extend(still(container, input, output, format!("scale=w='min({},iw)':h=-2", poster.width_max)));
-    argv
-}
-
-fn still(container: Container, input: &str, output: &str, filter: String) -> Vec<String> {
-    let mut argv = source(input, container.format_whitelist());
-    argv.extend(list(&["-an", "-sn", "-dn", "-vf"]));
-    argv.push(filter);
-    argv.extend(list(&["-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1"]));
     argv.push(output.into());
     argv
 }

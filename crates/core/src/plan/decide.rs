@@ -4,8 +4,8 @@ use super::chunks::{self, Grid};
 use super::probe::{AudioStream, Chapter, SubtitleStream, VideoStream};
 use super::{
     Capabilities, Color, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline, Plan, Poster,
-    Preset, Probe, Rate, Refusal, Remux, Rendition, Subtitle, Subtitles, Timeline, Track, VERSION, Video,
-    ladder,
+    Preset, Probe, Rate, Refusal, Remux, Rendition, Subject, Subtitle, Subtitles, Timeline, Track, VERSION,
+    Video, argv, ladder,
 };
 use crate::{language, limits};
 
@@ -252,11 +252,16 @@ fn chapters(probe: &Probe, timeline: &Timeline, times: &Times) -> Vec<Chapter> {
 }
 
 fn poster(probe: &Probe, timeline: &Timeline, times: &Times, pipeline: &Pipeline) -> Option<Poster> {
-    probe.video.as_ref()?;
+    let of = match (&probe.video, probe.attached_pictures, probe.audio.is_empty()) {
+        (Some(_), _, _) => Subject::Picture,
+        (None, _, true) => return None,
+        (None, 0, false) => Subject::Sound,
+        (None, _, false) => Subject::Cover,
+    };
     let from_origin = timeline.origin_us - timeline.container_start_us;
     let wanted = pipeline.poster.of(times.duration_us);
     let at_us = (from_origin + wanted.clamp(0, times.frames_us.max(0))).max(0);
-    Some(Poster { at_us, width_max: 1_280 })
+    Some(Poster { at_us, width_max: argv::POSTER_SIDE_MAX, of })
 }
 
 fn megapixels_frames(probe: &Probe, frames: u64) -> u64 {

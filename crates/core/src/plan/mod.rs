@@ -307,7 +307,7 @@ pub struct Subtitle {
 /// Images that are made from the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {
-    /// The still picture shown before playing; `None` without a picture.
+    /// The still picture shown before playing; `None` without a picture and without sound.
     pub poster: Option<Poster>,
 }
 
@@ -318,6 +318,22 @@ pub struct Poster {
     pub at_us: i64,
     /// Largest width in pixels.
     pub width_max: u32,
+    /// What is on it.
+    #[serde(default)]
+    pub of: Subject,
+}
+
+/// What is on a poster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A picture of the video.
+    #[default]
+    Picture,
+    /// The cover that came with sound; a drawing of the sound where it cannot be read.
+    Cover,
+    /// A drawing of the sound: its loudness from begin to end.
+    Sound,
 }
 
 /// What one ffmpeg run of a plan may use; the sandbox enforces it.

@@ -94,6 +94,15 @@ impl Rate {
         i64::try_from(us).unwrap_or(i64::MAX)
     }
 
+    /// The frame that is on screen at this time after the origin, in microseconds.
+    pub fn frame_at(self, at_us: i64) -> u64 {
+        let us = u128::from(at_us.max(0).unsigned_abs());
+        let frame = us * u128::from(self.num) / (1_000_000 * u128::from(self.den));
+        let frame = u64::try_from(frame).unwrap_or(u64::MAX - 1);
+        // Times are rounded down, so at the time of a frame that very frame is meant.
+        if self.frame_us(frame + 1) <= at_us { frame + 1 } else { frame }
+    }
+
     /// The number of frames of `duration_us` microseconds, rounded to the nearest.
     pub fn frames_in(self, duration_us: i64) -> u64 {
         let us = u128::from(duration_us.max(0).unsigned_abs());

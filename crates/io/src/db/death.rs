@@ -2,7 +2,7 @@
 //!
 //! * Without the fetch there is no video: its upload fails.
 //! * Subtitles that cannot be converted fail alone.
-//! * A poster that cannot be made is only noted by the job's own event.
+//! * A poster or a storyboard that cannot be made is only noted by the job's own event.
 //! * A file that cannot be assembled fails its rendition; the others go on. So does a sound that is only an alternative.
 //! * Without the probe, the remux, a chunk or the main sound nothing can be encoded: all encoded renditions that are not
 //!   whole fail, and the rest of the work is cancelled. The video is then ready with the source as it is if browsers
@@ -24,7 +24,7 @@ use super::rendition::renditions_of;
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
-use super::{caption, job, object, pull, word};
+use super::{caption, job, object, picture, pull, word};
 
 /// Jobs died together, the cause first: their rendition or video fails in the same transaction.
 pub(crate) async fn job_died(
@@ -51,7 +51,10 @@ pub(crate) async fn job_died(
     for (_, task) in died {
         match task {
             // The file of an alternative sound dies with it, and names what failed.
-            Task::Poster { .. } | Task::Erase { .. } | Task::Audio { track: 1.., .. } => {}
+            Task::Poster { .. }
+            | Task::Storyboard { .. }
+            | Task::Erase { .. }
+            | Task::Audio { track: 1.., .. } => {}
             Task::Subtitles { .. } => caption::give_up(tx, video, &reason).await?,
             Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
             Task::Fetch { .. }
@@ -84,7 +87,7 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
     };
-    if matches!(first, Task::Poster { .. } | Task::Subtitles { .. }) {
+    if matches!(first, Task::Poster { .. } | Task::Storyboard { .. } | Task::Subtitles { .. }) {
         return caption::revive(tx, video).await;
     }
     tx.execute(
@@ -193,7 +196,8 @@ async fn is_final(tx: &mut Tx, cause: JobId) -> Result<bool, DbError> {
 async fn clear(tx: &mut Tx, video: VideoId, refused: bool, now: Millis) -> Result<(), DbError> {
     let sql = "SELECT source_id FROM video WHERE id = $1 AND state = 'failed'";
     let Some(row) = tx.row(sql, args![video]).await? else { return Ok(()) };
-    tx.execute("UPDATE video SET work_id = NULL, poster_id = NULL WHERE id = $1", args![video]).await?;
+    tx.execute("UPDATE video SET work_id = NULL WHERE id = $1", args![video]).await?;
+    picture::forget(tx, video).await?;
     let sql = "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1)";
     tx.execute(sql, args![video]).await?;
     tx.execute("DELETE FROM caption WHERE video_id = $1", args![video]).await?;

@@ -123,19 +123,6 @@ impl Db {
         .await
     }
 
-    /// Publishes the poster and completes its job.
-    pub async fn publish_poster(&self, lease: &Lease, stored: Stored, now: Millis) -> Result<(), DbError> {
-        self.write((*lease, stored, now), |tx, (lease, stored, now)| {
-            Box::pin(async move {
-                let held = settled(tx, lease, *now).await?;
-                present(tx, (stored.object, stored.size, Some(stored.blake3)), *now).await?;
-                let sql = "UPDATE video SET poster_id = $2, updated_ms = $3 WHERE id = $1";
-                tx.execute_one(sql, args![held.video, stored.object, *now]).await
-            })
-        })
-        .await
-    }
-
     /// Publishes the one file of a rendition in place of its parts and completes its job.
     pub async fn publish_assembled(&self, lease: &Lease, assembled: Assembled) -> Result<(), DbError> {
         self.write((*lease, assembled), |tx, (lease, assembled)| Box::pin(assemble(tx, lease, assembled)))

@@ -163,7 +163,7 @@ pub(crate) async fn unwanted(
     tx.execute("UPDATE replica SET state = 'to_delete' WHERE object_id = $1", args![object]).await.map(drop)
 }
 
-/// The same as [`unwanted`], unless a part, a rendition, a poster, a caption or a video still points at the object.
+/// The same as [`unwanted`], unless a part, a rendition, a picture, a caption or a video still points at the object.
 pub(crate) async fn unwanted_if_unused(
     tx: &mut Tx,
     object: ObjectId,
@@ -178,7 +178,10 @@ pub(crate) async fn unwanted_if_unused(
                OR EXISTS (SELECT 1 FROM object o JOIN rendition r ON r.video_id = o.video_id
                           WHERE o.id = $1 AND r.file_id = $1)
                OR EXISTS (SELECT 1 FROM object o JOIN video v ON v.id = o.video_id
-                          WHERE o.id = $1 AND (v.source_id = $1 OR v.work_id = $1 OR v.poster_id = $1))",
+                          WHERE o.id = $1 AND (v.source_id = $1 OR v.work_id = $1 OR v.poster_id = $1
+                            OR v.preview_id = $1))
+               OR EXISTS (SELECT 1 FROM object o JOIN sheet s ON s.video_id = o.video_id
+                          WHERE o.id = $1 AND s.object_id = $1)",
             args![object],
         )
         .await?;

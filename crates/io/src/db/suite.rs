@@ -6,6 +6,7 @@ mod concat;
 mod encoding;
 mod evidence;
 mod leftovers;
+mod pictures;
 mod postgres;
 mod pulls;
 mod random;

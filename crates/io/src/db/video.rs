@@ -32,6 +32,10 @@ pub struct Video {
     pub work: Option<ObjectId>,
     /// The poster.
     pub poster: Option<ObjectId>,
+    /// What is on the sheets of its storyboard.
+    pub storyboard: Option<Value>,
+    /// The short moving picture for cards.
+    pub preview: Option<ObjectId>,
     /// The title.
     pub title: String,
     /// The name that the app gave it; unique per app.
@@ -232,6 +236,8 @@ pub(crate) fn video_of(row: &Row) -> Result<Video, DbError> {
         source: row.get("source_id")?,
         work: row.get("work_id")?,
         poster: row.get("poster_id")?,
+        storyboard: row.get("storyboard")?,
+        preview: row.get("preview_id")?,
         title: row.get("title")?,
         external_id: row.get("external_id")?,
         facts: row.get("facts")?,

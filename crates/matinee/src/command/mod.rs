@@ -120,7 +120,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
 fn code(failure: &Failure) -> u8 {
     match failure {
         Failure::Absent => NOT_FOUND,
-        Failure::Full | Failure::Again(_) => LATER,
+        Failure::Full | Failure::Busy | Failure::Again(_) => LATER,
         Failure::Refused { .. } | Failure::Limited(_) | Failure::Never(_) => ERROR,
     }
 }

@@ -107,6 +107,7 @@ fn tell_failure(id: VideoId, failure: &Failure, form: Form, out: &mut impl Write
         Failure::Refused { .. }
         | Failure::Limited(_)
         | Failure::Full
+        | Failure::Busy
         | Failure::Again(_)
         | Failure::Never(_) => failure.to_string(),
     };

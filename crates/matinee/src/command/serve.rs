@@ -47,6 +47,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
 async fn start(node: &Node) -> anyhow::Result<()> {
     flow::scratch::clear(node)?;
     clear_others(node)?;
+    node.thumbnails.take_in()?;
     flow::upload::recover(node).await?;
     flow::lease::recover(node).await?;
     if let Err(error) = &node.ffmpeg {
@@ -55,9 +56,9 @@ async fn start(node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What nodes have left in the work directory that do not run: they may never come back.
+/// What nodes have left, of work and of stills, that do not run: they may never come back.
 fn clear_others(node: &Node) -> std::io::Result<()> {
-    for dir in flow::scratch::others(node)? {
+    for dir in flow::scratch::others(node)?.into_iter().chain(flow::thumbnail::others(node)?) {
         let name = dir.file_name().and_then(|name| name.to_str()).filter(|name| is_node_name(name));
         let dead = name.map(|name| super::lock::of_dead(&node.config.data, name));
         // What has no name of a node is of a server that was alone, and while this one runs no such server does.

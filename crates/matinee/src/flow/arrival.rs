@@ -108,6 +108,7 @@ pub(crate) async fn open_upload(node: &Node, hold: &Hold) -> Result<Upload, Faul
 pub(crate) fn fault(failure: Failure) -> Fault {
     match failure {
         Failure::Again(cause) => Fault::world(cause),
+        Failure::Busy => Fault::world("too many ask at once"),
         Failure::Full => Fault::world("there is no room left on the server's disk"),
         Failure::Absent => Fault::new(
             Class::Refusal,

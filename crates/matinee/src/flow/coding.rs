@@ -1,5 +1,9 @@
 //! What the encoding jobs share: the video with its plan, one run of a program, one stored output.
 
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
 use matinee_core::id::ObjectId;
 use matinee_core::ledger;
 use matinee_core::media::rope::{Piece, Rope};
@@ -94,4 +98,17 @@ pub(crate) async fn keep<O: Copy + Eq>(
     });
     let written = node.store.write(object, pieces.collect()).await?;
     Ok(Stored { object, size: written.size, blake3: written.blake3 })
+}
+
+/// Writes a file of the attempt's directory as a new object, in the same way.
+pub(crate) async fn keep_file(
+    node: &Node,
+    hold: &Hold,
+    kind: ledger::Kind,
+    path: &Path,
+) -> Result<Stored, Fault> {
+    let file = Arc::new(File::open(path)?);
+    let rope = Rope::range((), 0, file.metadata()?.len());
+    let from_file = |(): &(), offset, len| store::Piece::File { file: Arc::clone(&file), offset, len };
+    keep(node, hold, kind, rope, from_file).await
 }

@@ -41,6 +41,8 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
         captions: Vec::new(),
         chapters: None,
         duration_ms: 0,
+        board: None,
+        preview: None,
         ended: false,
         target_duration_s: target_duration_s(&whole),
         tracks: all

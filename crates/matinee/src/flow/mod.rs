@@ -8,6 +8,7 @@ mod audio;
 pub(crate) mod bucket;
 pub(crate) mod caption;
 pub(crate) mod catalogue;
+pub(crate) mod chosen;
 mod chunk;
 mod coding;
 pub(crate) mod doctor;
@@ -35,9 +36,12 @@ mod remux;
 pub(crate) mod scratch;
 pub(crate) mod serve;
 pub(crate) mod settle;
+mod still;
+mod storyboard;
 mod subtitles;
 pub(crate) mod sweep;
 pub(crate) mod tail;
+pub(crate) mod thumbnail;
 pub(crate) mod upload;
 pub(crate) mod video;
 pub(crate) mod watch;
@@ -75,6 +79,9 @@ pub(crate) enum Failure {
     /// The disk is full.
     #[error("the disk is full")]
     Full,
+    /// Too many ask for the same work; the same call may succeed in a moment.
+    #[error("too many ask at once")]
+    Busy,
     /// The world failed now; the same call may succeed later.
     #[error("{0}")]
     Again(String),
@@ -148,6 +155,7 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Chunk { chunk, .. } => chunk::perform(node, hold, chunk).await,
         Task::Poster { .. } => poster::perform(node, hold).await,
         Task::Subtitles { .. } => subtitles::perform(node, hold).await,
+        Task::Storyboard { .. } => storyboard::perform(node, hold).await,
         Task::Assemble { rendition, .. } => assemble::perform(node, hold, rendition).await,
         Task::Finish { .. } => finish::perform(node, hold).await,
         Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,

@@ -28,6 +28,9 @@ pub(crate) struct Playback {
     pub(crate) captions: Vec<Offered>,
     /// The chapters as WebVTT.
     pub(crate) chapters: Option<String>,
+    pub(crate) storyboard: Option<String>,
+    pub(crate) preview: Option<String>,
+    pub(crate) thumbnail: Option<String>,
     /// Seconds.
     pub(crate) duration: f64,
     /// More segments will follow.
@@ -79,7 +82,10 @@ pub(crate) fn playback(node: &Node, whole: &Whole) -> Option<Playback> {
             .first()
             .filter(|first| first.id != SOURCE || generation == VIRTUAL)
             .map(|first| first.path.split('?').next().unwrap_or_default().to_owned()),
-        poster: video.poster.map(|poster| poster_path(&root, poster)),
+        poster: video.poster.map(|poster| picture_path(&root, "poster.jpg", poster)),
+        storyboard: video.storyboard.as_ref().map(|_| format!("{root}/storyboard.vtt")),
+        preview: video.preview.map(|preview| picture_path(&root, "preview.mp4", preview)),
+        thumbnail: has_picture(video).then(|| format!("{root}/thumbnail.jpg")),
         captions: captions(whole, &root),
         chapters: has_chapters(video).then(|| format!("{root}/chapters.vtt")),
         duration,
@@ -102,6 +108,9 @@ pub(crate) async fn early(node: &Node, video: VideoId) -> Result<Option<Playback
         poster: None,
         captions: Vec::new(),
         chapters: None,
+        storyboard: None,
+        preview: None,
+        thumbnail: None,
         duration,
         growing: true,
         expires,
@@ -117,9 +126,14 @@ fn expires(duration_ms: u64) -> Millis {
     Millis(now().plus(life_ms).0.div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS)
 }
 
-fn poster_path(root: &str, poster: ObjectId) -> String {
+/// Is there more than sound?
+fn has_picture(video: &Video) -> bool {
+    video.plan.as_ref().and_then(|plan| plan.get("video")).is_some_and(serde_json::Value::is_object)
+}
+
+fn picture_path(root: &str, name: &str, picture: ObjectId) -> String {
     // The object's name makes the address change with the picture, so that it can be cached for ever.
-    format!("{root}/poster.jpg?v={poster}")
+    format!("{root}/{name}?v={picture}")
 }
 
 fn captions(whole: &Whole, root: &str) -> Vec<Offered> {

@@ -178,7 +178,11 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
     assembled.extend(alone.map(|(track, job)| file(track.id, vec![needed(job)])));
     let mut last: Vec<_> = assembled.iter().map(|job| (job.id, OnDeath::Release)).collect();
     jobs.extend(sounds);
+    // In the background: nothing waits for it, and it takes what is whole.
+    let sizes: Vec<_> = last.iter().copied().take(of(Medium::Video).count()).collect();
+    let board = (!sizes.is_empty()).then(|| new(Task::Storyboard { video: id }, 0, sizes));
     jobs.extend(assembled);
+    jobs.extend(board);
     if plan.images.poster.is_some() {
         let poster = new(Task::Poster { video: id }, 0, Vec::new());
         last.push((poster.id, OnDeath::Release));

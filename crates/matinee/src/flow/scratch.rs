@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use matinee_core::job::Lease;
 
+use matinee_io::random;
+
 use crate::node::Node;
 
 /// A directory below `work/`; dropping it removes it with all that is in it.
@@ -18,6 +20,14 @@ impl Scratch {
         if dir.exists() {
             std::fs::remove_dir_all(&dir)?;
         }
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+
+    /// Makes a directory for work that is no job's.
+    pub(crate) fn fresh(node: &Node) -> io::Result<Self> {
+        let name = format!("{:032x}", u128::from_le_bytes(random::bytes()));
+        let dir = std::path::absolute(node.work_dir())?.join(name);
         std::fs::create_dir_all(&dir)?;
         Ok(Self(dir))
     }

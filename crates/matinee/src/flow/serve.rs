@@ -5,11 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use matinee_core::access::path::{self, Grant, Refusal};
 use matinee_core::id::{ObjectId, VideoId};
-use matinee_core::manifest::{self, Audio, Bandwidth, Presentation, Segment, Text, Variant, dash, hls};
+use matinee_core::manifest::{
+    self, Audio, Bandwidth, Presentation, Segment, Text, Tiles, Variant, dash, hls,
+};
 use matinee_core::media::rope::{Piece, Rope};
 use matinee_core::media::segment::{Row, virtual_pieces};
 use matinee_core::plan::Rate;
 use matinee_core::plan::probe::Chapter;
+use matinee_core::storyboard::Storyboard;
 use matinee_core::video::{Medium, PartFrontier, RenditionState, VIRTUAL, common_frontier};
 use matinee_core::{caption, language, limits};
 use matinee_io::db::{Caption, Video};
@@ -18,7 +21,7 @@ use matinee_io::store;
 use super::{Failure, early, now};
 use crate::node::Node;
 pub(crate) use crate::shelf::Shown;
-use crate::shelf::{Placed, Shelved, ShelvedPart, Words, target_duration_s};
+use crate::shelf::{Board, Placed, Shelved, ShelvedPart, Words, target_duration_s};
 
 /// Bytes to send, by pieces of the store.
 pub(crate) struct Body {
@@ -113,6 +116,8 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
         captions: captions.into_iter().filter_map(|caption| words(caption, &spoken)).collect(),
         chapters: chapters(&video),
         duration_ms: video.duration_ms.unwrap_or_default(),
+        board: board(node, &video).await?,
+        preview: video.preview,
         ended: generation == VIRTUAL || whole,
         target_duration_s: target_duration_s(&shelved),
         tracks: shelved,
@@ -159,6 +164,34 @@ fn texts(shown: &Shown) -> Vec<Text> {
     shown.captions.iter().map(text).collect()
 }
 
+/// What is on the storyboard of a video and where its sheets lie.
+async fn board(node: &Node, video: &Video) -> Result<Option<Board>, Failure> {
+    let Some(stored) = &video.storyboard else { return Ok(None) };
+    let storyboard: Storyboard = serde_json::from_value(stored.clone())
+        .map_err(|error| Failure::Never(format!("a stored storyboard cannot be read: {error}")))?;
+    let sheets = node.db.sheets(video.id).await?;
+    // Both are written together, so one without the other was read in between.
+    Ok((sheets.len() == storyboard.sheets()).then_some(Board { storyboard, sheets }))
+}
+
+/// The track that names the picture of each moment.
+pub(crate) fn storyboard(shown: &Shown) -> Option<String> {
+    let board = shown.board.as_ref()?;
+    // The object's name makes the address change with the picture, so that it can be cached for ever.
+    let address = |n: usize| {
+        let object = board.sheets.get(n - 1).map(|sheet| sheet.object.to_string());
+        format!("storyboard/{n}.jpg?v={}", object.unwrap_or_default())
+    };
+    Some(board.storyboard.vtt(address))
+}
+
+/// One sheet of the storyboard, by its file name.
+pub(crate) fn sheet(shown: &Shown, name: &str) -> Option<File> {
+    let number: usize = name.strip_suffix(".jpg")?.parse().ok()?;
+    let sheet = shown.board.as_ref()?.sheets.get(number.checked_sub(1)?)?;
+    Some(File { object: sheet.object, size: sheet.size, kind: "image/jpeg" })
+}
+
 /// The multivariant playlist.
 pub(crate) fn multivariant(shown: &Shown) -> String {
     hls::multivariant(&presentation(shown))
@@ -166,7 +199,11 @@ pub(crate) fn multivariant(shown: &Shown) -> String {
 
 /// The MPD; only for what is complete.
 pub(crate) fn mpd(shown: &Shown) -> Option<String> {
-    shown.ended.then(|| dash::mpd(&presentation(shown)))
+    let tiles = shown.board.as_ref().map(|board| Tiles {
+        storyboard: board.storyboard.clone(),
+        bytes: board.sheets.iter().map(|sheet| sheet.size).max().unwrap_or_default(),
+    });
+    shown.ended.then(|| dash::mpd(&Presentation { tiles, ..presentation(shown) }))
 }
 
 /// The media playlist of one track, by its URL name.
@@ -231,6 +268,7 @@ fn presentation(shown: &Shown) -> Presentation {
         audio,
         texts: texts(shown),
         i_frames: false,
+        tiles: None,
     }
 }
 

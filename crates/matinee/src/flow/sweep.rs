@@ -51,6 +51,20 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
         node.db.sweep_intended(now(), limits::INTENDED_GRACE_MS).await?;
         node.db.prune_uploads(now().plus(-limits::FINISHED_UPLOAD_MS), ROUND).await?;
         node.db.prune_jobs(now(), limits::DONE_JOB_MS).await?;
+        thumbnails(node, rounds / limits::PRUNE_ROUNDS).await?;
+    }
+    Ok(())
+}
+
+/// Stills of videos that were deleted elsewhere, or with their collection, go; some videos a round, all in turn.
+async fn thumbnails(node: &Node, round: u64) -> Result<(), Failure> {
+    let kept = node.thumbnails.videos()?;
+    let rounds = kept.len().div_ceil(limits::THUMBNAIL_ROUND).max(1);
+    let first = usize::try_from(round).unwrap_or_default() % rounds * limits::THUMBNAIL_ROUND;
+    for video in kept.into_iter().skip(first).take(limits::THUMBNAIL_ROUND) {
+        if node.db.video_any(video).await?.is_none() {
+            node.thumbnails.forget(video);
+        }
     }
     Ok(())
 }

@@ -54,6 +54,7 @@ pub(crate) async fn change(
 pub(crate) async fn delete(node: &Node, app: AppId, id: VideoId) -> Result<(), Failure> {
     node.db.delete_video(app, id, now()).await?;
     node.shelf.forget(id);
+    node.thumbnails.forget(id);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod origin;
 mod page;
 mod pipeline;
 mod playback;
+mod poster;
 pub(crate) mod problem;
 pub(crate) mod request;
 mod resumable;
@@ -73,6 +74,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(video::list))
         .routes(routes!(video::show, video::change, video::delete))
         .routes(routes!(playback::show))
+        .routes(routes!(poster::choose))
         .routes(routes!(video::timeline))
         .routes(routes!(caption::add, caption::remove))
         .routes(routes!(job::list))

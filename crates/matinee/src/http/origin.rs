@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use matinee_core::access::path;
 use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::range::{self, Wanted};
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::problem::{Code, Problem};
 use crate::flow::serve::{self, File, Shown};
+use crate::flow::thumbnail;
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// At most half of the target duration, so that a player that asks again sees what is new.
@@ -22,6 +23,7 @@ const GROWING: &str = "public, max-age=1";
 const HLS: &str = "application/vnd.apple.mpegurl";
 const DASH: &str = "application/dash+xml";
 const MP4: &str = "video/mp4";
+const JPEG: &str = "image/jpeg";
 const VTT: &str = "text/vtt";
 
 /// Options that an address may carry.
@@ -31,10 +33,21 @@ pub(crate) struct Options {
     download: Option<String>,
 }
 
-/// `m.m3u8`, `manifest.mpd`, `poster.jpg`, `chapters.vtt`.
+/// Which still is meant.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Moment {
+    /// Seconds from the start.
+    t: Option<f64>,
+    /// Pixels of its width.
+    w: Option<u32>,
+}
+
+/// `m.m3u8`, `manifest.mpd` and what is of the whole video: `poster.jpg`, `thumbnail.jpg`, `preview.mp4`,
+/// `storyboard.vtt`, `chapters.vtt`.
 pub(crate) async fn manifest(
     State(node): State<Shared>,
     Path((token, video, generation, name)): Path<(String, String, u32, String)>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let answer = async {
@@ -54,7 +67,27 @@ pub(crate) async fn manifest(
             "poster.jpg" => {
                 let poster = shown.poster.ok_or_else(Problem::not_found)?;
                 let size = serve::object_size(&node, poster).await?;
-                file(&node, &File { object: poster, size, kind: "image/jpeg" }, None, &headers)
+                file(&node, &File { object: poster, size, kind: JPEG }, None, &headers)
+            }
+            "preview.mp4" => {
+                let preview = shown.preview.ok_or_else(Problem::not_found)?;
+                let size = serve::object_size(&node, preview).await?;
+                file(&node, &File { object: preview, size, kind: MP4 }, None, &headers)
+            }
+            "thumbnail.jpg" => {
+                let asked = Query::<Moment>::try_from_uri(&uri);
+                let Query(Moment { t, w }) =
+                    asked.map_err(|error| Problem::new(Code::BadRequest, error.body_text()))?;
+                let wanted = thumbnail::wanted(&shown, t, w)
+                    .map_err(|refusal| Problem::new(Code::BadRequest, refusal.to_string()))?;
+                let id = video.parse().map_err(|_| Problem::not_found())?;
+                let still = thumbnail::thumbnail(&node, id, wanted).await?;
+                let len = still.len() as u64;
+                Ok(whole(Body::from(still), len, JPEG))
+            }
+            "storyboard.vtt" => {
+                let track = serve::storyboard(&shown).ok_or_else(Problem::not_found)?;
+                Ok(text(track, VTT, true, &headers))
             }
             _ => Err(Problem::not_found()),
         }
@@ -62,7 +95,8 @@ pub(crate) async fn manifest(
     shared(answer.await)
 }
 
-/// `{track}/v.m3u8`, `{track}/a.m3u8`, `{track}/file.mp4`, and `sub/{name}.m3u8`, `sub/{name}.vtt`.
+/// `{track}/v.m3u8`, `{track}/a.m3u8`, `{track}/file.mp4`, `sub/{name}.m3u8`, `sub/{name}.vtt`, and the sheets
+/// `storyboard/{n}.jpg`.
 pub(crate) async fn of_track(
     State(node): State<Shared>,
     Path((token, video, generation, track, name)): Path<(String, String, u32, String, String)>,
@@ -73,6 +107,10 @@ pub(crate) async fn of_track(
         let (shown, grant) = opened(&node, &token, &video, generation).await?;
         if track == "sub" {
             return words(&node, &shown, &name, &headers);
+        }
+        if track == "storyboard" {
+            let sheet = serve::sheet(&shown, &name).ok_or_else(Problem::not_found)?;
+            return file(&node, &sheet, None, &headers);
         }
         let medium = match name.as_str() {
             "v.m3u8" => Medium::Video,

@@ -279,6 +279,8 @@ impl From<crate::flow::Failure> for Problem {
             Failure::Full => {
                 Self::new(Code::StorageFull, "There is no room left for this on the server's disk.")
             }
+            Failure::Busy => Self::new(Code::Unavailable, "Too many ask for pictures at this moment.")
+                .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             Failure::Again(cause) => Self::new(Code::Unavailable, "The server cannot do this right now.")
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
                 .logged(&cause),

@@ -51,6 +51,7 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("GET /v1/videos/{id}", Has(&["video:read"]), None),
     ("PATCH /v1/videos/{id}", Has(&["video:write"]), Some(r#"{"title":"renamed"}"#)),
     ("GET /v1/videos/{id}/playback", Has(&["video:read"]), None),
+    ("PUT /v1/videos/{id}/poster", Has(&["video:write"]), Some(r#"{"at_s":1}"#)),
     ("GET /v1/videos/{id}/timeline", Has(&["video:read"]), None),
     (
         "PUT /v1/videos/{id}/captions/{caption}",

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use matinee_core::image::jpeg_size;
+use matinee_core::storyboard::within as fitted;
 use serde_json::Value;
 
 use super::clips::Clip;
-use super::support::{Packet, World, ffmpeg, hashes, packets, streams};
+use super::support::{Packet, READY, World, ffmpeg, hashes, packets, streams, within};
 
 /// Sound and picture may be apart by that many seconds (`product.md` section 10, BAD4).
 const APART: f64 = 0.04;
@@ -28,8 +30,42 @@ pub(crate) fn check(world: &World, clip: &Clip, path: &Path) {
     bandwidths(world, &encoded);
     played(&encoded);
     files(world, clip, &video);
-    let poster = world.json(&format!("/v1/videos/{video}/playback"));
-    assert_eq!(poster["poster"].is_string(), clip.size.is_some(), "{}: poster", clip.name);
+    pictures(world, clip, &video);
+}
+
+/// Poster, storyboard and stills have the shape of what is shown, whatever the source is like.
+fn pictures(world: &World, clip: &Clip, video: &str) {
+    let pixels = |side: u64| u32::try_from(side).unwrap();
+    let size = clip.size.map(|(width, height)| (pixels(width), pixels(height)));
+    let path = format!("/v1/videos/{video}/playback");
+    let playback = within(READY, &format!("{}: all pictures", clip.name), || {
+        let playback = world.json(&path);
+        (playback["storyboard"].is_string() || size.is_none()).then_some(playback)
+    });
+    let seen = |address: &str| {
+        let (status, bytes) = world.get(address);
+        assert_eq!(status, 200, "{}: {address}", clip.name);
+        let size = jpeg_size(&bytes).unwrap_or_else(|| panic!("{}: {address} is no picture", clip.name));
+        (u32::from(size.0), u32::from(size.1))
+    };
+    let poster = size.map_or((1_280, 720), |size| fitted(size, 1_280));
+    assert_eq!(seen(playback["poster"].as_str().unwrap()), poster, "{}: poster", clip.name);
+    let Some(size) = size else { return };
+    let still = playback["thumbnail_dynamic"].as_str().unwrap();
+    for at_s in [0.0, clip.seconds / 2.0, clip.seconds] {
+        let address = format!("{still}?t={at_s}&w=160");
+        assert_eq!(seen(&address), fitted(size, 160), "{}: still at {at_s}", clip.name);
+    }
+    let track = world.text(playback["storyboard"].as_str().unwrap());
+    let sheets: std::collections::BTreeSet<_> =
+        track.lines().filter_map(|line| line.split_once("#xywh=")).map(|(sheet, _)| sheet).collect();
+    let root = still.rsplit_once('/').unwrap().0;
+    for sheet in sheets {
+        let (width, height) = seen(&format!("{root}/{sheet}"));
+        assert_eq!((width % 5, height % 5), (0, 0), "{}: {width}x{height}", clip.name);
+        let (wide, tall) = (f64::from(width) / f64::from(size.0), f64::from(height) / f64::from(size.1));
+        assert!((wide / tall - 1.0).abs() < 0.05, "{}: {width}x{height} of {size:?}", clip.name);
+    }
 }
 
 /// The virtual layout hands out the very packets of the source.

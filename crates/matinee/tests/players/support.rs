@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// The longest that a clip of these tests may take on a loaded machine.
-const READY: Duration = Duration::from_mins(4);
+pub(crate) const READY: Duration = Duration::from_mins(4);
 
 /// A server with its own empty data, ended with the test.
 pub(crate) struct World {
@@ -117,7 +117,7 @@ impl Drop for World {
 }
 
 /// Looks again and again until something is found.
-fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = now();
     loop {
         if let Some(found) = look() {

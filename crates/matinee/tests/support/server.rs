@@ -148,7 +148,7 @@ pub(crate) struct Server {
     running: Running,
     place: Arc<Place>,
     pub(crate) port: u16,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     starts: u32,
     /// Its name, where several serve this place.
     node: Option<String>,

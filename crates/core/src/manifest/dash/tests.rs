@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::manifest::samples::{abroad, film, segments, variant};
+use crate::storyboard::Storyboard;
 use proptest::prelude::*;
 
 #[test]
@@ -14,6 +15,16 @@ fn sounds_and_subtitles_are_sets_of_their_own() {
     let text = mpd(&abroad());
     let (_, behind_the_pictures) = text.split_once("</AdaptationSet>").unwrap();
     insta::assert_snapshot!(behind_the_pictures);
+}
+
+#[test]
+fn the_storyboard_is_a_set_of_tiles() {
+    let keys: Vec<i64> = (0..31).map(|n| n * 2_000_000).collect();
+    let storyboard = Storyboard::of((426, 240), &keys, 61_000_000).unwrap();
+    let film = Presentation { tiles: Some(Tiles { storyboard, bytes: 50_000 }), ..film() };
+    let text = mpd(&film);
+    let set = text.split("  <AdaptationSet ").find(|set| set.contains("image/jpeg")).unwrap();
+    insta::assert_snapshot!(set);
 }
 
 #[test]

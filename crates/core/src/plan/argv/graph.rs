@@ -4,7 +4,7 @@ use super::seconds;
 use crate::plan::{Chunk, First, Plan, Rendition, Seek, Video};
 
 /// PQ or HLG to BT.709.
-const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv";
+pub(super) const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv";
 
 /// The graph with all renditions, `[v0]` to `[vN]`: each size is scaled from the one before.
 pub(super) fn cascade(plan: &Plan, video: &Video, chunk: &Chunk) -> String {

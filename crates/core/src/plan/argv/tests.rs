@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::*;
+use crate::image::Format;
 use crate::plan::samples::{planned, timeline};
+use crate::storyboard::Storyboard;
 
 /// One argument per line, so that a difference shows which one.
 fn lines(argv: &[String]) -> String {
@@ -140,15 +142,44 @@ fn subtitles_are_all_converted_in_one_run() {
 }
 
 #[test]
-fn the_rest_is_a_remux_and_a_poster() {
-    let poster_at = Poster { at_us: 6_000_000, width_max: 1_280 };
+fn the_rest_is_a_remux() {
     insta::assert_snapshot!(lines(&remux(Container::Flv, Some(0), "in", "out.mkv")));
     assert!(
         lines(&remux(Container::Mpeg, Some(0), "in", "out.mkv")).contains("1\n-fflags\n+genpts\n-max_pixels")
     );
     assert!(!lines(&remux(Container::Flv, None, "in", "out.mkv")).contains("0:v"));
-    insta::assert_snapshot!(lines(&poster(Container::Mov, poster_at, "in", "poster.jpg")));
-    insta::assert_snapshot!(lines(&poster_first(Container::Mov, poster_at, "in", "poster.jpg")));
+}
+
+#[test]
+fn pictures_are_asked_for_word_by_word() {
+    let film = Film { input: "in", container: Container::Mov, raw: None };
+    let board = Storyboard::of((426, 240), &[0, 2_000_000, 4_000_000], 250_000_000).unwrap();
+    let all = [
+        poster(film, 6_000_000, (1_280, 720), "poster.jpg"),
+        thumbnail_last(film, 57_000_000, (640, 360), "thumbnail.jpg"),
+        storyboard(&board, "in", "sheet_%d.jpg"),
+        preview(6_000_000, (320, 180), "in", "preview.mp4"),
+        picture(Format::Png, "in", "poster.jpg"),
+        cover(Container::Mp3, "in", "poster.jpg"),
+        waveform(Container::Flac, 1, "in", "poster.jpg"),
+    ];
+    insta::assert_snapshot!(all.map(|argv| lines(&argv)).join("\n\n"));
+}
+
+#[test]
+fn a_picture_of_a_source_is_made_right_before_it_is_shown() {
+    let changes =
+        [("/streams/0/color_transfer", json!("smpte2084")), ("/streams/0/field_order", json!("tt"))];
+    let plan = planned(&changes, &timeline(1_500, 40_000, 66, 0));
+    let raw = plan.video.as_ref();
+    let film = Film { input: "in", container: Container::Matroska, raw };
+    let argv = thumbnail(film, 1_500_000, (640, 360), "thumbnail.jpg").join(" ");
+    let bright = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
+                  zscale=t=bt709:m=bt709:r=tv,setsar=1,format=yuv420p -frames:v 1";
+    assert!(argv.contains("-ss 1.5 -max_pixels"), "{argv}");
+    assert!(argv.contains("-map 0:v:0 -vf bwdif=mode=send_frame:deint=interlaced,scale=640:360,"), "{argv}");
+    assert!(argv.contains(bright), "{argv}");
+    assert!(!poster_first(film, (640, 360), "poster.jpg").contains(&"-ss".to_owned()));
 }
 
 #[test]

@@ -20,12 +20,14 @@ fn a_plan_comes_back_from_its_json() {
 }
 
 #[test]
-fn sound_alone_has_no_picture_and_no_poster() {
+fn sound_alone_has_no_picture_and_its_cover_or_itself_as_poster() {
     let sound = [("/streams/0/disposition", json!({"attached_pic": 1}))];
     let line = timeline(0, 40_000, 1, 5_000_000);
     let plan = planned(&sound, &line);
-    assert_eq!((plan.video, plan.images.poster, plan.audio.len()), (None, None, 1));
-    assert_eq!(plan.duration_us, 5_000_000);
+    assert_eq!((plan.video, plan.audio.len(), plan.duration_us), (None, 1, 5_000_000));
+    assert_eq!(plan.images.poster.map(|poster| poster.of), Some(Subject::Cover));
+    let bare = [("/streams/0/codec_type", json!("data"))];
+    assert_eq!(planned(&bare, &line).images.poster.map(|poster| poster.of), Some(Subject::Sound));
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::VideoCreated => "The video has its place, and its link works.",
         Topic::VideoProbed => "We looked at the video and know what to make of it.",
         Topic::VideoPlayable => "The video can be watched.",
+        Topic::VideoPictures => "Pictures of the video were made or chosen.",
         Topic::VideoReady => "Everything is done: the video is there in every size.",
         Topic::VideoFailed => "This video cannot be made watchable.",
         Topic::VideoCancelled => "The work for this video was stopped.",
@@ -64,6 +65,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
         Kind::Chunk => ("A piece of the picture", "encoded in every size"),
         Kind::Poster => ("The still picture", "taken"),
         Kind::Subtitles => ("The subtitles", "converted"),
+        Kind::Storyboard => ("The small pictures for finding a place", "made"),
         Kind::Assemble => ("The pieces of one size", "joined into one file"),
         Kind::Finish => ("The last touch", "made"),
         Kind::Erase => ("What was deleted", "emptied"),
@@ -73,7 +75,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
 /// The sentence for an attempt at a job.
 pub(super) fn of_job(kind: Kind, attempt: u32, standing: Standing) -> String {
     let (what, done) = work(kind);
-    let be = if matches!(kind, Kind::Join | Kind::Assemble | Kind::Subtitles) {
+    let be = if matches!(kind, Kind::Join | Kind::Storyboard | Kind::Assemble | Kind::Subtitles) {
         ("are", "were")
     } else {
         ("is", "was")

@@ -183,6 +183,12 @@ pub(crate) struct Addresses {
     pub(crate) mp4: Option<String>,
     /// The still picture.
     pub(crate) poster: Option<String>,
+    /// A WebVTT track of small pictures of the whole video (`#xywh`); null until they are made.
+    pub(crate) storyboard: Option<String>,
+    /// A still of any moment: add `?t=` in seconds and `&w=` in pixels (16 to 1920); null for sound alone.
+    pub(crate) thumbnail_dynamic: Option<String>,
+    /// A few silent seconds as MP4, for cards; null until they are made.
+    pub(crate) preview: Option<String>,
 }
 
 impl Addresses {
@@ -194,6 +200,9 @@ impl Addresses {
             dash: url(&playback.dash),
             mp4: url(&playback.mp4),
             poster: url(&playback.poster),
+            storyboard: url(&playback.storyboard),
+            thumbnail_dynamic: url(&playback.thumbnail),
+            preview: url(&playback.preview),
         }
     }
 }

@@ -1,0 +1,188 @@
+//! Arguments for pictures: poster, thumbnails, the sheets of a storyboard, the preview, and what somebody uploaded.
+
+use super::graph::TONE_MAP;
+use super::{BARE, BEGIN, list, seconds, source};
+use crate::image::Format;
+use crate::plan::{Container, Video};
+use crate::storyboard::{COLUMNS, ROWS, Storyboard};
+
+/// The longest side of a poster in pixels.
+pub const POSTER_SIDE_MAX: u32 = 1_280;
+/// Pictures a second of a preview: enough to see movement.
+const PREVIEW_RATE: u32 = 10;
+/// Most pictures of a preview.
+pub const PREVIEW_PICTURES: usize = 30;
+/// How long a preview lasts, in microseconds.
+pub const PREVIEW_US: i64 = 3_000_000;
+/// Width of a preview in pixels, at most: that of a card.
+pub const PREVIEW_WIDTH: u32 = 320;
+/// Size of a picture of sound: that of other posters.
+pub const WAVE: (u32, u32) = (1_280, 720);
+/// A picture of sound is drawn from so few samples a second: all of them wait in memory until the last one is there.
+const WAVE_RATE_HZ: u32 = 4_000;
+
+/// A file that pictures are taken from.
+#[derive(Debug, Clone, Copy)]
+pub struct Film<'f> {
+    /// Its absolute path.
+    pub input: &'f str,
+    /// Its container.
+    pub container: Container,
+    /// What must be done to its pictures: the plan's, for a source; `None` for a rendition of ours.
+    pub raw: Option<&'f Video>,
+}
+
+impl Film<'_> {
+    /// The input, with the stream that has the picture.
+    fn opened(&self) -> Vec<String> {
+        let mut argv = source(self.input, self.container.format_whitelist());
+        argv.extend(["-map".into(), format!("0:v:{}", self.raw.map_or(0, |video| video.stream))]);
+        argv
+    }
+
+    /// From the file's pictures to square pixels of this size that everybody can show.
+    fn scaled(&self, (width, height): (u32, u32)) -> String {
+        let picture = self.raw.map(|video| &video.picture);
+        let interlaced = picture.is_some_and(|picture| picture.deinterlace);
+        let bright = picture.is_some_and(|picture| picture.tone_map);
+        let deinterlace = if interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
+        // A small picture is mapped sooner than a large one.
+        let map = if bright { format!("{TONE_MAP},") } else { String::new() };
+        format!("{deinterlace}scale={width}:{height},{map}setsar=1,format=yuv420p")
+    }
+}
+
+/// The most typical of 24 pictures from a time on, counted from the container's start; scaled first, because all of
+/// them are held in memory.
+pub fn poster(film: Film<'_>, at_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
+    let filter = format!("{},thumbnail=24", film.scaled(size));
+    still(film, Some(at_us), (filter, Pick::First), output)
+}
+
+/// The first picture, for when [`poster`] wrote no file.
+pub fn poster_first(film: Film<'_>, size: (u32, u32), output: &str) -> Vec<String> {
+    still(film, None, (film.scaled(size), Pick::First), output)
+}
+
+/// The picture of one moment, counted from the container's start.
+pub fn thumbnail(film: Film<'_>, at_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
+    still(film, Some(at_us), (film.scaled(size), Pick::First), output)
+}
+
+/// The last picture from a time on, for when nothing is shown any more at the wanted one.
+pub fn thumbnail_last(film: Film<'_>, from_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
+    still(film, Some(from_us), (film.scaled(size), Pick::Last), output)
+}
+
+/// Which of the pictures that come out is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pick {
+    First,
+    /// Each takes the place of the one before.
+    Last,
+}
+
+fn still(film: Film<'_>, at_us: Option<i64>, (filter, pick): (String, Pick), output: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    if let Some(at_us) = at_us {
+        argv.extend(["-ss".into(), seconds(at_us)]);
+    }
+    argv.extend(film.opened());
+    argv.extend(["-vf".into(), filter]);
+    argv.extend(jpeg(pick, output));
+    argv
+}
+
+fn jpeg(pick: Pick, output: &str) -> Vec<String> {
+    let mut argv = if pick == Pick::First { list(&["-frames:v", "1"]) } else { Vec::new() };
+    argv.extend(list(&["-map_metadata", "-1", "-c:v", "mjpeg", "-q:v", "3", "-f", "image2", "-update", "1"]));
+    argv.push(output.into());
+    argv
+}
+
+/// The cover that came with sound, no larger than a poster.
+pub fn cover(container: Container, input: &str, output: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.extend(source(input, container.format_whitelist()));
+    argv.extend(list(&["-map", "0:v:0", "-vf"]));
+    argv.push(fitted());
+    argv.extend(jpeg(Pick::First, output));
+    argv
+}
+
+/// A picture of the sound itself: its loudness from begin to end.
+pub fn waveform(container: Container, stream: u32, input: &str, output: &str) -> Vec<String> {
+    let (width, height) = WAVE;
+    let mut argv = list(&BEGIN);
+    argv.extend(source(input, container.format_whitelist()));
+    argv.push("-filter_complex".into());
+    argv.push(format!(
+        "color=c=0x1b1720:s={width}x{height}:r=1:d=1[ground];\
+         [0:a:{stream}]aformat=channel_layouts=mono,aresample={WAVE_RATE_HZ},asetnsamples=n=16384,\
+         showwavespic=s={width}x{}:colors=0xff9b73:scale=sqrt:filter=peak[wave];\
+         [ground][wave]overlay=0:{},format=yuv420p[out]",
+        height / 2,
+        height / 4
+    ));
+    argv.extend(list(&["-map", "[out]"]));
+    argv.extend(jpeg(Pick::First, output));
+    argv
+}
+
+/// The sheets of a storyboard from a rendition of ours. Only key frames are decoded: those that
+/// were forced, because scene cuts are no places to begin. `pattern` holds a `%d` for the number
+/// of a sheet, from 1.
+pub fn storyboard(board: &Storyboard, input: &str, pattern: &str) -> Vec<String> {
+    let (width, height) = board.tile;
+    let mut argv = list(&BEGIN);
+    argv.extend(list(&["-skip_frame", "nokey"]));
+    argv.extend(Film { input, container: Container::Mov, raw: None }.opened());
+    argv.push("-vf".into());
+    argv.push(format!(
+        "select='not(mod(n,{}))',scale={width}:{height}:flags=fast_bilinear,setsar=1,tile={COLUMNS}x{ROWS}",
+        board.every
+    ));
+    argv.extend(list(&["-fps_mode", "vfr", "-map_metadata", "-1", "-c:v", "mjpeg", "-q:v", "4"]));
+    argv.extend(list(&["-f", "image2"]));
+    argv.push(pattern.into());
+    argv
+}
+
+/// A few silent seconds of a rendition of ours.
+pub fn preview(from_us: i64, (width, height): (u32, u32), input: &str, output: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.extend(["-ss".into(), seconds(from_us), "-t".into(), seconds(PREVIEW_US)]);
+    argv.extend(Film { input, container: Container::Mov, raw: None }.opened());
+    argv.push("-vf".into());
+    // A single short picture would be rounded away, and a long one makes more than were asked for.
+    argv.push(format!("fps={PREVIEW_RATE}:eof_action=pass,scale={width}:{height},setsar=1,format=yuv420p"));
+    argv.extend(["-frames:v".into(), PREVIEW_PICTURES.to_string()]);
+    argv.extend(list(&["-c:v", "libx264", "-preset", "veryfast", "-crf", "28", "-threads", "1"]));
+    argv.extend(list(&BARE));
+    argv.extend(list(&["-f", "mp4", "-movflags", "+faststart"]));
+    argv.push(output.into());
+    argv
+}
+
+/// A picture that somebody uploaded, decoded and written anew, no larger than a poster: what is served is ours.
+pub fn picture(format: Format, input: &str, output: &str) -> Vec<String> {
+    let demuxer = match format {
+        Format::Jpeg => "jpeg_pipe",
+        Format::Png => "png_pipe",
+    };
+    let mut argv = list(&BEGIN);
+    argv.extend(list(&["-f", demuxer]));
+    argv.extend(source(input, demuxer));
+    argv.extend(list(&["-map", "0:v:0", "-vf"]));
+    argv.push(fitted());
+    argv.extend(jpeg(Pick::First, output));
+    argv
+}
+
+/// Any picture in its own shape, both sides even and no longer than a poster's.
+fn fitted() -> String {
+    format!(
+        "scale=w='min({POSTER_SIDE_MAX},iw)':h='min({POSTER_SIDE_MAX},ih)'\
+         :force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1,format=yuv420p"
+    )
+}

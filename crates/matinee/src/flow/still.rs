@@ -1,0 +1,179 @@
+//! One picture of one moment of a video, or one that somebody brought, by one short run of ffmpeg while somebody waits.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use matinee_core::id::{ObjectId, VideoId};
+use matinee_core::image::{self, Head};
+use matinee_core::limits;
+use matinee_core::plan::argv::{self, Film};
+use matinee_core::plan::{Container, Plan};
+use matinee_core::storyboard::within;
+use matinee_core::video::{ENCODED, Medium, RenditionState};
+use matinee_io::db::{Rendition, Video};
+use matinee_io::ffmpeg::{Class, Job, Limits, Program, Stdout};
+
+use super::Failure;
+use super::scratch::Scratch;
+use crate::node::Node;
+
+const NAME: &str = "still.jpg";
+const BROUGHT: &str = "brought";
+/// Somebody waits, so it comes soon or not at all.
+const LIMITS: Limits = Limits {
+    cpu_s: 20,
+    wall_ms: 20_000,
+    memory_bytes: limits::FFMPEG_ADDRESS_SPACE_BYTES,
+    output_bytes: 16 << 20,
+    stall_ms: 20_000,
+};
+/// Where nothing is shown any more at the wanted moment, the last picture from so long before is taken, in microseconds.
+const BACK_US: i64 = 5_000_000;
+
+/// The picture that is shown at `at_ms`, no wider than `width_max`.
+pub(super) async fn at(node: &Node, video: VideoId, at_ms: u64, width_max: u32) -> Result<Bytes, Failure> {
+    let video = node.db.video_any(video).await?.ok_or(Failure::Absent)?;
+    let plan = plan(&video).ok_or_else(nothing_yet)?;
+    let renditions = node.db.renditions(video.id).await?;
+    let moment_us = i64::try_from(at_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let wanted = from(&video, &plan, &renditions, (moment_us, width_max)).ok_or(Failure::Absent)?;
+    let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
+    let scratch = Scratch::fresh(node)?;
+    let input = node.input_text(wanted.file)?;
+    let film =
+        Film { input: &input, container: wanted.container, raw: plan.video.as_ref().filter(|_| wanted.raw) };
+    let inputs = vec![node.object_path(wanted.file)?];
+    run(node, &scratch, argv::thumbnail(film, wanted.ss_us, wanted.size, NAME), inputs.clone()).await?;
+    if !scratch.file(NAME).exists() {
+        let from_us = (wanted.ss_us - BACK_US).max(0);
+        run(node, &scratch, argv::thumbnail_last(film, from_us, wanted.size, NAME), inputs).await?;
+    }
+    let (bytes, size) = made(&scratch).await?;
+    if size != wanted.size {
+        return Err(Failure::Never(format!("a still has {size:?} pixels instead of {:?}", wanted.size)));
+    }
+    Ok(bytes)
+}
+
+/// A picture that somebody brought, decoded and written anew; no larger than a poster.
+pub(super) async fn brought(node: &Node, bytes: Bytes) -> Result<Bytes, Failure> {
+    let refused = |human: &str| Failure::Refused { conflict: false, human: human.to_owned() };
+    let head = Head::read(&bytes).ok_or_else(|| refused("The file is neither a JPEG nor a PNG picture."))?;
+    if head.pixels() > limits::SOURCE_PIXELS_MAX {
+        return Err(refused("The picture has too many pixels."));
+    }
+    let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
+    let scratch = Scratch::fresh(node)?;
+    tokio::fs::write(scratch.file(BROUGHT), &bytes).await?;
+    let args = argv::picture(head.format, BROUGHT, NAME);
+    match run(node, &scratch, args, vec![scratch.file(BROUGHT)]).await {
+        Err(Failure::Again(cause)) => {
+            tracing::info!(cause, "a picture that was brought cannot be decoded");
+            return Err(refused("The picture is damaged, or of a kind that cannot be read."));
+        }
+        ran => ran?,
+    }
+    let (bytes, (width, height)) = made(&scratch).await?;
+    // Pictures of cameras may be turned by a mark in them, so the sides may change places.
+    let alike = |wide: u32, tall: u32| {
+        let (across, along) = (u64::from(width) * u64::from(tall), u64::from(height) * u64::from(wide));
+        across.abs_diff(along) <= 2 * u64::from(wide.max(tall)) + u64::from(wide) + u64::from(tall)
+    };
+    let fits = width.max(height) <= argv::POSTER_SIDE_MAX;
+    if fits && (alike(head.width, head.height) || alike(head.height, head.width)) {
+        return Ok(bytes);
+    }
+    Err(Failure::Never(format!("a picture became {width} x {height} pixels")))
+}
+
+/// Where a picture is taken from.
+struct Wanted {
+    file: ObjectId,
+    container: Container,
+    /// The source, whose pictures are not as they are shown.
+    raw: bool,
+    ss_us: i64,
+    size: (u32, u32),
+}
+
+fn plan(video: &Video) -> Option<Plan> {
+    serde_json::from_value(video.plan.clone()?).ok()
+}
+
+fn nothing_yet() -> Failure {
+    Failure::Refused { conflict: true, human: "Nothing of this video can be shown yet.".to_owned() }
+}
+
+/// The smallest finished rendition that is wide enough, else the largest; before there is one, the source.
+fn from(
+    video: &Video,
+    plan: &Plan,
+    renditions: &[Rendition],
+    (at_us, width_max): (i64, u32),
+) -> Option<Wanted> {
+    let planned = plan.video.as_ref()?;
+    let whole = |row: &&Rendition| {
+        row.generation == ENCODED && row.medium == Medium::Video && row.state == RenditionState::Ready
+    };
+    let mut all: Vec<_> = renditions
+        .iter()
+        .filter(whole)
+        .filter_map(|row| {
+            let known = planned.renditions.iter().find(|known| known.id == row.name)?;
+            Some((known, row.file?))
+        })
+        .collect();
+    all.sort_by_key(|(known, _)| known.width);
+    let enough = all.iter().find(|(known, _)| known.width >= width_max).or(all.last());
+    // The picture on screen, not the next one; behind the last one that is the last.
+    let last = planned.frames.saturating_sub(1);
+    let frame = planned.rate.frame_at(at_us).min(last);
+    if let Some((known, file)) = enough {
+        let every = u64::from(known.every.max(1));
+        return Some(Wanted {
+            file: *file,
+            container: Container::Mov,
+            raw: false,
+            ss_us: planned.rate.frame_us(frame / every * every),
+            size: within((known.width, known.height), width_max),
+        });
+    }
+    let top = planned.renditions.first()?;
+    let from_origin_us = plan.origin_us - plan.container_start_us + planned.picture.late_us;
+    Some(Wanted {
+        file: video.work.unwrap_or(video.source),
+        container: plan.container,
+        raw: true,
+        ss_us: (from_origin_us + planned.rate.frame_us(frame)).max(0),
+        size: within((top.width, top.height), width_max),
+    })
+}
+
+async fn run(node: &Node, scratch: &Scratch, args: Vec<String>, inputs: Vec<PathBuf>) -> Result<(), Failure> {
+    let ffmpeg = node.ffmpeg.as_ref().map_err(|error| Failure::Again(error.to_string()))?;
+    let job = Job {
+        program: Program::Ffmpeg,
+        args,
+        inputs,
+        dir: Some(scratch.path().to_owned()),
+        limits: LIMITS,
+        stdout: Stdout::Progress,
+    };
+    match ffmpeg.run(job, |_| {}, node.stop.cancelled()).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.class() == Class::World => Err(Failure::Again(error.to_string())),
+        Err(error) => Err(Failure::Again(format!("{error}: {}", last_line(&error.stderr_tail)))),
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().next_back().unwrap_or_default()
+}
+
+/// What was written, with its size.
+async fn made(scratch: &Scratch) -> Result<(Bytes, (u32, u32)), Failure> {
+    let none = || Failure::Again("no picture was written".to_owned());
+    let bytes = tokio::fs::read(scratch.file(NAME)).await.map_err(|_| none())?;
+    let (width, height) = image::jpeg_size(&bytes).ok_or_else(none)?;
+    Ok((bytes.into(), (width.into(), height.into())))
+}
