@@ -41,6 +41,7 @@ const DRAWN: Readonly<Record<string, readonly string[]>> = {
   'cinema.mp4': [...picture('960x528', 24), ...SOUND, ...H264, ...AAC, '-movflags', '+faststart'],
   'odd.mkv': [...picture('321x241'), ...SOUND, '-c:v', 'ffv1', '-c:a', 'flac'],
   'silent.mp4': [...picture('320x240'), ...H264, '-an'],
+  'own.png': ['-f', 'lavfi', '-i', 'color=orange:s=500x700', '-frames:v', '1'],
   'sound.m4a': [...SOUND, ...AAC, '-vn'],
   'varying.mp4': [
     ...picture('320x240', 30),

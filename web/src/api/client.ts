@@ -21,7 +21,10 @@ export function problemIn(thrown: unknown): Problem {
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   const request: RequestInit = { method, headers, credentials: 'same-origin' };
-  if (body !== undefined) {
+  if (body instanceof Blob) {
+    headers['content-type'] = body.type;
+    request.body = body;
+  } else if (body !== undefined) {
     headers['content-type'] = 'application/json';
     request.body = JSON.stringify(body);
   }
@@ -53,6 +56,9 @@ export const api = {
   rename: (video: string, title: string) => call<Video>('PATCH', `/v1/videos/${id(video)}`, { title }),
   allow: (video: string, policy: Video['policy']) =>
     call<Video>('PATCH', `/v1/videos/${id(video)}`, { policy }),
+  /** Makes the picture at a time, or a picture of one's own, the still of a video. */
+  poster: (video: string, what: number | Blob) =>
+    call<Video>('PUT', `/v1/videos/${id(video)}/poster`, typeof what === 'number' ? { at_s: what } : what),
   remove: (video: string) => call<void>('DELETE', `/v1/videos/${id(video)}`),
   playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
   timeline: (video: string) => call<{ items: TimelineItem[] }>('GET', `/v1/videos/${id(video)}/timeline`),

@@ -29,6 +29,7 @@ export const TOPICS = [
   'video.received',
   'video.probed',
   'video.playable',
+  'video.pictures',
   'video.ready',
   'video.failed',
   'video.deleted',

@@ -101,6 +101,12 @@ interface Addresses {
   dash: string | null;
   mp4: string | null;
   poster: string | null;
+  /** A WebVTT track of small pictures, made after all sizes. */
+  storyboard: string | null;
+  /** A still of any time: `?t=` in seconds and `&w=` in pixels. */
+  thumbnail_dynamic: string | null;
+  /** A few silent seconds for cards. */
+  preview: string | null;
 }
 
 export interface Video {
