@@ -75,13 +75,11 @@ where
     // Where there are other nodes, a write without a hold could come after theirs.
     let alone = node.name().is_none();
     let whole = plain && alone && offset == 0 && record.digest.is_none() && !record.is_partial();
-    match record.size.filter(|_| whole).and_then(|size| node.spool.small(size)) {
-        Some(small) => gathered(node, record, (small, turn), (body, end)).await,
-        None => {
-            let arrival = Arrival::new(node, body, &turn, (offset, end));
-            Receiver::open(node, record, terms).await?.receive(arrival).await
-        }
+    if let Some(small) = record.size.filter(|_| whole).and_then(|size| node.spool.small(size)) {
+        return gathered(node, record, (small, turn), (body, end)).await;
     }
+    let arrival = Arrival::new(node, body, &turn, (offset, end));
+    Receiver::open(node, record, terms).await?.receive(arrival).await
 }
 
 /// At most so many bytes, where no length was declared.
