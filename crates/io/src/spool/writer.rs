@@ -13,9 +13,9 @@ use super::disk::Disk;
 use super::tree::{Hashed, Slab, Tally};
 use super::{Spool, SpoolError, blocking};
 
-/// Blocks of a buffer while at least half of the budget is free (768 KiB): two of them stay in a processor's cache, and an
-/// upload takes less than 3 MiB with all that is around them.
-const BLOCKS_RICH: usize = 192;
+/// Blocks of a buffer while at least half of the budget is free (512 KiB): two of them stay in a processor's cache, and an
+/// upload takes no more than 2 MiB with all that is around them.
+const BLOCKS_RICH: usize = 128;
 /// While a quarter is free (256 KiB).
 const BLOCKS_FAIR: usize = 64;
 /// Under pressure (64 KiB).
