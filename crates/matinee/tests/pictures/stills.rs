@@ -82,9 +82,10 @@ async fn a_crowd_starts_two_programs_at_a_time_and_is_sent_away_beyond() {
                 other => panic!("{other}"),
             }
         }
+        // Looks at the machine so often while it works; what is found decides, not the pause.
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    assert!(most <= 2, "{most} programs ran at once");
+    assert!((1..=2).contains(&most), "{most} programs ran at once");
     assert!(made >= 32 && made + away == 100, "{made} made, {away} sent away");
     // Who comes again has it, from the disk.
     bytes(&server, &format!("{still}?t=0&w=160")).await;
