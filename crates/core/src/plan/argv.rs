@@ -37,6 +37,9 @@ pub fn packets(input: &str, container: Container) -> Vec<String> {
     argv
 }
 
+/// The name of the output file of an audio track.
+pub const AUDIO_OUTPUT: &str = "audio.mp4";
+
 /// Names of the output files of a chunk, one per rendition in the plan's order.
 pub fn chunk_outputs(video: &Video) -> Vec<String> {
     (0..video.renditions.len()).map(|n| format!("out_{n}.mp4")).collect()

@@ -1,7 +1,7 @@
 //! The audio job: encodes one track as a whole and publishes finished segments while the encoder still runs.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use matinee_core::id::RenditionId;
@@ -14,18 +14,16 @@ use matinee_core::media::{Index, Track, TrackKind};
 use matinee_core::plan::{self, argv};
 use matinee_core::video::{ENCODED, Medium};
 use matinee_io::db::{NewPart, Shape};
-use matinee_io::ffmpeg::Progress;
 use matinee_io::store;
 use tokio::sync::watch;
 
-use super::coding::{Planned, encode, keep, planned};
+use super::coding::{Planned, bench, keep, planned};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::scratch::Scratch;
 use super::{indexed, now};
 use crate::node::Node;
 
-const NAME: &str = "audio.mp4";
 /// Samples that ffmpeg's AAC encoder puts before the first one (`transcode.md` 7.7 item 3).
 const AAC_PRIMING: u64 = 1_024;
 
@@ -35,36 +33,45 @@ const AUDIO_SHORT_US_MAX: u64 = 40_000;
 /// Encodes one track; its parts are published as they are finished.
 pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(), Fault> {
     let planned = planned(node, hold).await?;
-    let track = planned.plan.audio.get(number as usize);
-    let track =
-        track.ok_or_else(|| Fault::unverified(format!("the plan has no audio track {number}")))?.clone();
+    let track = found(&planned, number)?;
+    // Segments that an attempt which was cut off has published stay; the encoder gives the same bytes again.
+    let scratch = Scratch::open(node, &hold.lease)?;
+    let (at, encoded_us) = watch::channel(0_i64);
+    let tail = publish(node, hold, (&planned, track), (scratch.file(argv::AUDIO_OUTPUT), encoded_us));
+    let bench = bench(node, hold, &planned, &scratch)?;
+    let run = async {
+        let encoded = bench
+            .audio(track, argv::AUDIO_OUTPUT, |us| {
+                at.send_replace(us);
+            })
+            .await;
+        drop(at);
+        encoded
+    };
+    // The tail ends after the encoder has; when the encoder fails, the tail is dropped with its unpublished rest.
+    let ((), last) = tokio::try_join!(run, tail)?;
+    node.db.publish_audio(&hold.lease, last, now()).await?;
+    Ok(())
+}
+
+/// Publishes the segments of a file that grows; returns its last part, proven and not yet published.
+async fn publish(
+    node: &Node,
+    hold: &Hold,
+    (planned, track): (&Planned, &plan::Track),
+    (file, encoded_us): (PathBuf, watch::Receiver<i64>),
+) -> Result<Option<NewPart>, Fault> {
     let renditions = node.db.renditions(planned.video.id).await?;
     let row = renditions
         .iter()
         .find(|row| row.generation == ENCODED && row.medium == Medium::Audio && row.name == track.id)
         .ok_or_else(|| Fault::unverified(format!("there is no rendition {}", track.id)))?;
-    // Segments that an attempt which was cut off has published stay; the encoder gives the same bytes again.
-    let scratch = Scratch::open(node, &hold.lease)?;
-    let (at, encoded_us) = watch::channel(0_i64);
-    let sound = Sound { node, hold, planned: &planned, rendition: row.id, file: scratch.file(NAME) };
-    let tail = sound.follow(&track, encoded_us);
-    let run = async {
-        let input = node.input_text(planned.input)?;
-        let args = argv::audio(&planned.plan, &track, &input, NAME);
-        let length = planned.plan.duration_us.max(1);
-        let done = |progress: Progress| {
-            #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
-            hold.progress(progress.out_time_us as f64 / length as f64);
-            at.send_replace(progress.out_time_us);
-        };
-        let finished = encode(node, hold, &planned, (&scratch, args), done).await;
-        drop(at);
-        finished
-    };
-    // The tail ends after the encoder has; when the encoder fails, the tail is dropped with its unpublished rest.
-    let (_, last) = tokio::try_join!(run, tail)?;
-    node.db.publish_audio(&hold.lease, last, now()).await?;
-    Ok(())
+    Sound { node, hold, planned, rendition: row.id, file }.follow(track, encoded_us).await
+}
+
+fn found(planned: &Planned, number: u32) -> Result<&plan::Track, Fault> {
+    let track = planned.plan.audio.get(number as usize);
+    track.ok_or_else(|| Fault::unverified(format!("the plan has no audio track {number}")))
 }
 
 /// The sound of a video while it is encoded.
@@ -73,7 +80,7 @@ struct Sound<'a> {
     hold: &'a Hold,
     planned: &'a Planned,
     rendition: RenditionId,
-    file: std::path::PathBuf,
+    file: PathBuf,
 }
 
 impl Sound<'_> {

@@ -1,6 +1,7 @@
 //! The chunk job: encodes one run of frames in all renditions, proves the outputs, keeps their final segments.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use matinee_core::ledger;
@@ -10,10 +11,9 @@ use matinee_core::media::segment::rows_encode;
 use matinee_core::plan::{self, Chunk, argv};
 use matinee_core::video::{ENCODED, Medium};
 use matinee_io::db::{NewPart, Rendition, Shape};
-use matinee_io::ffmpeg::Progress;
 use matinee_io::store;
 
-use super::coding::{Planned, encode, keep, planned};
+use super::coding::{Planned, bench, keep, planned};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::scratch::Scratch;
@@ -26,13 +26,20 @@ const REORDER_FRAMES: u32 = 2;
 /// Encodes, verifies and publishes one chunk.
 pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(), Fault> {
     let planned = planned(node, hold).await?;
-    let video = planned.plan.video.as_ref().ok_or_else(|| Fault::unverified("the plan has no picture"))?;
-    let chunk = *video
-        .chunks
-        .get(number as usize)
-        .ok_or_else(|| Fault::unverified(format!("the plan has no chunk {number}")))?;
+    let (video, chunk) = found(&planned, number)?;
     let scratch = Scratch::open(node, &hold.lease)?;
-    run(node, hold, &planned, (video, &chunk), &scratch).await?;
+    bench(node, hold, &planned, &scratch)?.chunk(video, &chunk).await?;
+    publish(node, hold, (&planned, number), |output| scratch.file(output)).await
+}
+
+/// Proves the outputs of a chunk, whoever made them, and publishes them; `file` says where each lies.
+pub(crate) async fn publish(
+    node: &Node,
+    hold: &Hold,
+    (planned, number): (&Planned, u32),
+    file: impl Fn(&str) -> PathBuf,
+) -> Result<(), Fault> {
+    let (video, chunk) = found(planned, number)?;
     let renditions = node.db.renditions(planned.video.id).await?;
     let mut parts = Vec::with_capacity(video.renditions.len());
     for (output, rendition) in argv::chunk_outputs(video).iter().zip(&video.renditions) {
@@ -42,37 +49,18 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
             .ok_or_else(|| Fault::unverified(format!("there is no rendition {}", rendition.id)))?;
         let damaged = planned.plan.notes.contains(&plan::Note::ShorterThanHeader);
         let task = Task { video, chunk, rendition, row, damaged };
-        parts.push(task.part(node, hold, &scratch, output).await?);
+        parts.push(task.part(node, hold, &file(output)).await?);
     }
     node.db.publish_chunk(&hold.lease, parts, now()).await?;
     Ok(())
 }
 
-async fn run(
-    node: &Node,
-    hold: &Hold,
-    planned: &Planned,
-    (video, chunk): (&plan::Video, &Chunk),
-    scratch: &Scratch,
-) -> Result<(), Fault> {
-    let input = node.input_text(planned.input)?;
-    let outputs = argv::chunk_outputs(video);
-    let of = |frame: u64, run: usize, runs: usize| {
-        #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
-        let (frame, frames, run, runs) = (frame as f64, chunk.frames.max(1) as f64, run as f64, runs as f64);
-        hold.progress((run + frame / frames) / runs);
-    };
-    if !hold.safe_profile {
-        let args = argv::chunk(&planned.plan, video, chunk, &input, &outputs);
-        encode(node, hold, planned, (scratch, args), |at: Progress| of(at.frame, 0, 1)).await?;
-        return Ok(());
-    }
-    for (n, output) in outputs.iter().enumerate() {
-        let args = argv::chunk_safe(&planned.plan, chunk, n, &input, output)
-            .ok_or_else(|| Fault::unverified("the plan has no such rendition"))?;
-        encode(node, hold, planned, (scratch, args), |at: Progress| of(at.frame, n, outputs.len())).await?;
-    }
-    Ok(())
+/// The picture of a plan, and the chunk with this number.
+fn found(planned: &Planned, number: u32) -> Result<(&plan::Video, Chunk), Fault> {
+    let video = planned.plan.video.as_ref().ok_or_else(|| Fault::unverified("the plan has no picture"))?;
+    let chunk = video.chunks.get(number as usize);
+    let chunk = chunk.ok_or_else(|| Fault::unverified(format!("the plan has no chunk {number}")))?;
+    Ok((video, *chunk))
 }
 
 fn small(pixels: u32) -> u16 {
@@ -91,15 +79,8 @@ struct Task<'a> {
 
 impl Task<'_> {
     /// Proves an output and stores its final segments.
-    async fn part(
-        &self,
-        node: &Node,
-        hold: &Hold,
-        scratch: &Scratch,
-        output: &str,
-    ) -> Result<NewPart, Fault> {
-        let path = scratch.file(output);
-        let index = indexed::index(&path).await?;
+    async fn part(&self, node: &Node, hold: &Hold, path: &Path) -> Result<NewPart, Fault> {
+        let index = indexed::index(path).await?;
         let (expect, place) = (self.expect(), self.place());
         let verified =
             verify(&index, &expect).or_else(|fault| self.short(&index, &expect, fault)).map_err(|fault| {

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use matinee_core::id::ObjectId;
 use matinee_core::ledger;
 use matinee_core::media::rope::{Piece, Rope};
-use matinee_core::plan::{self, Plan};
+use matinee_core::plan::Plan;
 use matinee_io::db::{NewObject, Stored, Video};
-use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, Stdout};
+use matinee_io::ffmpeg::{Ffmpeg, Finished, Progress};
 use matinee_io::{random, store};
 
 use super::fault::Fault;
 use super::lease::Hold;
 use super::now;
 use super::scratch::Scratch;
+use super::work::Bench;
 use crate::node::Node;
 
 /// A video whose plan is known.
@@ -48,6 +49,24 @@ pub(crate) fn ffmpeg(node: &Node) -> Result<&Ffmpeg, Fault> {
     node.ffmpeg.as_ref().map_err(|error| Fault::world(error.to_string()))
 }
 
+/// What an attempt of this node works with.
+pub(crate) fn bench<'a>(
+    node: &'a Node,
+    hold: &'a Hold,
+    planned: &'a Planned,
+    scratch: &'a Scratch,
+) -> Result<Bench<'a>, Fault> {
+    Ok(Bench {
+        ffmpeg: ffmpeg(node)?,
+        plan: &planned.plan,
+        input: node.object_path(planned.input)?,
+        dir: scratch.path(),
+        safe_profile: hold.safe_profile,
+        stop: &hold.stop,
+        progress: Box::new(|done| hold.progress(done)),
+    })
+}
+
 /// Runs ffmpeg in the attempt's directory with the plan's limits; `done` is told the frames and microseconds.
 pub(crate) async fn encode(
     node: &Node,
@@ -56,30 +75,7 @@ pub(crate) async fn encode(
     (scratch, args): (&Scratch, Vec<String>),
     done: impl FnMut(Progress) + Send,
 ) -> Result<Finished, Fault> {
-    let job = Job {
-        program: Program::Ffmpeg,
-        args: args.clone(),
-        inputs: vec![node.object_path(planned.input)?],
-        dir: Some(scratch.path().to_owned()),
-        limits: limits(&planned.plan.limits),
-        stdout: Stdout::Progress,
-    };
-    let run = ffmpeg(node)?.run(job, done, hold.stop.cancelled()).await;
-    run.map_err(|error| {
-        let mut fault = Fault::from(error);
-        fault.detail["args"] = args.into();
-        fault
-    })
-}
-
-fn limits(plan: &plan::Limits) -> Limits {
-    Limits {
-        cpu_s: plan.cpu_s,
-        wall_ms: plan.wall_s.saturating_mul(1_000),
-        memory_bytes: plan.memory_bytes,
-        output_bytes: plan.output_bytes,
-        ..Limits::default()
-    }
+    bench(node, hold, planned, scratch)?.encode(args, done).await
 }
 
 /// Writes a new object whose row is committed first; durable when this returns.

@@ -46,6 +46,7 @@ pub(crate) mod upload;
 pub(crate) mod video;
 pub(crate) mod watch;
 mod whole;
+pub(crate) mod work;
 pub(crate) mod zoom;
 
 use std::io::ErrorKind;

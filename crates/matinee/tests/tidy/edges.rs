@@ -38,6 +38,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "still",   // one picture of a moment
     "scratch", // the empty directory of one attempt
     "whole",   // a video with all that its page shows
+    "work",    // what a plan asks for, done on files
 ];
 /// What a sibling in `matinee-io` may name: the clock is read nowhere else. But `db` is given every time.
 const SHARED_BY_IO: &str = "clock";

@@ -1,0 +1,102 @@
+//! The work of a job without its publishing: a plan and one file become files. A node does it, and so does a runner.
+
+use std::path::{Path, PathBuf};
+
+use matinee_core::plan::{self, Chunk, Plan, Track, argv};
+use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, Stdout};
+use tokio_util::sync::CancellationToken;
+
+use super::fault::Fault;
+
+/// What one attempt works with, whoever holds its lease.
+pub(crate) struct Bench<'a> {
+    pub(crate) ffmpeg: &'a Ffmpeg,
+    pub(crate) plan: &'a Plan,
+    /// The absolute path of the one file that is read.
+    pub(crate) input: PathBuf,
+    /// The directory of this attempt.
+    pub(crate) dir: &'a Path,
+    /// One decoder thread, one rendition at a time, no seeking.
+    pub(crate) safe_profile: bool,
+    /// Cancelled when nobody wants the work any more.
+    pub(crate) stop: &'a CancellationToken,
+    /// Hears how much is done, 0 to 1.
+    pub(crate) progress: Box<dyn Fn(f64) + Send + Sync + 'a>,
+}
+
+impl Bench<'_> {
+    /// Encodes one chunk in all renditions, into the files that `argv::chunk_outputs` names.
+    pub(crate) async fn chunk(&self, video: &plan::Video, chunk: &Chunk) -> Result<(), Fault> {
+        let (input, outputs) = (self.input_text()?, argv::chunk_outputs(video));
+        let of = |frame: u64, run: usize, runs: usize| {
+            #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
+            let (frame, frames, run, runs) =
+                (frame as f64, chunk.frames.max(1) as f64, run as f64, runs as f64);
+            (self.progress)((run + frame / frames) / runs);
+        };
+        if !self.safe_profile {
+            let args = argv::chunk(self.plan, video, chunk, input, &outputs);
+            self.encode(args, |at: Progress| of(at.frame, 0, 1)).await?;
+            return Ok(());
+        }
+        for (n, output) in outputs.iter().enumerate() {
+            let args = argv::chunk_safe(self.plan, chunk, n, input, output)
+                .ok_or_else(|| Fault::unverified("the plan has no such rendition"))?;
+            self.encode(args, |at: Progress| of(at.frame, n, outputs.len())).await?;
+        }
+        Ok(())
+    }
+
+    /// Encodes one audio track as a whole; `told` hears the microseconds that are written.
+    pub(crate) async fn audio(
+        &self,
+        track: &Track,
+        output: &str,
+        mut told: impl FnMut(i64) + Send,
+    ) -> Result<(), Fault> {
+        let args = argv::audio(self.plan, track, self.input_text()?, output);
+        let length = self.plan.duration_us.max(1);
+        let done = |progress: Progress| {
+            #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
+            (self.progress)(progress.out_time_us as f64 / length as f64);
+            told(progress.out_time_us);
+        };
+        self.encode(args, done).await.map(drop)
+    }
+
+    /// Runs ffmpeg in the attempt's directory with the plan's limits; `done` is told the frames and microseconds.
+    pub(crate) async fn encode(
+        &self,
+        args: Vec<String>,
+        done: impl FnMut(Progress) + Send,
+    ) -> Result<Finished, Fault> {
+        let job = Job {
+            program: Program::Ffmpeg,
+            args: args.clone(),
+            inputs: vec![self.input.clone()],
+            dir: Some(self.dir.to_owned()),
+            limits: limits(&self.plan.limits),
+            stdout: Stdout::Progress,
+        };
+        let run = self.ffmpeg.run(job, done, self.stop.cancelled()).await;
+        run.map_err(|error| {
+            let mut fault = Fault::from(error);
+            fault.detail["args"] = args.into();
+            fault
+        })
+    }
+
+    fn input_text(&self) -> Result<&str, Fault> {
+        self.input.to_str().ok_or_else(|| Fault::world("the data directory has a name that is not UTF-8"))
+    }
+}
+
+fn limits(plan: &plan::Limits) -> Limits {
+    Limits {
+        cpu_s: plan.cpu_s,
+        wall_ms: plan.wall_s.saturating_mul(1_000),
+        memory_bytes: plan.memory_bytes,
+        output_bytes: plan.output_bytes,
+        ..Limits::default()
+    }
+}
