@@ -313,5 +313,11 @@ pub const STILLS_WAITING_MAX: usize = 30;
 /// Videos whose kept stills are looked at in one round of the sweeper: are they still wanted?
 pub const THUMBNAIL_ROUND: usize = 200;
 
+/// The largest picture of a watermark in bytes: a logo has a few thousand, and every pipeline that shows one carries it.
+pub const WATERMARK_BYTES_MAX: usize = 256 << 10;
+
+/// Most pixels of the picture of a watermark: more than any screen shows in a corner.
+pub const WATERMARK_PIXELS_MAX: u64 = 4 << 20;
+
 /// The largest picture that somebody may choose as a poster, in bytes: a photograph of a good camera.
 pub const POSTER_BYTES_MAX: usize = 20 << 20;

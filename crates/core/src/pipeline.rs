@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::crop::Aspect;
 use crate::limits;
+use crate::watermark::{self, Watermark};
 
 /// The pipeline of everybody who names none.
 pub const DEFAULT: &str = "default";
@@ -12,6 +14,8 @@ const NAME_BYTES_MAX: usize = 63;
 const SIZES_MAX: usize = 12;
 /// Short sides that an encoder can make something of, in pixels.
 const SIZE_RANGE: std::ops::RangeInclusive<u32> = 16..=4_320;
+/// The longest side of a poster in pixels, unless a pipeline wants a smaller one.
+pub const POSTER_SIDE_MAX: u32 = 1_280;
 
 /// What is made from a source. Every field has a default, and an unknown one is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +28,22 @@ pub struct Pipeline {
     /// Short sides of the pictures, in pixels; empty means all steps of the ladder. Nothing is ever enlarged: a source that
     /// is smaller than all of them gets its own size.
     pub sizes: Vec<u32>,
+    /// The shape that pictures are cut to, such as `4:3`; what stands over goes, evenly on both sides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Aspect>,
+    /// A picture that is burnt into every size, and into the poster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Watermark>,
     /// Where the poster is taken.
     pub poster: Moment,
+    /// The longest side of the poster in pixels.
+    pub poster_side: u32,
     /// Sound of six channels and more is made in 5.1, too, besides stereo.
     pub surround: bool,
+    /// Every sound is brought to this loudness, in LUFS from -40 to -5, as far as its peaks allow; it is left as it is
+    /// when none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loudness_lufs: Option<i8>,
     /// Most frames that a source may give.
     pub frames_max: u64,
     /// Jobs of a pipeline with a higher priority go first, from -100 to 100.
@@ -40,8 +56,12 @@ impl Default for Pipeline {
             name: DEFAULT.to_owned(),
             quality: Quality::Default,
             sizes: Vec::new(),
+            crop: None,
+            watermark: None,
             poster: Moment::Percent(10),
+            poster_side: POSTER_SIDE_MAX,
             surround: false,
+            loudness_lufs: None,
             frames_max: limits::PLAN_FRAMES_MAX,
             priority: 0,
         }
@@ -134,6 +154,15 @@ pub enum Refusal {
     /// The priority.
     #[error("`priority` is {0}; it goes from -100 to 100")]
     Priority(i32),
+    /// The loudness.
+    #[error("`loudness_lufs` is {0}; it goes from -40 to -5, and -16 is usual")]
+    Loudness(i8),
+    /// The poster's side.
+    #[error("`poster_side` is {0}; it goes from 16 to {POSTER_SIDE_MAX}")]
+    PosterSide(u32),
+    /// The watermark.
+    #[error(transparent)]
+    Watermark(#[from] watermark::Refusal),
     /// No frames.
     #[error("`frames_max` must be at least 1")]
     Frames,
@@ -149,6 +178,11 @@ fn check_name(name: &str) -> Result<(), Refusal> {
 }
 
 impl Pipeline {
+    /// Are pictures to be seen only after something was done to them? Then the source itself is never played.
+    pub const fn changes_pictures(&self) -> bool {
+        self.crop.is_some() || self.watermark.is_some()
+    }
+
     /// Checks what its types allow and an encoder does not.
     pub fn check(&self) -> Result<(), Refusal> {
         check_name(&self.name)?;
@@ -164,6 +198,13 @@ impl Pipeline {
         if !(-100..=100).contains(&self.priority) {
             return Err(Refusal::Priority(self.priority));
         }
+        if let Some(lufs) = self.loudness_lufs.filter(|lufs| !(-40..=-5).contains(lufs)) {
+            return Err(Refusal::Loudness(lufs));
+        }
+        if !(16..=POSTER_SIDE_MAX).contains(&self.poster_side) {
+            return Err(Refusal::PosterSide(self.poster_side));
+        }
+        self.watermark.as_ref().map_or(Ok(()), Watermark::check)?;
         if self.frames_max == 0 { Err(Refusal::Frames) } else { Ok(()) }
     }
 }
@@ -205,6 +246,9 @@ mod tests {
             (r#"{"sizes":[720,480,720]}"#, Refusal::Sizes),
             (r#"{"priority":101}"#, Refusal::Priority(101)),
             (r#"{"frames_max":0}"#, Refusal::Frames),
+            (r#"{"loudness_lufs":3}"#, Refusal::Loudness(3)),
+            (r#"{"poster_side":2000}"#, Refusal::PosterSide(2_000)),
+            (r#"{"watermark":{"picture":"logo.png"}}"#, watermark::Refusal::Picture.into()),
             (r#"{"name":"A b"}"#, Refusal::Name("A b".to_owned())),
         ] {
             assert_eq!(read(text).unwrap().check(), Err(refusal), "{text}");

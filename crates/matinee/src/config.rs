@@ -1,6 +1,7 @@
 //! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
 
 mod ingest;
+mod pipeline;
 pub(crate) mod source;
 
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use matinee_core::pipeline::{self, Pipeline, Quality};
+use matinee_core::pipeline::{DEFAULT, Pipeline, Quality};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ingest::{Ingest, Zoom};
@@ -269,19 +270,9 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
         )));
     }
     source::check(&mut config)?;
-    check_pipelines(&config.pipeline)?;
+    let beside = if file.exists() { file.as_path() } else { Path::new("/etc/matinee/matinee.toml") };
+    pipeline::check(&mut config.pipeline, beside)?;
     config.checked()
-}
-
-fn check_pipelines(pipelines: &[Pipeline]) -> Result<(), BadConfig> {
-    for (at, pipeline) in pipelines.iter().enumerate() {
-        let name = &pipeline.name;
-        pipeline.check().map_err(|refusal| BadConfig(format!("[[pipeline]] `{name}`: {refusal}")))?;
-        if pipelines[..at].iter().any(|other| other.name == *name) {
-            return Err(BadConfig(format!("there are two [[pipeline]] with the name `{name}`")));
-        }
-    }
-    Ok(())
 }
 
 /// Turns figment's error into a sentence that names the place and the nearest known key.
@@ -351,7 +342,7 @@ impl Config {
     /// All pipelines, the default one first.
     pub(crate) fn pipelines(&self) -> Vec<Pipeline> {
         let mut all = self.pipeline.clone();
-        match all.iter().position(|known| known.name == pipeline::DEFAULT) {
+        match all.iter().position(|known| known.name == DEFAULT) {
             Some(at) => all[..=at].rotate_right(1),
             None => all.insert(0, Pipeline { quality: self.encode.quality, ..Pipeline::default() }),
         }

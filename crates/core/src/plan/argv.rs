@@ -7,8 +7,9 @@ use super::probe::CONTAINERS;
 use super::{Chunk, Color, Container, Plan, Rendition, Seek, Subtitle, Track, Video};
 use crate::limits;
 
+pub use crate::pipeline::POSTER_SIDE_MAX;
 pub use pictures::{
-    Film, POSTER_SIDE_MAX, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, picture, poster,
+    Film, MARK, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, mark, picture, poster,
     poster_first, preview, storyboard, thumbnail, thumbnail_last, waveform,
 };
 
@@ -54,6 +55,7 @@ pub fn chunk(plan: &Plan, video: &Video, chunk: &Chunk, input: &str, outputs: &[
         Seek::Rewritten => {}
     }
     argv.extend(source(input, plan.container.format_whitelist()));
+    argv.extend(pictures::mark_input(&video.picture));
     argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
     argv.push(graph::cascade(plan, video, chunk));
     for (n, (rendition, output)) in video.renditions.iter().zip(outputs).enumerate() {
@@ -77,6 +79,7 @@ pub fn chunk_safe(plan: &Plan, chunk: &Chunk, at: usize, input: &str, output: &s
     }
     argv.extend(list(&["-threads", "1"]));
     argv.extend(source(input, plan.container.format_whitelist()));
+    argv.extend(pictures::mark_input(&video.picture));
     argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
     argv.push(graph::single(plan, video, &unseeked, at));
     argv.extend(list(&["-map", "[v0]"]));
@@ -84,19 +87,12 @@ pub fn chunk_safe(plan: &Plan, chunk: &Chunk, at: usize, input: &str, output: &s
     Some(argv)
 }
 
-/// One audio track as a whole.
-pub fn audio(plan: &Plan, track: &Track, input: &str, output: &str) -> Vec<String> {
+/// One audio track as a whole, louder by so many tenths of a dB when its loudness was measured.
+pub fn audio(plan: &Plan, track: &Track, gain_tenths: Option<i32>, input: &str, output: &str) -> Vec<String> {
     let mut argv = list(&BEGIN);
-    argv.push("-copyts".into());
-    argv.extend(source(input, plan.container.format_whitelist()));
-    argv.extend(["-map".into(), format!("0:a:{}", track.stream)]);
-    argv.extend(list(&["-vn", "-sn", "-dn", "-af"]));
-    let origin = graph::subtrahend(plan.origin_us);
-    let silence = track.until_us.map(|until| format!(",apad=whole_dur={}", seconds(until)));
-    argv.push(format!(
-        "asetpts=PTS-{origin}/TB,aresample=async=1:first_pts=0{}",
-        silence.unwrap_or_default()
-    ));
+    argv.extend(sound(plan, track, input));
+    let gain = gain_tenths.map(|tenths| format!(",{},volume={}dB", layout(track), f64::from(tenths) / 10.0));
+    argv.push(even(plan, track) + &gain.unwrap_or_default());
     argv.extend(list(&["-c:a", "aac", "-b:a"]));
     argv.push(format!("{}k", track.kbps));
     argv.extend(["-ac".into(), track.channels.to_string(), "-ar".into(), track.rate_hz.to_string()]);
@@ -104,6 +100,38 @@ pub fn audio(plan: &Plan, track: &Track, input: &str, output: &str) -> Vec<Strin
     argv.extend(list(&["-f", "mp4", "-movflags", "+cmaf+empty_moov+default_base_moof"]));
     argv.extend(["-frag_duration".into(), "2000000".into(), output.into()]);
     argv
+}
+
+/// Measures how loud one audio track is, as it would be encoded; the answer is for `loudness::Measured`.
+pub fn loudness(plan: &Plan, track: &Track, input: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    // The summary is information, no warning.
+    argv.iter_mut().filter(|word| *word == "level+warning").for_each(|word| *word = "level+info".into());
+    argv.extend(sound(plan, track, input));
+    argv.push(format!("{},{},ebur128=framelog=verbose:peak=true", even(plan, track), layout(track)));
+    argv.extend(list(&["-f", "null", "-"]));
+    argv
+}
+
+/// The input of one audio track, up to its filters.
+fn sound(plan: &Plan, track: &Track, input: &str) -> Vec<String> {
+    let mut argv = list(&["-copyts"]);
+    argv.extend(source(input, plan.container.format_whitelist()));
+    argv.extend(["-map".into(), format!("0:a:{}", track.stream)]);
+    argv.extend(list(&["-vn", "-sn", "-dn", "-af"]));
+    argv
+}
+
+/// From the source's times to sound without gaps from time 0 to the end of the picture.
+fn even(plan: &Plan, track: &Track) -> String {
+    let origin = graph::subtrahend(plan.origin_us);
+    let silence = track.until_us.map(|until| format!(",apad=whole_dur={}", seconds(until)));
+    format!("asetpts=PTS-{origin}/TB,aresample=async=1:first_pts=0{}", silence.unwrap_or_default())
+}
+
+/// The speakers of the output.
+fn layout(track: &Track) -> &'static str {
+    if track.channels == 6 { "aformat=channel_layouts=5.1" } else { "aformat=channel_layouts=stereo" }
 }
 
 /// The name of the file that one stream of subtitles is written to.

@@ -5,9 +5,9 @@ use super::probe::{AudioStream, Chapter, SubtitleStream, VideoStream};
 use super::{
     Capabilities, Color, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline, Plan, Poster,
     Preset, Probe, Rate, Refusal, Remux, Rendition, Subject, Subtitle, Subtitles, Timeline, Track, VERSION,
-    Video, argv, ladder,
+    Video, ladder,
 };
-use crate::{language, limits};
+use crate::{crop, language, limits};
 
 /// CPU milliseconds per source megapixel and frame of the ladder at `veryfast`, and at `medium`.
 const CPU_MS_PER_MEGAPIXEL: (u64, u64) = (30, 70);
@@ -120,14 +120,17 @@ fn picture(
     let rate = Rate::grid(average, stream.nominal_rate, timeline.typical_rate());
     let frames = rate.frames_in(times.frames_us).max(1);
     budget(frames, rate, timeline, pipeline)?;
-    let (width, height) = stream.displayed();
-    let renditions = ladder::ladder((width, height), probe.video_bit_rate(), rate, pipeline);
+    let shown = stream.displayed();
+    let part = pipeline.crop.map_or(shown, |aspect| aspect.of(shown));
+    let renditions = ladder::ladder(part, probe.video_bit_rate(), rate, pipeline);
     let gop = rate.gop();
     let top = renditions.first().expect("because a ladder has at least one rendition");
     let late = timeline.video_start_us.is_some_and(|start| start > timeline.origin_us);
     let picture = Picture {
         deinterlace: stream.interlaced,
         tone_map: stream.high_dynamic_range(),
+        cover: (part != shown).then(|| crop::covering(shown, part, (top.width, top.height))),
+        mark: pipeline.watermark.as_ref().and_then(|watermark| watermark.on((top.width, top.height))),
         scale_top: stream.sample_aspect != (1, 1) || stream.entering() != (top.width, top.height),
         first: if late { First::Held } else { First::AtOrigin },
         color: if stream.high_dynamic_range() { bt709() } else { stream.color.clone() },
@@ -168,6 +171,7 @@ fn tools(probe: &Probe, video: Option<&Video>, capabilities: &Capabilities) -> R
         (!probe.audio.is_empty(), "aac", encoder("aac")),
         (video.is_some_and(|video| video.picture.tone_map), "zscale", filter("zscale")),
         (video.is_some_and(|video| video.picture.deinterlace), "bwdif", filter("bwdif")),
+        (video.is_some_and(|video| video.picture.mark.is_some()), "overlay", filter("overlay")),
     ];
     match needs.into_iter().find(|(needed, _, there)| *needed && !there) {
         Some((_, name, _)) => Err(Refusal::ToolMissing { name }),
@@ -213,6 +217,7 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
                 language::label(&stream.title, "")
             },
             language,
+            loudness_lufs: pipeline.loudness_lufs,
             until_us: video.map(|video| video.rate.frame_us(video.frames)),
         }
     };
@@ -261,7 +266,7 @@ fn poster(probe: &Probe, timeline: &Timeline, times: &Times, pipeline: &Pipeline
     let from_origin = timeline.origin_us - timeline.container_start_us;
     let wanted = pipeline.poster.of(times.duration_us);
     let at_us = (from_origin + wanted.clamp(0, times.frames_us.max(0))).max(0);
-    Some(Poster { at_us, width_max: argv::POSTER_SIDE_MAX, of })
+    Some(Poster { at_us, width_max: pipeline.poster_side, of })
 }
 
 fn megapixels_frames(probe: &Probe, frames: u64) -> u64 {

@@ -20,6 +20,7 @@ pub use refusal::Refusal;
 pub use timeline::Timeline;
 
 pub use crate::pipeline::{Pipeline, Quality};
+use crate::watermark::Mark;
 
 /// Version of the planner: part of every task id, raised when the same source would give other bytes.
 pub const VERSION: u32 = 1;
@@ -123,6 +124,12 @@ pub struct Picture {
     pub tone_map: bool,
     /// The source's pictures differ from the top rendition in size or are not square-pixelled.
     pub scale_top: bool,
+    /// Width and height in square pixels that whole pictures are scaled to before they are cut to the top rendition's size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<(u32, u32)>,
+    /// The watermark on the top rendition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
     /// When the first picture is shown.
     pub first: First,
     /// Colour of the output; empty texts are left out of the command.
@@ -269,6 +276,9 @@ pub struct Track {
     /// What the source calls it, written by a stranger; empty when it says nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
+    /// The loudness that it is brought to, in LUFS; as it is when none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness_lufs: Option<i8>,
     /// Silence is added until this time after the origin, in microseconds: where the picture ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_us: Option<i64>,

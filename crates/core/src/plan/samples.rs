@@ -73,7 +73,7 @@ pub(super) fn node() -> Capabilities {
         slots: 2,
         memory_bytes: 8 << 30,
         encoders: vec!["libx264".into(), "aac".into()],
-        filters: vec!["zscale".into(), "bwdif".into()],
+        filters: vec!["zscale".into(), "bwdif".into(), "overlay".into()],
     }
 }
 

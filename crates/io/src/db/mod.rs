@@ -42,6 +42,7 @@ pub(crate) mod tx;
 mod upload;
 pub(crate) mod value;
 mod video;
+mod watermark;
 mod word;
 mod writer;
 

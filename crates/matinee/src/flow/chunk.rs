@@ -17,7 +17,7 @@ use super::coding::{Planned, bench, keep, planned};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::scratch::Scratch;
-use super::{indexed, now};
+use super::{indexed, mark, now};
 use crate::node::Node;
 
 /// How many frames x264 shows later than it decodes them: two, whatever the preset.
@@ -28,6 +28,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
     let planned = planned(node, hold).await?;
     let (video, chunk) = found(&planned, number)?;
     let scratch = Scratch::open(node, &hold.lease)?;
+    mark::lay(node, hold.app, &planned.plan, &scratch).await?;
     bench(node, hold, &planned, &scratch)?.chunk(video, &chunk).await?;
     publish(node, hold, (&planned, number), |output| scratch.file(output)).await
 }

@@ -29,7 +29,7 @@ const COMPARED_BYTES: u64 = 1 << 20;
 /// What can be played now of a video whose source arrives, or was not examined yet.
 pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Failure> {
     let read = now();
-    let arriving = node.db.arriving(video).await?.ok_or(Failure::Absent)?;
+    let arriving = arriving(node, video).await?.ok_or(Failure::Absent)?;
     let known = foreseen(node, &arriving).await?;
     let all = known.tracks.as_deref().unwrap_or_default();
     let segments = listed(all, arriving.upload.offset).ok_or(Failure::Absent)?;
@@ -53,6 +53,12 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
     }))
 }
 
+/// The upload of a video, unless its pictures are to be seen only after something was done to them.
+async fn arriving(node: &Node, video: VideoId) -> Result<Option<Arriving>, Failure> {
+    let arriving = node.db.arriving(video).await?;
+    Ok(arriving.filter(|arriving| !node.pipeline(&arriving.upload.pipeline).changes_pictures()))
+}
+
 /// How many segments of the picture and of the main sound are there; `None` before the first.
 fn listed(tracks: &[shelf::Arriving], offset: u64) -> Option<usize> {
     let main = tracks.iter().position(|arriving| arriving.track.medium == Medium::Audio);
@@ -63,7 +69,7 @@ fn listed(tracks: &[shelf::Arriving], offset: u64) -> Option<usize> {
 /// The length in milliseconds of a video that can be played while its source arrives, as far as it is known: of the
 /// whole when its index is complete. `None` while nothing can be played.
 pub(super) async fn playable(node: &Node, video: VideoId) -> Result<Option<u64>, Failure> {
-    let Some(arriving) = node.db.arriving(video).await? else { return Ok(None) };
+    let Some(arriving) = arriving(node, video).await? else { return Ok(None) };
     let known = foreseen(node, &arriving).await?;
     let all = known.tracks.as_deref().unwrap_or_default();
     let begun = listed(all, arriving.upload.offset).is_some();

@@ -11,6 +11,8 @@ use matinee_io::spool::SpoolError;
 use matinee_io::store::StoreError;
 use serde_json::{Value, json};
 
+use super::Failure;
+
 /// A failed attempt: its class decides what happens next, its problem is what people read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", problem.human)]
@@ -108,6 +110,12 @@ impl From<DbError> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::world(format!("the store could not do it: {error}"))
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::world(failure.to_string())
     }
 }
 

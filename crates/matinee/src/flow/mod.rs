@@ -27,6 +27,7 @@ pub(crate) mod job;
 mod join;
 pub(crate) mod lease;
 mod look;
+mod mark;
 pub(crate) mod plan;
 pub(crate) mod play;
 mod poster;

@@ -9,8 +9,8 @@ use matinee_core::storyboard::within;
 use super::coding::{Planned, encode, keep_file, planned};
 use super::fault::Fault;
 use super::lease::Hold;
-use super::now;
 use super::scratch::Scratch;
+use super::{mark, now};
 use crate::node::Node;
 
 const NAME: &str = "poster.jpg";
@@ -20,6 +20,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let planned = planned(node, hold).await?;
     let poster = planned.plan.images.poster.ok_or_else(|| Fault::unverified("the plan has no poster"))?;
     let scratch = Scratch::open(node, &hold.lease)?;
+    mark::lay(node, hold.app, &planned.plan, &scratch).await?;
     let work = Work { node, hold, planned: &planned, scratch: &scratch };
     let size = match (&planned.plan.video, poster.of) {
         (Some(video), _) => work.picture(video, poster).await?,

@@ -20,7 +20,7 @@ use super::early::{self, virtual_track};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::look::{Looked, look};
-use super::now;
+use super::{mark, now};
 use crate::node::Node;
 
 /// Looks at the source of a video and publishes what follows from it.
@@ -36,9 +36,12 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let pipeline = node.pipeline(&video.pipeline);
     let plan = plan::plan(&probe, &timeline, &pipeline, &node.capabilities())?;
     short_enough(node, &video, plan.duration_us / 1_000).await?;
+    mark::make(node, hold, &pipeline, &plan).await?;
     let honest =
         early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;
-    let layout = index.as_ref().filter(|_| honest).map(layout);
+    // What everybody may see of it is another picture than the source's.
+    let shown = honest && !pipeline.changes_pictures();
+    let layout = index.as_ref().filter(|_| shown).map(layout);
     if let Some(Err(unfit)) = &layout {
         tracing::info!(video = %video.id, %unfit, "the source is not playable as it is");
     }

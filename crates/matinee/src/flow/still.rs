@@ -13,8 +13,8 @@ use matinee_core::video::{ENCODED, Medium, RenditionState};
 use matinee_io::db::{Rendition, Video};
 use matinee_io::ffmpeg::{Class, Job, Limits, Program, Stdout};
 
-use super::Failure;
 use super::scratch::Scratch;
+use super::{Failure, mark};
 use crate::node::Node;
 
 const NAME: &str = "still.jpg";
@@ -42,6 +42,9 @@ pub(super) async fn at(node: &Node, video: VideoId, at_ms: u64, width_max: u32) 
     let input = node.input_text(wanted.file)?;
     let film =
         Film { input: &input, container: wanted.container, raw: plan.video.as_ref().filter(|_| wanted.raw) };
+    if wanted.raw {
+        mark::lay(node, video.app, &plan, &scratch).await?;
+    }
     let inputs = vec![node.object_path(wanted.file)?];
     run(node, &scratch, argv::thumbnail(film, wanted.ss_us, wanted.size, NAME), inputs.clone()).await?;
     if !scratch.file(NAME).exists() {

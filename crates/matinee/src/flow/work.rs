@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use matinee_core::loudness::Measured;
 use matinee_core::plan::{self, Chunk, Plan, Track, argv};
 use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, Stdout};
 use tokio_util::sync::CancellationToken;
@@ -54,12 +55,24 @@ impl Bench<'_> {
         output: &str,
         mut told: impl FnMut(i64) + Send,
     ) -> Result<(), Fault> {
-        let args = argv::audio(self.plan, track, self.input_text()?, output);
-        let length = self.plan.duration_us.max(1);
-        let done = |progress: Progress| {
-            #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
-            (self.progress)(progress.out_time_us as f64 / length as f64);
-            told(progress.out_time_us);
+        let length_us = self.plan.duration_us.max(1);
+        // Measuring is about as much work as encoding.
+        let from = if track.loudness_lufs.is_some() { 0.5 } else { 0.0 };
+        #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
+        let share = |at: Progress| at.out_time_us as f64 / length_us as f64;
+        let mut gain_tenths = None;
+        if let Some(target) = track.loudness_lufs {
+            let args = argv::loudness(self.plan, track, self.input_text()?);
+            let finished = self.encode(args, |at| (self.progress)(share(at) * from)).await?;
+            let measured = Measured::parse(&finished.stderr_tail)
+                .ok_or_else(|| Fault::unverified("the loudness of the sound was not measured"))?;
+            tracing::debug!(?measured, track = track.id, "a sound was measured");
+            gain_tenths = Some(measured.gain_tenths(target));
+        }
+        let args = argv::audio(self.plan, track, gain_tenths, self.input_text()?, output);
+        let done = |at: Progress| {
+            (self.progress)(from + share(at) * (1.0 - from));
+            told(at.out_time_us);
         };
         self.encode(args, done).await.map(drop)
     }

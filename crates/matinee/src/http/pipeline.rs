@@ -21,10 +21,18 @@ pub(crate) struct Pipeline {
     quality: &'static str,
     /// Short sides of the pictures in pixels; empty means all steps of the ladder.
     sizes: Vec<u32>,
+    /// The shape that pictures are cut to, such as `4:3`.
+    crop: Option<String>,
+    /// A picture is burnt into all sizes.
+    watermark: bool,
     /// Where the poster is taken: `10%` of the length, or `12.5s` from the beginning.
     poster: String,
+    /// The longest side of the poster in pixels.
+    poster_side: u32,
     /// Sound of six channels and more is made in 5.1, too, besides stereo.
     surround: bool,
+    /// Every sound is brought to this loudness in LUFS.
+    loudness_lufs: Option<i8>,
     /// Jobs of a higher priority go first.
     priority: i32,
 }
@@ -46,8 +54,12 @@ pub(crate) async fn list(State(node): State<Shared>, caller: Caller) -> Result<J
             Quality::High => "high",
         },
         sizes: one.sizes,
+        crop: one.crop.map(String::from),
+        watermark: one.watermark.is_some(),
         poster: one.poster.into(),
+        poster_side: one.poster_side,
         surround: one.surround,
+        loudness_lufs: one.loudness_lufs,
         priority: one.priority,
     });
     Ok(Json(PipelineList { items: items.collect() }))

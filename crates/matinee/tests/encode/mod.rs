@@ -1,5 +1,8 @@
 //! Encoding as its owner sees it: what was asked for is what is made.
 
+mod loud;
+mod marked;
+
 use http::Method;
 use serde_json::{Value, json};
 

@@ -205,7 +205,7 @@ fn six_channels_stay_six_where_a_pipeline_asks_for_them() {
     assert_eq!(channels, [2, 6]);
     let output = dir.path().join("six.mp4");
     let output = output.to_str().unwrap();
-    let words = argv::audio(&plan, &plan.audio[1], source, output);
+    let words = argv::audio(&plan, &plan.audio[1], None, source, output);
     tool("ffmpeg", &words.iter().map(String::as_str).collect::<Vec<_>>());
     let made = streams(output);
     assert_eq!((&made[0]["channels"], &made[0]["channel_layout"]), (&6.into(), &"5.1".into()), "{made:?}");

@@ -35,6 +35,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "intake",  // how an upload begins
     "lease",   // the right to do one attempt
     "look",    // what ffprobe and our index say of a file
+    "mark",    // the picture of a watermark, in the size in which it is laid on
     "still",   // one picture of a moment
     "scratch", // the empty directory of one attempt
     "whole",   // a video with all that its page shows

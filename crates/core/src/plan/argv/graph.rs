@@ -1,7 +1,8 @@
 //! The filter graph of a chunk: an exact run of frames of the grid, then the cascade of sizes.
 
 use super::seconds;
-use crate::plan::{Chunk, First, Plan, Rendition, Seek, Video};
+use crate::plan::{Chunk, First, Picture, Plan, Rendition, Seek, Video};
+use crate::watermark::Mark;
 
 /// PQ or HLG to BT.709.
 pub(super) const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv";
@@ -70,6 +71,32 @@ fn steps(video: &Video, rendition: &Rendition, n: usize, before: u32) -> String 
         return format!("{half}scale={width}:{height}:flags=bicubic,setsar=1");
     }
     let map = if video.picture.tone_map { format!("{TONE_MAP},") } else { String::new() };
-    let scale = if video.picture.scale_top { format!("scale={width}:{height},") } else { String::new() };
-    format!("{half}{map}{scale}setsar=1,format=yuv420p")
+    let scale = sized(&video.picture, (width, height));
+    let mark = video.picture.mark.as_ref().map(|mark| {
+        // Two inputs get a clock of their own; the encoder counts by that of the grid.
+        let clock = format!("settb={}/{}", video.rate.den, video.rate.num);
+        format!("[plain];{};[plain][mark]{},{clock}", laid(mark, None), over(mark))
+    });
+    format!("{half}{map}{scale}setsar=1,format=yuv420p{}", mark.unwrap_or_default())
+}
+
+/// From the source's pictures to those of the top rendition, with a comma at the end where there is something to do.
+fn sized(picture: &Picture, (width, height): (u32, u32)) -> String {
+    match picture.cover {
+        Some((wide, tall)) => format!("scale={wide}:{tall},crop={width}:{height},"),
+        None if picture.scale_top => format!("scale={width}:{height},"),
+        None => String::new(),
+    }
+}
+
+/// The watermark, the second input, as `[mark]`; in another size than its own for another picture than the top one.
+pub(super) fn laid(mark: &Mark, size: Option<(u32, u32)>) -> String {
+    let scale = size.map(|(width, height)| format!("scale={width}:{height},")).unwrap_or_default();
+    let opacity = f64::from(mark.opacity_percent) / 100.0;
+    format!("[1:v]{scale}format=rgba,colorchannelmixer=aa={opacity}[mark]")
+}
+
+/// Lays `[mark]` over what stands before it.
+pub(super) fn over(mark: &Mark) -> String {
+    format!("overlay=x={}:y={}:format=yuv420:eof_action=repeat", mark.x, mark.y)
 }

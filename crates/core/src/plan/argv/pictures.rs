@@ -1,13 +1,16 @@
 //! Arguments for pictures: poster, thumbnails, the sheets of a storyboard, the preview, and what somebody uploaded.
 
-use super::graph::TONE_MAP;
+use super::graph::{TONE_MAP, laid, over};
 use super::{BARE, BEGIN, list, seconds, source};
+use crate::crop::covering;
 use crate::image::Format;
-use crate::plan::{Container, Video};
+use crate::pipeline::POSTER_SIDE_MAX;
+use crate::plan::{Container, Picture, Video};
 use crate::storyboard::{COLUMNS, ROWS, Storyboard};
+use crate::watermark::Mark;
 
-/// The longest side of a poster in pixels.
-pub const POSTER_SIDE_MAX: u32 = 1_280;
+/// The file of a watermark in the directory of a run.
+pub const MARK: &str = "mark.png";
 /// Pictures a second of a preview: enough to see movement.
 const PREVIEW_RATE: u32 = 10;
 /// Most pictures of a preview.
@@ -40,38 +43,64 @@ impl Film<'_> {
         argv
     }
 
+    /// The watermark, which only pictures of a source still need, in the place that it has on pictures of this size.
+    fn mark(&self, size: (u32, u32)) -> Option<Mark> {
+        let video = self.raw?;
+        Some(video.picture.mark.as_ref()?.scaled(top(video), size))
+    }
+
     /// From the file's pictures to square pixels of this size that everybody can show.
     fn scaled(&self, (width, height): (u32, u32)) -> String {
         let picture = self.raw.map(|video| &video.picture);
+        let cover =
+            self.raw.and_then(|video| Some(covering(video.picture.cover?, top(video), (width, height))));
+        let scale = match cover {
+            Some((wide, tall)) => format!("scale={wide}:{tall},crop={width}:{height}"),
+            None => format!("scale={width}:{height}"),
+        };
         let interlaced = picture.is_some_and(|picture| picture.deinterlace);
         let bright = picture.is_some_and(|picture| picture.tone_map);
         let deinterlace = if interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
         // A small picture is mapped sooner than a large one.
         let map = if bright { format!("{TONE_MAP},") } else { String::new() };
-        format!("{deinterlace}scale={width}:{height},{map}setsar=1,format=yuv420p")
+        format!("{deinterlace}{scale},{map}setsar=1,format=yuv420p")
     }
+}
+
+/// The size that places of a plan are counted in.
+fn top(video: &Video) -> (u32, u32) {
+    video.renditions.first().map_or((2, 2), |top| (top.width, top.height))
+}
+
+/// The second input of a run: the watermark, if there is one.
+pub(super) fn mark_input(picture: &Picture) -> Vec<String> {
+    if picture.mark.is_none() {
+        return Vec::new();
+    }
+    let mut argv = list(&["-f", "png_pipe"]);
+    argv.extend(source(MARK, "png_pipe"));
+    argv
 }
 
 /// The most typical of 24 pictures from a time on, counted from the container's start; scaled first, because all of
 /// them are held in memory.
 pub fn poster(film: Film<'_>, at_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
-    let filter = format!("{},thumbnail=24", film.scaled(size));
-    still(film, Some(at_us), (filter, Pick::First), output)
+    still(film, Some(at_us), (size, ",thumbnail=24"), Pick::First, output)
 }
 
 /// The first picture, for when [`poster`] wrote no file.
 pub fn poster_first(film: Film<'_>, size: (u32, u32), output: &str) -> Vec<String> {
-    still(film, None, (film.scaled(size), Pick::First), output)
+    still(film, None, (size, ""), Pick::First, output)
 }
 
 /// The picture of one moment, counted from the container's start.
 pub fn thumbnail(film: Film<'_>, at_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
-    still(film, Some(at_us), (film.scaled(size), Pick::First), output)
+    still(film, Some(at_us), (size, ""), Pick::First, output)
 }
 
 /// The last picture from a time on, for when nothing is shown any more at the wanted one.
 pub fn thumbnail_last(film: Film<'_>, from_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
-    still(film, Some(from_us), (film.scaled(size), Pick::Last), output)
+    still(film, Some(from_us), (size, ""), Pick::Last, output)
 }
 
 /// Which of the pictures that come out is kept.
@@ -82,14 +111,54 @@ enum Pick {
     Last,
 }
 
-fn still(film: Film<'_>, at_us: Option<i64>, (filter, pick): (String, Pick), output: &str) -> Vec<String> {
+fn still(
+    film: Film<'_>,
+    at_us: Option<i64>,
+    (size, then): ((u32, u32), &str),
+    pick: Pick,
+    output: &str,
+) -> Vec<String> {
     let mut argv = list(&BEGIN);
     if let Some(at_us) = at_us {
         argv.extend(["-ss".into(), seconds(at_us)]);
     }
-    argv.extend(film.opened());
-    argv.extend(["-vf".into(), filter]);
+    let filter = film.scaled(size) + then;
+    if let (Some(video), Some(mark)) = (film.raw, film.mark(size)) {
+        argv.extend(source(film.input, film.container.format_whitelist()));
+        argv.extend(mark_input(&video.picture));
+        argv.push("-filter_complex".into());
+        let laid = laid(&mark, Some((mark.width, mark.height)));
+        let stream = video.stream;
+        argv.push(format!("[0:v:{stream}]{filter}[plain];{laid};[plain][mark]{}[out]", over(&mark)));
+        argv.extend(list(&["-map", "[out]"]));
+    } else {
+        argv.extend(film.opened());
+        argv.extend(["-vf".into(), filter]);
+    }
     argv.extend(jpeg(pick, output));
+    argv
+}
+
+/// A picture that becomes a watermark: decoded and written anew in the size in which it is laid on.
+pub fn mark(mark: &Mark, input: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.extend(list(&["-f", "png_pipe"]));
+    argv.extend(source(input, "png_pipe"));
+    argv.extend(list(&["-map", "0:v:0", "-vf"]));
+    argv.push(format!("scale={}:{}:flags=lanczos,setsar=1,format=rgba", mark.width, mark.height));
+    argv.extend(list(&[
+        "-frames:v",
+        "1",
+        "-map_metadata",
+        "-1",
+        "-c:v",
+        "png",
+        "-f",
+        "image2",
+        "-update",
+        "1",
+    ]));
+    argv.push(MARK.into());
     argv
 }
 

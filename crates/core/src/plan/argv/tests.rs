@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::image::Format;
-use crate::plan::samples::{planned, timeline};
+use crate::plan::Pipeline;
+use crate::plan::samples::{node, planned, probe as probe_of, timeline};
 use crate::storyboard::Storyboard;
 
 /// One argument per line, so that a difference shows which one.
@@ -123,7 +124,19 @@ fn a_source_that_cannot_be_remuxed_is_read_without_copyts() {
 fn sound_is_encoded_as_a_whole() {
     let mut plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
     plan.origin_us = -21_333;
-    insta::assert_snapshot!(lines(&audio(&plan, &plan.audio[0], "in", "audio.mp4")));
+    insta::assert_snapshot!(lines(&audio(&plan, &plan.audio[0], None, "in", "audio.mp4")));
+}
+
+#[test]
+fn a_sound_is_measured_as_it_is_encoded() {
+    let plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    insta::assert_snapshot!(lines(&loudness(&plan, &plan.audio[0], "in")));
+    let louder = audio(&plan, &plan.audio[0], Some(-74), "in", "audio.mp4");
+    let filters = &louder[louder.iter().position(|word| word == "-af").unwrap() + 1];
+    assert_eq!(
+        filters,
+        "asetpts=PTS-0/TB,aresample=async=1:first_pts=0,apad=whole_dur=60,aformat=channel_layouts=stereo,volume=-7.4dB"
+    );
 }
 
 #[test]
@@ -200,4 +213,30 @@ fn seconds_have_no_zeros_at_the_end() {
     {
         assert_eq!(seconds(us), text);
     }
+}
+
+#[test]
+fn a_watermark_is_laid_on_once_and_a_shape_is_cut_before_the_split() {
+    let head =
+        [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x50\0\0\0\x28"[..], &[8, 6, 0, 0, 0, 1, 2, 3, 4]].concat();
+    let watermark = crate::watermark::text_of(&head);
+    let pipeline = format!(
+        r#"{{"crop":"4:3","watermark":{{"picture":"{watermark}","opacity_percent":70,"x":-10,"y":10}}}}"#
+    );
+    let pipeline: Pipeline = serde_json::from_str(&pipeline).unwrap();
+    pipeline.check().unwrap();
+    let plan =
+        crate::plan::plan(&probe_of(&[]).unwrap(), &timeline(1_500, 40_000, 66, 0), &pipeline, &node())
+            .unwrap();
+    insta::assert_snapshot!(lines(&nth(&plan, 3)));
+    let video = plan.video.as_ref().unwrap();
+    insta::assert_snapshot!(lines(&chunk_safe(&plan, &video.chunks[3], 2, "in", "out_0.mp4").unwrap()));
+    let film = Film { input: "in", container: Container::Mov, raw: Some(video) };
+    insta::assert_snapshot!(lines(&poster(film, 6_000_000, (320, 240), "poster.jpg")));
+    insta::assert_snapshot!(lines(&mark(video.picture.mark.as_ref().unwrap(), "brought")));
+    let ours = Film { raw: None, ..film };
+    assert!(
+        !lines(&poster(ours, 0, (320, 240), "poster.jpg")).contains(MARK),
+        "a rendition shows it already"
+    );
 }

@@ -1,0 +1,9 @@
+-- The pictures that are laid over videos, each in the size in which it is laid on: `id` names picture and size, so
+-- all videos of an app that show the same mark share one row. Small and of one app, so they need no object.
+CREATE TABLE watermark (
+  app_id      uuid NOT NULL REFERENCES app (id) ON DELETE CASCADE,
+  id          text NOT NULL,
+  png         bytea NOT NULL,
+  created_ms  bigint NOT NULL,
+  PRIMARY KEY (app_id, id)
+);
