@@ -1,6 +1,6 @@
 # What a developer runs is what .ci/run runs.
 
-.PHONY: help run setup pages test check e2e chaos bench bench-ingest fmt
+.PHONY: help run setup pages test check e2e chaos bench bench-ingest bench-encode fmt
 
 help:
 	@echo "make run     install what is missing, build, start matinee on http://localhost:8080"
@@ -10,6 +10,7 @@ help:
 	@echo "make chaos   the tests under fault with full numbers (make test runs few); MATINEE_KILLS=n, SIM_SEEDS=n, ..."
 	@echo "make bench   every published number, side by side with its peer"
 	@echo "make bench-ingest   the uploads among them, 8 minutes; BENCH_RUSTUS=path adds rustus"
+	@echo "make bench-encode   the encoding among them, beside the arguments of other platforms; BENCH_LADDER_S=40"
 	@echo "make fmt     format Rust and TypeScript"
 
 run:
@@ -56,6 +57,11 @@ bench-ingest:
 	@tools/need bench
 	tools/pages
 	benches/run upload
+
+bench-encode:
+	@tools/need bench
+	tools/pages
+	benches/run encode
 
 fmt:
 	cargo fmt --all

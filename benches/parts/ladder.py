@@ -52,27 +52,40 @@ def whole_flow(here, source, _):
 
 def cascade(here, source, sizes):
     """One ffmpeg that decodes once, and one for the sound."""
+    return spent(*cascade_commands(here, source, sizes))
+
+
+def cascade_graph(sizes):
     graph = "[0:v:0]setsar=1,format=yuv420p"
     for n, (width, height) in enumerate(sizes):
         if n:
             graph += f"[b{n - 1}]scale={width}:{height}:flags=bicubic,setsar=1"
         graph += f",split=2[v{n}][b{n}];" if n < len(sizes) - 1 else f"[v{n}]"
+    return graph
+
+
+def cascade_commands(here, source, sizes):
     folder, (rate, bits) = here.folder("cascade"), facts(source)
+    graph = cascade_graph(sizes)
     command = ["-i", str(source), "-an", "-sn", "-dn", "-filter_complex", graph]
     for n, size in enumerate(sizes):
         command += ["-map", f"[v{n}]", *x264(sizes[0], size, rate, bits), str(folder / f"{n}.mp4")]
-    return spent(folder, [command, sound(source, folder)])
+    return folder, [command, sound(source, folder)]
 
 
 def separate(here, source, sizes):
     """One ffmpeg for each rendition, one after the other, and one for the sound."""
+    return spent(*separate_commands(here, source, sizes))
+
+
+def separate_commands(here, source, sizes):
     folder, (rate, bits) = here.folder("separate"), facts(source)
     commands = []
     for n, size in enumerate(sizes):
         scale = "" if n == 0 else f"scale={size[0]}:{size[1]}:flags=bicubic,"
         command = ["-i", str(source), "-an", "-sn", "-dn", "-vf", f"{scale}setsar=1,format=yuv420p"]
         commands.append([*command, *x264(sizes[0], size, rate, bits), str(folder / f"{n}.mp4")])
-    return spent(folder, [*commands, sound(source, folder)])
+    return folder, [*commands, sound(source, folder)]
 
 
 def spent(folder, commands):

@@ -20,9 +20,9 @@ def own_cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
-def tree_cpu_s(pid):
-    """Seconds of a process, of its living descendants, and of all that were waited for."""
-    parents, total = {}, 0.0
+def _tree(pid):
+    """The fields of a process and of its living descendants."""
+    parents = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
@@ -35,9 +35,17 @@ def tree_cpu_s(pid):
         more = {child for child, fields in parents.items() if int(fields[1]) in wanted} - wanted
         wanted |= more
         grew = bool(more)
-    for one in wanted & parents.keys():
-        total += sum(int(field) for field in parents[one][11:15]) * TICK_S
-    return total
+    return [parents[one] for one in wanted & parents.keys()]
+
+
+def tree_cpu_s(pid):
+    """Seconds of a process, of its living descendants, and of all that were waited for."""
+    return sum(sum(int(field) for field in fields[11:15]) for fields in _tree(pid)) * TICK_S
+
+
+def tree_resident_mib(pid):
+    """What a process and its living descendants have in memory, in MiB; pages that they share count for each."""
+    return sum(int(fields[21]) for fields in _tree(pid)) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def forget_peak(pid):
@@ -62,6 +70,17 @@ def spent(command, **options):
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {printed[-2000:]!r}")
     return used.ru_utime + used.ru_stime, printed
+
+
+def spent_with_peak(command, **options):
+    """Runs a command to its end: (processor seconds with its children, its largest resident memory in MiB)."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, **options)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{command} ended with {process.returncode}: {said[-2000:]!r}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def spent_json(command, **options):

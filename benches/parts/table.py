@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from . import ladder, playable, serving, upload
+from . import encode, ladder, playable, serving, upload
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -94,6 +94,55 @@ def of_ladder(result):
     return lines
 
 
+ENCODERS = {
+    "matinee": "matinee, upload to ready",
+    "cascade": "one bare ffmpeg, decoding once",
+    "chunks": "the same in the chunks of matinee's plan",
+    "separate": "one bare ffmpeg per rendition",
+    "peertube": "PeerTube's arguments, one ffmpeg per rendition",
+    "django": "django-video-transcoding's arguments: split, 4 sizes at `slow` and 30 frames/s, HLS",
+}
+
+
+def of_encode(result):
+    goals = {"cascade": encode.GOAL_CASCADE, "peertube": encode.GOAL_PEERTUBE}
+    lines = [
+        f"**The encoding engine**, {result['seconds']} s of 1080p to 1080, 720 and 480 and AAC. Quality is SSIM to the source in the "
+        "same size; bytes are of the pictures alone. matinee's memory is that of all its processes together, with 2 chunks at a "
+        "time; that of the others is of their largest process, one at a time.",
+        "",
+        "| | CPU s | Memory, MiB | MB and SSIM at 1080 | at 720 | at 480 | matinee to it, CPU | Goal |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for way, label in ENCODERS.items():
+        made = result["quality"].get(way)
+        seen = [f"{one['bytes'] / 1e6:.2f}, {one['ssim']:.4f}" for one in made] if made else [""] * 3
+        ratio = result["to"][way]
+        goal = verdict(ratio["median"], goals[way]) if way in goals else ""
+        to = "1" if way == "matinee" else span(ratio)
+        lines.append(
+            f"| {label} | {span(result['cpu'][way], 1)} | {span(result['memory'][way], 0)} | {' | '.join(seen)} | {to} | {goal} |"
+        )
+    kills, first = result["kills"], result["playable"]["median"]
+    each = kills["wasted_cpu_s"] / max(kills["kills"], 1)
+    ready = "; ".join(f"{name} {span(seconds, 1)} s" for name, seconds in result["ready_s"].items())
+    lines += [
+        "",
+        "| | | Goal |",
+        "|---|---|---|",
+        f"| Cutting into chunks, CPU to one pass | {span(result['chunked'])} | {verdict(result['chunked']['median'], encode.GOAL_CHUNKED)} |",
+        f"| CPU until a compatible source is playable, to the ladder's | {first * 100:.2f} % | {verdict(first, encode.GOAL_PLAYABLE)} |",
+        f"| Seconds from the last byte: playable | {span(result['playable_s'])} | |",
+        f"| Seconds from the last byte to each rendition | {ready} | |",
+        f"| Work done again after `kill -9` of server and encoders, CPU s for each of {kills['kills']} kills | {each:.1f} "
+        f"| at most a chunk in each of 2 slots ({kills['allowed_cpu_s'] / max(kills['kills'], 1):.1f}): "
+        f"{'reached' if kills['wasted_cpu_s'] <= kills['allowed_cpu_s'] else '**missed**'} |",
+        f"| What the sandbox adds to a start of ffprobe, CPU ms | {span(result['sandbox_ms'], 1)} "
+        f"| {verdict(result['sandbox_ms']['median'], encode.GOAL_SANDBOX_MS)} |",
+    ]
+    return lines
+
+
 def of_upload(result):
     lines = [
         "**Uploads** (tus, the same disk). matinee has every byte and row on the disk, hashed, before it answers; the others "
@@ -162,4 +211,10 @@ def of_serving(rows):
     return lines
 
 
-WRITERS = {"playable": of_playable, "ladder": of_ladder, "upload": of_upload, "serving": of_serving}
+WRITERS = {
+    "playable": of_playable,
+    "ladder": of_ladder,
+    "upload": of_upload,
+    "serving": of_serving,
+    "encode": of_encode,
+}

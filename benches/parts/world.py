@@ -91,13 +91,18 @@ class World:
             raise RuntimeError(f"{error}:\n{(folder / 'log.txt').read_text()}") from None
         return Running(process, port, folder)
 
-    def matinee(self, config=""):
-        """A fresh server of the release build with its defaults, or what `config` says, on its own folder and port."""
-        binary = os.environ.get("BENCH_BINARY")
-        if not binary:
-            self.build()
-            binary = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release" / "matinee"
-        folder, port = self.folder("matinee"), free_port()
+    def binary(self):
+        """The release build that is measured, or what BENCH_BINARY names."""
+        named = os.environ.get("BENCH_BINARY")
+        if named:
+            return Path(named).resolve()
+        self.build()
+        return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release" / "matinee"
+
+    def matinee(self, config="", folder=None):
+        """A server with its defaults, or what `config` says, on a port of its own; in a fresh folder unless one is named."""
+        binary, port = self.binary(), free_port()
+        folder = folder or self.folder("matinee")
         (folder / "matinee.toml").write_text(config)
         command = [str(binary), "--listen", f"127.0.0.1:{port}", "--data", str(folder / "data")]
         return self.start(command, port, folder)
