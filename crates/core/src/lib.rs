@@ -9,6 +9,7 @@ pub mod arrival;
 pub mod caption;
 pub mod crop;
 pub mod event;
+pub mod gate;
 pub mod hash;
 pub mod id;
 pub mod image;

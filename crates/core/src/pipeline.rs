@@ -34,6 +34,10 @@ pub struct Pipeline {
     /// A picture that is burnt into every size, and into the poster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Watermark>,
+    /// A size is made only when it looks better than the next smaller one by so many thousandths of SSIM, 1 to 100, as
+    /// samples show; all sizes are made when none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate_permille: Option<u16>,
     /// Where the poster is taken.
     pub poster: Moment,
     /// The longest side of the poster in pixels.
@@ -58,6 +62,7 @@ impl Default for Pipeline {
             sizes: Vec::new(),
             crop: None,
             watermark: None,
+            gate_permille: None,
             poster: Moment::Percent(10),
             poster_side: POSTER_SIDE_MAX,
             surround: false,
@@ -157,6 +162,9 @@ pub enum Refusal {
     /// The loudness.
     #[error("`loudness_lufs` is {0}; it goes from -40 to -5, and -16 is usual")]
     Loudness(i8),
+    /// The gate.
+    #[error("`gate_permille` is {0}; it goes from 1 to 100, and 5 is a difference that can be seen")]
+    Gate(u16),
     /// The poster's side.
     #[error("`poster_side` is {0}; it goes from 16 to {POSTER_SIDE_MAX}")]
     PosterSide(u32),
@@ -200,6 +208,9 @@ impl Pipeline {
         }
         if let Some(lufs) = self.loudness_lufs.filter(|lufs| !(-40..=-5).contains(lufs)) {
             return Err(Refusal::Loudness(lufs));
+        }
+        if let Some(permille) = self.gate_permille.filter(|permille| !(1..=100).contains(permille)) {
+            return Err(Refusal::Gate(permille));
         }
         if !(16..=POSTER_SIDE_MAX).contains(&self.poster_side) {
             return Err(Refusal::PosterSide(self.poster_side));
@@ -246,6 +257,7 @@ mod tests {
             (r#"{"sizes":[720,480,720]}"#, Refusal::Sizes),
             (r#"{"priority":101}"#, Refusal::Priority(101)),
             (r#"{"frames_max":0}"#, Refusal::Frames),
+            (r#"{"gate_permille":0}"#, Refusal::Gate(0)),
             (r#"{"loudness_lufs":3}"#, Refusal::Loudness(3)),
             (r#"{"poster_side":2000}"#, Refusal::PosterSide(2_000)),
             (r#"{"watermark":{"picture":"logo.png"}}"#, watermark::Refusal::Picture.into()),

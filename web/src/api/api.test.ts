@@ -21,6 +21,7 @@ function video(id: string, created_at: string, title = id): Video {
     progress: { overall: 0, steps: [] },
     source: null,
     renditions: [],
+    judged: [],
     captions: [],
     playback: null,
   };

@@ -77,6 +77,14 @@ export interface Rendition {
   reason: Reason | null;
 }
 
+/** One size, as short samples of it came out. */
+export interface Judged {
+  short_side: number;
+  ssim: number;
+  bytes: number;
+  made: boolean;
+}
+
 /** The words of a video in one language. */
 export interface Caption {
   id: string;
@@ -125,6 +133,7 @@ export interface Video {
   progress: { overall: number; steps: Step[] };
   source: Source | null;
   renditions: Rendition[];
+  judged: Judged[];
   captions: Caption[];
   playback: Addresses | null;
 }

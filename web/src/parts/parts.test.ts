@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Step, TimelineItem, Video } from '../api/types.ts';
 import { routeOf, videoPath } from '../pages/route.ts';
 import { bars } from './bars.ts';
-import { currentStep, secondsLeft, stateName, stateSentence, stepText } from './steps.ts';
+import { currentStep, secondsLeft, spared, stateName, stateSentence, stepText } from './steps.ts';
 
 const one = (state: Step['state'], progress = 0): Step => ({ id: 's', label: 'Checked', state, progress });
 
@@ -49,6 +49,15 @@ test('a file that is still coming in is not promised for a time', () => {
     progress: { overall: 0.2, steps: [one('running', 0.5), one('waiting')] },
   } as unknown as Video;
   expect(stateSentence(video, Date.parse(video.created_at) + 60_000)).toBe('The file is being received');
+});
+test('a size that is not made names the one that takes its place', () => {
+  const size = (short_side: number, made: boolean) => ({ short_side, made, ssim: 0.9, bytes: 5 });
+  const all = [size(1080, false), size(720, false), size(480, true), size(240, true)];
+  expect(spared(all).map((one) => [one.short_side, one.instead])).toEqual([
+    [1080, 480],
+    [720, 480],
+  ]);
+  expect(spared([size(480, true)])).toEqual([]);
 });
 test('time left is not guessed at the very beginning or end', () => {
   expect(secondsLeft(0.04, 0, 60_000)).toBeNull();

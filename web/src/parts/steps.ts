@@ -1,6 +1,6 @@
 // What the ribbon and the state sentence say about a video.
 
-import type { Rendition, Step, Video } from '../api/types.ts';
+import type { Judged, Rendition, Step, Video } from '../api/types.ts';
 import { about } from '../format/time.ts';
 
 /** The index of the step that is being worked on: the first running one, else the first that waits; -1 when all are done. */
@@ -52,4 +52,12 @@ export function secondsLeft(overall: number, since_ms: number, now_ms: number): 
   const spent_s = (now_ms - since_ms) / 1000;
   if (overall < 0.05 || overall >= 1 || spent_s < 2) return null;
   return (spent_s * (1 - overall)) / overall;
+}
+
+/** The sizes that are not made, each with the next smaller one that is. */
+export function spared(judged: readonly Judged[]): (Judged & { instead: number })[] {
+  return judged.flatMap((one, at) => {
+    const instead = judged.slice(at + 1).find((smaller) => smaller.made);
+    return one.made || !instead ? [] : [{ ...one, instead: instead.short_side }];
+  });
 }

@@ -1,5 +1,6 @@
 //! ffmpeg's and ffprobe's argument lists; every value is one element, and none comes from the source's texts.
 
+mod gate;
 mod graph;
 mod pictures;
 
@@ -8,6 +9,7 @@ use super::{Chunk, Color, Container, Plan, Rendition, Seek, Subtitle, Track, Vid
 use crate::limits;
 
 pub use crate::pipeline::POSTER_SIDE_MAX;
+pub use gate::{judge, judge_name, samples};
 pub use pictures::{
     Film, MARK, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, mark, picture, poster,
     poster_first, preview, storyboard, thumbnail, thumbnail_last, waveform,

@@ -84,6 +84,7 @@ fn build(
         images: Images { poster: poster(probe, timeline, &times, pipeline) },
         limits: limits_of(video.as_ref(), &estimate, times.duration_us),
         estimate,
+        judged: Vec::new(),
         notes: notes(probe, timeline, &times),
         video,
     })

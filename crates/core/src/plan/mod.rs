@@ -19,6 +19,7 @@ pub use rate::Rate;
 pub use refusal::Refusal;
 pub use timeline::Timeline;
 
+use crate::gate::Judged;
 pub use crate::pipeline::{Pipeline, Quality};
 use crate::watermark::Mark;
 
@@ -72,6 +73,9 @@ pub struct Plan {
     pub limits: Limits,
     /// What the whole plan is expected to cost.
     pub estimate: Estimate,
+    /// How the sizes of the whole ladder were judged, the largest first; empty when nobody asked for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
     /// What was noticed in the source and is worth telling its owner.
     pub notes: Vec<Note>,
 }

@@ -18,6 +18,7 @@ pub(crate) mod event;
 pub(crate) mod fault;
 mod fetch;
 mod finish;
+mod gate;
 mod hashed;
 pub(crate) mod health;
 pub(crate) mod import;

@@ -20,7 +20,7 @@ use super::early::{self, virtual_track};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::look::{Looked, look};
-use super::{mark, now};
+use super::{gate, mark, now};
 use crate::node::Node;
 
 /// Looks at the source of a video and publishes what follows from it.
@@ -36,6 +36,9 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let pipeline = node.pipeline(&video.pipeline);
     let plan = plan::plan(&probe, &timeline, &pipeline, &node.capabilities())?;
     short_enough(node, &video, plan.duration_us / 1_000).await?;
+    mark::make(node, hold, &pipeline, &plan).await?;
+    let plan = gate::pass(node, hold, (&path, &probe, &timeline), &pipeline, plan).await?;
+    // The largest size may have gone, and with it the size of the mark.
     mark::make(node, hold, &pipeline, &plan).await?;
     let honest =
         early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;

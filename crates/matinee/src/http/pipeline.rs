@@ -25,6 +25,8 @@ pub(crate) struct Pipeline {
     crop: Option<String>,
     /// A picture is burnt into all sizes.
     watermark: bool,
+    /// A size is made only when it looks better than the next smaller one by so many thousandths of SSIM.
+    gate_permille: Option<u16>,
     /// Where the poster is taken: `10%` of the length, or `12.5s` from the beginning.
     poster: String,
     /// The longest side of the poster in pixels.
@@ -56,6 +58,7 @@ pub(crate) async fn list(State(node): State<Shared>, caller: Caller) -> Result<J
         sizes: one.sizes,
         crop: one.crop.map(String::from),
         watermark: one.watermark.is_some(),
+        gate_permille: one.gate_permille,
         poster: one.poster.into(),
         poster_side: one.poster_side,
         surround: one.surround,

@@ -1,5 +1,6 @@
 //! Encoding as its owner sees it: what was asked for is what is made.
 
+mod gate;
 mod loud;
 mod marked;
 

@@ -30,6 +30,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "coding",  // one run of an encoder and one stored output
     "early",   // a source that is played while it arrives
     "fault",   // why an attempt failed, and whether it is worth another
+    "gate",    // which sizes of a ladder are worth their bytes
     "hashed",  // what a source hashes to that came through the spool
     "indexed", // the index of a file, read for `core::media`
     "intake",  // how an upload begins

@@ -34,6 +34,28 @@ pub(super) fn single(plan: &Plan, video: &Video, chunk: &Chunk, at: usize) -> St
     head(plan, video, chunk) + &chained.join(",") + "[v0]"
 }
 
+/// The graph that compares the source with all renditions, whose files are the inputs from `first` on: `[o0]` to `[oN]`.
+pub(super) fn comparison(plan: &Plan, video: &Video, sample: &Chunk, first: usize) -> String {
+    let Some(top) = video.renditions.first() else { return String::new() };
+    let count = video.renditions.len();
+    let split: Vec<String> = (0..count).map(|n| format!("[s{n}]")).collect();
+    // Files of ours begin behind 0, and the clock of two pictures that are compared must be one.
+    let clock = format!("settb={}/{}", video.rate.den, video.rate.num);
+    let (width, height) = (top.width, top.height);
+    let pair = |(n, rendition): (usize, &Rendition)| {
+        let half = if rendition.every > 1 { "framestep=2," } else { "" };
+        let input = first + n;
+        format!(
+            "[s{n}]{half}{clock}[r{n}];[{input}:v:0]setpts=PTS-STARTPTS,{clock},scale={width}:{height}:flags=bicubic,setsar=1[m{n}];\
+             [m{n}][r{n}]{}[o{n}]",
+            super::judge_name(n),
+        )
+    };
+    let pairs: Vec<String> = video.renditions.iter().enumerate().map(pair).collect();
+    let source = head(plan, video, sample) + &steps(video, top, 0, top.every);
+    format!("{source},split={count}{};{}", split.concat(), pairs.join(";"))
+}
+
 /// An origin in seconds that can stand behind a minus.
 pub(super) fn subtrahend(us: i64) -> String {
     if us < 0 { format!("({})", seconds(us)) } else { seconds(us) }

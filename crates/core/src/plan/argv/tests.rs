@@ -240,3 +240,14 @@ fn a_watermark_is_laid_on_once_and_a_shape_is_cut_before_the_split() {
         "a rendition shows it already"
     );
 }
+
+#[test]
+fn sizes_are_compared_with_the_source_in_one_run() {
+    let size = [("/streams/0/width", json!(1280)), ("/streams/0/height", json!(720))];
+    let rate = [("/streams/0/avg_frame_rate", json!("60/1")), ("/streams/0/r_frame_rate", json!("60/1"))];
+    let plan = planned(&[size, rate].concat(), &timeline(3_600, 16_666, 100, 0));
+    let video = plan.video.as_ref().unwrap();
+    let places: Vec<(u64, u64)> = samples(video).iter().map(|one| (one.first, one.frames)).collect();
+    assert_eq!(places, [(240, 240), (960, 240), (2_160, 240)]);
+    insta::assert_snapshot!(lines(&judge(&plan, video, &samples(video)[1], "in", &chunk_outputs(video))));
+}
