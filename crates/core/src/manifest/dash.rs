@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Audio, Form, Kind, Presentation, Segment, Text, Tiles, Track, Variant};
+use super::{Audio, Brightness, Form, Kind, Presentation, Segment, Text, Tiles, Track, Variant, brightness};
 use crate::plan::Rate;
 use crate::storyboard::{COLUMNS, ROWS};
 
@@ -58,11 +58,12 @@ fn document(presentation: &Presentation, form: &dyn Fn(&Track) -> Form) -> Strin
     text
 }
 
-/// Variants grouped by the first part of their codec: players switch only within one family.
+/// Variants grouped by the first part of their codec and their brightness: players switch only within one family.
 fn families(variants: &[Variant]) -> Vec<Vec<&Variant>> {
-    let mut all: Vec<(&str, Vec<&Variant>)> = Vec::new();
+    let mut all: Vec<((&str, Brightness), Vec<&Variant>)> = Vec::new();
     for variant in variants {
-        let family = variant.track.codec.split('.').next().unwrap_or("");
+        let codec = &variant.track.codec;
+        let family = (codec.split('.').next().unwrap_or(""), brightness(codec));
         match all.iter_mut().find(|(name, _)| *name == family) {
             Some((_, members)) => members.push(variant),
             None => all.push((family, vec![variant])),
@@ -74,6 +75,7 @@ fn families(variants: &[Variant]) -> Vec<Vec<&Variant>> {
 fn video_set(text: &mut String, set: usize, family: &[&Variant], form: &dyn Fn(&Track) -> Form) {
     put!(text, "  <AdaptationSet id=\"{set}\" contentType=\"video\" mimeType=\"video/mp4\"");
     text.push_str(" segmentAlignment=\"true\" startWithSAP=\"1\">\n");
+    bright(text, family);
     // The same template for all sizes stands once, above them.
     let shared =
         family.iter().all(|one| form(&one.track) == Form::Slices && same_times(&one.track, &family[0].track));
@@ -98,6 +100,20 @@ fn video_set(text: &mut String, set: usize, family: &[&Variant], form: &dyn Fn(&
         }
     }
     text.push_str("  </AdaptationSet>\n");
+}
+
+/// What pictures are like that a usual screen cannot show, so that players without such a screen pass them over (ISO/IEC
+/// 23001-8 in DASH-IF IOP 4.3, section 10.4).
+fn bright(text: &mut String, family: &[&Variant]) {
+    let transfer = match family.first().map(|one| brightness(&one.track.codec)) {
+        Some(Brightness::Pq) => 16,
+        Some(Brightness::Hlg) => 18,
+        Some(Brightness::Standard) | None => return,
+    };
+    let codes = [("ColourPrimaries", 9), ("TransferCharacteristics", transfer), ("MatrixCoefficients", 9)];
+    for (name, code) in codes {
+        put!(text, "   <EssentialProperty schemeIdUri=\"urn:mpeg:mpegB:cicp:{name}\" value=\"{code}\"/>\n");
+    }
 }
 
 /// Whether two tracks are cut at the same ticks.

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Audio, Bandwidth, Form, Kind, Presentation, Segment, Text, Track, Variant, distinct};
+use super::{
+    Audio, Bandwidth, Brightness, Form, Kind, Presentation, Segment, Text, Track, Variant, brightness,
+    distinct,
+};
 
 /// The group of all subtitles.
 const TEXTS: &str = "texts";
@@ -124,7 +127,10 @@ fn extinf(text: &mut String, segment: &Segment, timescale: u32) {
 fn media(text: &mut String, all: &[Audio], number: usize) {
     let audio = &all[number];
     put!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{}\"", quoted(&audio.group));
-    let name = distinct(all.iter().map(|one| one.label.as_str()), number, "Audio");
+    // Groups are the same sounds in other codecs, so a sound has the same name in each.
+    let group = all.iter().filter(|one| one.group == audio.group);
+    let at = all[..number].iter().filter(|one| one.group == audio.group).count();
+    let name = distinct(group.map(|one| one.label.as_str()), at, "Audio");
     put!(text, ",NAME=\"{}\"", quoted(&name));
     if !audio.language.is_empty() {
         put!(text, ",LANGUAGE=\"{}\"", quoted(&audio.language));
@@ -160,6 +166,14 @@ fn stream(text: &mut String, variant: &Variant, presentation: &Presentation) {
     let (num, den) = (u64::from(variant.rate.num), u64::from(variant.rate.den.max(1)));
     let milli = (num * 2_000 + den) / (2 * den);
     put!(text, ",FRAME-RATE={}.{:03}", milli / 1_000, milli % 1_000);
+    if presentation.variants.iter().any(|one| brightness(&one.track.codec) != Brightness::Standard) {
+        let range = match brightness(&variant.track.codec) {
+            Brightness::Standard => "SDR",
+            Brightness::Pq => "PQ",
+            Brightness::Hlg => "HLG",
+        };
+        put!(text, ",VIDEO-RANGE={range}");
+    }
     if !group.is_empty() {
         put!(text, ",AUDIO=\"{}\"", quoted(&variant.audio_group));
     }

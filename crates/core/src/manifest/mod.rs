@@ -87,6 +87,33 @@ pub struct Text {
     pub bytes: u64,
 }
 
+/// How bright the pictures of a codec in RFC 6381 form are; codecs say it only when it is unusual.
+fn brightness(codec: &str) -> Brightness {
+    let mut fields = codec.split('.');
+    // The ISO bindings of VP9 and AV1: the transfer characteristics of ITU-T H.273 are the seventh and the eighth field.
+    let transfer = match fields.next() {
+        Some("vp09") => fields.nth(5),
+        Some("av01") => fields.nth(6),
+        Some(_) | None => None,
+    };
+    match transfer {
+        Some("16") => Brightness::Pq,
+        Some("18") => Brightness::Hlg,
+        Some(_) | None => Brightness::Standard,
+    }
+}
+
+/// How the brightness of pictures is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brightness {
+    /// For usual screens.
+    Standard,
+    /// Perceptual quantizer (SMPTE ST 2084).
+    Pq,
+    /// Hybrid log-gamma (ARIB STD-B67).
+    Hlg,
+}
+
 /// The name that one of several tracks has in a menu: names must differ, and two tracks may well have the same label.
 fn distinct<'a>(labels: impl Iterator<Item = &'a str> + Clone, number: usize, kind: &str) -> String {
     let label = labels.clone().nth(number).unwrap_or_default();
@@ -239,6 +266,29 @@ pub(crate) mod samples {
         Audio { track, group: "aac".into(), label, language, channels: 2, rate_hz: 48_000, default: true }
     }
 
+    /// The film in AV1 and Opus, too, and once more as bright as its source.
+    pub(crate) fn modern() -> Presentation {
+        let film = abroad();
+        let again = |codec: &str, name: &str| {
+            let one = film.variants[1].clone();
+            let track = Track { name: name.into(), codec: codec.into(), ..one.track };
+            Variant { track, audio_group: "opus".into(), ..one }
+        };
+        let opus = |one: &Audio| {
+            let name = one.track.name.replace("aac", "opus");
+            let track = Track { name, codec: "opus".into(), ..one.track.clone() };
+            Audio { track, group: "opus".into(), ..one.clone() }
+        };
+        let bright = "av01.0.00M.10.0.110.09.16.09.0";
+        let more = [again("av01.0.00M.10", "av1-240"), again(bright, "av1-hdr-240")];
+        Presentation {
+            variants: film.variants.iter().cloned().chain(more).collect(),
+            audio: film.audio.iter().cloned().chain(film.audio[..2].iter().map(opus)).collect(),
+            texts: Vec::new(),
+            ..film
+        }
+    }
+
     /// Two renditions of 11.2 s with sound.
     pub(crate) fn film() -> Presentation {
         let durations = [51_200, 51_200, 40_960];
@@ -313,6 +363,21 @@ mod tests {
         let long = of(&[(400, 1_000), (400, 3_000), (400, 1_000)]);
         assert_eq!(long, Bandwidth { peak_bps: 6_000, average_bps: 3_334 });
         assert_eq!(of(&[]), Bandwidth::default());
+    }
+
+    #[test]
+    fn only_codecs_that_say_so_are_bright() {
+        for (codec, expected) in [
+            ("avc1.64001F", Brightness::Standard),
+            ("vp09.00.31.08", Brightness::Standard),
+            ("vp09.02.10.10.01.09.16.09.00", Brightness::Pq),
+            ("av01.0.04M.10", Brightness::Standard),
+            ("av01.0.04M.10.0.110.01.01.01.1", Brightness::Standard),
+            ("av01.0.04M.10.0.110.09.16.09.0", Brightness::Pq),
+            ("av01.0.04M.10.0.110.09.18.09.0", Brightness::Hlg),
+        ] {
+            assert_eq!(brightness(codec), expected, "{codec}");
+        }
     }
 
     proptest! {

@@ -82,10 +82,19 @@ pub fn audio(entry: &Part<'_>, stsd_version: u8) -> Result<Entry, MediaError> {
     } else if &format == b"Opus" {
         "opus".clone_into(&mut codec);
         rate_hz = OPUS_HZ;
-        let own = find(parts, *b"dOps")?.and_then(|setup| setup.body.get(1).copied());
-        channels = own.map_or(channels, u16::from);
+        if let Some((own, facts)) = find(parts, *b"dOps")?.and_then(|setup| opus(&setup)) {
+            (channels, coding) = (own, facts);
+        }
     }
     Ok(Entry { kind: TrackKind::Audio { channels, rate_hz }, codec, coding, encrypted })
+}
+
+/// Channels and facts of an Opus setup ("Encapsulation of Opus in ISO Base Media File Format", section 4.3.2).
+fn opus(setup: &Part<'_>) -> Option<(u16, Coding)> {
+    let mut cursor = setup.cursor();
+    cursor.skip(1).ok()?;
+    let channels = cursor.u8().ok()?;
+    Some((u16::from(channels), Coding::Opus { pre_skip: cursor.u16().ok()? }))
 }
 
 /// A rate that `QuickTime` writes as the bits of a floating-point number, in whole hertz; 0 when it makes no sense.
@@ -181,6 +190,17 @@ fn vpx(format: [u8; 4], parts: &[u8]) -> Result<String, MediaError> {
     Ok(codec)
 }
 
+/// Primaries, transfer, matrix and range of the colours (`colr`, ISO/IEC 14496-12 section 12.1.5), as numbers of ITU-T H.273.
+fn color(parts: &[u8]) -> Result<Option<([u16; 3], bool)>, MediaError> {
+    let Some(colr) = find(parts, *b"colr")? else { return Ok(None) };
+    let mut cursor = colr.cursor();
+    if !matches!(&cursor.array()?, b"nclx") {
+        return Ok(None);
+    }
+    let codes = [cursor.u16()?, cursor.u16()?, cursor.u16()?];
+    Ok(Some((codes, cursor.u8()? & 0x80 != 0)))
+}
+
 /// "AV1 Codec ISO Media File Format Binding", section "Codecs Parameter String".
 fn av1(parts: &[u8]) -> Result<String, MediaError> {
     let mut cursor = setup(parts, *b"av01", *b"av1C")?;
@@ -193,7 +213,21 @@ fn av1(parts: &[u8]) -> Result<String, MediaError> {
         (true, false) => 10,
         (true, true) => 12,
     };
-    Ok(format!("av01.{profile}.{level:02}{tier}.{depth:02}"))
+    let mut codec = format!("av01.{profile}.{level:02}{tier}.{depth:02}");
+    // All of the rest or nothing; it is left out where a player expects it: BT.709 or unsaid, limited range.
+    let color =
+        color(parts)?.filter(|(codes, full)| *full || codes.iter().any(|code| !matches!(code, 1 | 2)));
+    if let Some(([primaries, transfer, matrix], full_range)) = color {
+        let (mono, chroma) = (second >> 4 & 1, [second >> 3 & 1, second >> 2 & 1, second & 3]);
+        let [across, down, place] = chroma;
+        write!(
+            codec,
+            ".{mono}.{across}{down}{place}.{primaries:02}.{transfer:02}.{matrix:02}.{}",
+            u8::from(full_range)
+        )
+        .expect("because writing to a string cannot fail");
+    }
+    Ok(codec)
 }
 
 #[cfg(test)]
@@ -237,6 +271,13 @@ mod tests {
         check(b"av01", b"av1C", &[0x81, 0x0d, 0xcc, 0], "av01.0.13H.10");
         check(b"av01", b"av1C", &[0x81, 0x50, 0xec, 0], "av01.2.16H.12");
         check(b"avc1", b"free", &[], "avc1");
+        let codec = |colr: &[u8]| {
+            let setup = [boxed(*b"av1C", &[0x81, 0x04, 0x4c, 0]), boxed(*b"colr", colr)].concat();
+            named(&visual(*b"av01", &setup))
+        };
+        assert_eq!(codec(b"nclx\0\x09\0\x10\0\x09\0"), "av01.0.04M.10.0.110.09.16.09.0");
+        assert_eq!(codec(b"nclx\0\x01\0\x01\0\x01\0"), "av01.0.04M.10");
+        assert_eq!(codec(b"prof"), "av01.0.04M.10");
         check(b"hvc1", b"hvcC", &[1, 1], "hvc1");
     }
 
@@ -286,6 +327,9 @@ mod tests {
         check(b"mp4a", 0, &esds(0x6b, &[]), "mp4a.6B", 1, 8000);
         check(b"mp4a", 0, &[], "mp4a", 1, 8000);
         check(b"Opus", 0, &boxed(*b"dOps", &[0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]), "opus", 2, 48_000);
+        let bytes = sounding(*b"Opus", 0, &boxed(*b"dOps", &[0, 2, 1, 0x38, 0, 0, 0, 0, 0, 0, 0]));
+        let entry = audio(&Part::first(&bytes).unwrap(), 0).unwrap();
+        assert_eq!(entry.coding, Coding::Opus { pre_skip: 312 });
         check(b"ac-3", 0, &[], "ac-3", 1, 8000);
         check(b"ec-3", 0, &[], "ec-3", 1, 8000);
         let second = [&[0; 4], &96_000_f64.to_be_bytes()[..], &[0, 0, 0, 6], &[0; 20]].concat();

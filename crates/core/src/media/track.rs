@@ -88,6 +88,11 @@ pub enum Coding {
         /// Channels; 0 when they are described by a program configuration element.
         channels: u8,
     },
+    /// Opus.
+    Opus {
+        /// Samples at 48 kHz that come out of the decoder before the first that was put in.
+        pre_skip: u16,
+    },
     /// Another codec, or a setup that could not be read.
     Other,
 }

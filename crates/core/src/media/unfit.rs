@@ -197,7 +197,7 @@ fn fit_video(track: &Track, sar: (u32, u32)) -> Result<(), Unfit> {
             let profile = matches!(h264.profile, 66 | 77 | 100);
             track.codec.starts_with("avc1.") && profile && h264.chroma_format == 1 && h264.bit_depth == 8
         }
-        Coding::Aac { .. } | Coding::Other => plays_by_name(&track.codec),
+        Coding::Aac { .. } | Coding::Opus { .. } | Coding::Other => plays_by_name(&track.codec),
     };
     if !plays {
         return Err(Unfit::Codec { codec: track.codec.clone() });
@@ -225,6 +225,7 @@ fn fit_audio(track: &Track, channels: u16, rate_hz: u32) -> Result<(), Unfit> {
         Coding::Aac { object_type: 5 | 29, rate_hz: core_hz, .. } => {
             matches!(core_hz, 22_050 | 24_000 | 44_100 | 48_000)
         }
+        Coding::Opus { .. } => true,
         Coding::Other if track.codec.eq_ignore_ascii_case("opus") => true,
         Coding::Aac { .. } | Coding::H264(_) | Coding::Other => {
             return Err(Unfit::Codec { codec: track.codec.clone() });

@@ -1,7 +1,7 @@
 //! Golden manifests and the arithmetic of their time lines.
 
 use super::*;
-use crate::manifest::samples::{abroad, film, segments, variant};
+use crate::manifest::samples::{abroad, film, modern, segments, variant};
 use crate::storyboard::Storyboard;
 use proptest::prelude::*;
 
@@ -15,6 +15,13 @@ fn sounds_and_subtitles_are_sets_of_their_own() {
     let text = mpd(&abroad());
     let (_, behind_the_pictures) = text.split_once("</AdaptationSet>").unwrap();
     insta::assert_snapshot!(behind_the_pictures);
+}
+
+#[test]
+fn pictures_of_another_codec_or_brightness_are_sets_of_their_own() {
+    let text = mpd(&modern());
+    let heads = text.lines().filter(|line| !line.starts_with("     "));
+    insta::assert_snapshot!(heads.collect::<Vec<_>>().join("\n"));
 }
 
 #[test]

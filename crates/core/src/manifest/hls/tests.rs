@@ -1,7 +1,7 @@
 //! Golden playlists and the rules of RFC 8216.
 
 use super::*;
-use crate::manifest::samples::{abroad, audio, film, segments, variant};
+use crate::manifest::samples::{abroad, audio, film, modern, segments, variant};
 use proptest::prelude::*;
 
 const RANGES: Form = Form::Ranges { init_offset: 20_310, init_bytes: 833 };
@@ -38,6 +38,11 @@ fn tracks_with_the_same_title_get_different_names() {
 #[test]
 fn sounds_and_subtitles_are_alternatives() {
     insta::assert_snapshot!(multivariant(&abroad()));
+}
+
+#[test]
+fn other_codecs_follow_with_a_group_of_sounds_of_their_own() {
+    insta::assert_snapshot!(multivariant(&modern()));
 }
 
 #[test]
