@@ -35,6 +35,8 @@ pub enum Kind {
     Storyboard,
     /// Joins the chunks of one rendition into its file.
     Assemble,
+    /// Copies a file of VP9 and Opus into WebM.
+    Webm,
     /// Declares the video ready.
     Finish,
     /// Empties an app or a collection that is being deleted.
@@ -43,7 +45,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Fetch,
         Self::Join,
         Self::Take,
@@ -55,6 +57,7 @@ impl Kind {
         Self::Subtitles,
         Self::Assemble,
         Self::Storyboard,
+        Self::Webm,
         Self::Finish,
         Self::Erase,
     ];
@@ -73,6 +76,7 @@ impl Kind {
             Self::Subtitles => "subtitles",
             Self::Storyboard => "storyboard",
             Self::Assemble => "assemble",
+            Self::Webm => "webm",
             Self::Finish => "finish",
             Self::Erase => "erase",
         }
@@ -128,6 +132,9 @@ pub enum Task {
         video: VideoId,
         /// The number of the chunk, from 0.
         chunk: u32,
+        /// Which renditions: 0 is the ladder, the others are families of the background.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        family: u32,
     },
     /// Makes the poster.
     Poster {
@@ -151,10 +158,20 @@ pub enum Task {
         /// The rendition whose file is written.
         rendition: RenditionId,
     },
+    /// Copies the file of a rendition into WebM.
+    Webm {
+        /// The video.
+        video: VideoId,
+        /// The rendition, whole and in VP9.
+        rendition: RenditionId,
+    },
     /// Declares the video ready.
     Finish {
         /// The video.
         video: VideoId,
+        /// Nothing is left to be made in the background, either.
+        #[serde(default, skip_serializing_if = "is_false")]
+        background: bool,
     },
     /// Empties an app or a collection that is being deleted.
     Erase {
@@ -180,6 +197,7 @@ impl Task {
             Self::Subtitles { .. } => Kind::Subtitles,
             Self::Storyboard { .. } => Kind::Storyboard,
             Self::Assemble { .. } => Kind::Assemble,
+            Self::Webm { .. } => Kind::Webm,
             Self::Finish { .. } => Kind::Finish,
             Self::Erase { .. } => Kind::Erase,
         }
@@ -199,10 +217,21 @@ impl Task {
             | Self::Subtitles { video }
             | Self::Storyboard { video }
             | Self::Assemble { video, .. }
-            | Self::Finish { video } => Some(video),
+            | Self::Webm { video, .. }
+            | Self::Finish { video, .. } => Some(video),
             Self::Erase { .. } => None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// Where a job is in its life.
@@ -389,10 +418,18 @@ mod tests {
 
     #[test]
     fn a_task_keeps_its_meaning_as_text() {
-        let task = Task::Chunk { video: VideoId::from_bits(5), chunk: 7 };
-        let text = serde_json::to_value(&task).unwrap();
-        assert_eq!(text["kind"], "chunk");
-        assert_eq!(serde_json::from_value::<Task>(text).unwrap(), task);
+        let (video, chunk) = (VideoId::from_bits(5), 7);
+        for (task, keys) in [
+            (Task::Chunk { video, chunk, family: 0 }, 3),
+            (Task::Chunk { video, chunk, family: 2 }, 4),
+            (Task::Finish { video, background: false }, 2),
+            (Task::Finish { video, background: true }, 3),
+        ] {
+            let text = serde_json::to_value(&task).unwrap();
+            assert_eq!(text["kind"], task.kind().name());
+            assert_eq!(text.as_object().unwrap().len(), keys, "the text of earlier releases stays: {text}");
+            assert_eq!(serde_json::from_value::<Task>(text).unwrap(), task);
+        }
         for kind in Kind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }

@@ -36,6 +36,8 @@ pub enum Kind {
     AudioPart,
     /// A whole rendition: one hybrid MP4.
     Rendition,
+    /// A rendition copied into WebM.
+    Webm,
     /// A still picture.
     Poster,
     /// The words of a video in one language.

@@ -7,6 +7,7 @@ pub mod access;
 pub mod address;
 pub mod arrival;
 pub mod caption;
+pub mod codec;
 pub mod crop;
 pub mod event;
 pub mod gate;

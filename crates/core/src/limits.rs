@@ -111,6 +111,13 @@ pub const UPLOAD_ASK_MS: u64 = 1_000;
 /// death another one does, and a slow look on a network drive is not taken for that.
 pub const LOOK_HOLD_MS: i64 = 15_000;
 
+/// Added to the order of jobs in the background: far more than any pipeline's priority, so that they come behind everything
+/// that somebody waits for, whoever that is.
+pub const BACKGROUND_PRIO: i64 = 1_000_000;
+
+/// From here on a job is one of the background: half of the above, which leaves room for every priority.
+pub const BACKGROUND_PRIO_MIN: i64 = BACKGROUND_PRIO / 2;
+
 /// The shortest wait before another attempt: what is broken needs a moment.
 pub const RETRY_WAIT_MIN_MS: i64 = 10_000;
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::Codec;
 use crate::crop::Aspect;
 use crate::limits;
 use crate::watermark::{self, Watermark};
@@ -28,6 +29,11 @@ pub struct Pipeline {
     /// Short sides of the pictures, in pixels; empty means all steps of the ladder. Nothing is ever enlarged: a source that
     /// is smaller than all of them gets its own size.
     pub sizes: Vec<u32>,
+    /// Codecs of the pictures. H.264 is always made, named or not. The others come in the background: behind the H.264 of
+    /// everybody, and nobody waits for them.
+    pub codecs: Vec<Codec>,
+    /// What else a source of high dynamic range gets, besides the pictures that are brought down to BT.709.
+    pub hdr: Hdr,
     /// The shape that pictures are cut to, such as `4:3`; what stands over goes, evenly on both sides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<Aspect>,
@@ -60,6 +66,8 @@ impl Default for Pipeline {
             name: DEFAULT.to_owned(),
             quality: Quality::Default,
             sizes: Vec::new(),
+            codecs: vec![Codec::H264],
+            hdr: Hdr::Map,
             crop: None,
             watermark: None,
             gate_permille: None,
@@ -81,6 +89,16 @@ pub enum Quality {
     Default,
     /// `medium` with crf 23.
     High,
+}
+
+/// What a source of high dynamic range becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hdr {
+    /// Pictures that every screen shows.
+    Map,
+    /// These, and AV1 of 10 bits in the background that keeps what the source has.
+    Keep,
 }
 
 /// A moment of a video: `"10%"` of its length, or `"12.5s"` from its beginning.
@@ -156,6 +174,9 @@ pub enum Refusal {
     /// Too many of them, or one twice.
     #[error("`sizes` names a size twice, or more than 12 sizes")]
     Sizes,
+    /// A codec twice.
+    #[error("`codecs` names `{0}` twice")]
+    Codecs(&'static str),
     /// The priority.
     #[error("`priority` is {0}; it goes from -100 to 100")]
     Priority(i32),
@@ -202,6 +223,10 @@ impl Pipeline {
         sorted.dedup();
         if sorted.len() != self.sizes.len() || sorted.len() > SIZES_MAX {
             return Err(Refusal::Sizes);
+        }
+        let twice = |(at, codec): &(usize, &Codec)| self.codecs[..*at].contains(codec);
+        if let Some((_, codec)) = self.codecs.iter().enumerate().find(twice) {
+            return Err(Refusal::Codecs(codec.name()));
         }
         if !(-100..=100).contains(&self.priority) {
             return Err(Refusal::Priority(self.priority));
@@ -255,6 +280,7 @@ mod tests {
             (r#"{"sizes":[721]}"#, Refusal::Size(721)),
             (r#"{"sizes":[8]}"#, Refusal::Size(8)),
             (r#"{"sizes":[720,480,720]}"#, Refusal::Sizes),
+            (r#"{"codecs":["vp9","av1","vp9"]}"#, Refusal::Codecs("vp9")),
             (r#"{"priority":101}"#, Refusal::Priority(101)),
             (r#"{"frames_max":0}"#, Refusal::Frames),
             (r#"{"gate_permille":0}"#, Refusal::Gate(0)),
@@ -265,7 +291,8 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap().check(), Err(refusal), "{text}");
         }
-        read(r#"{"sizes":[360,1080],"quality":"high","poster":"3s","priority":-5}"#)
+        assert!(read(r#"{"codecs":["h265"]}"#).is_err());
+        read(r#"{"sizes":[360,1080],"codecs":["av1"],"hdr":"keep","quality":"high","poster":"3s","priority":-5}"#)
             .unwrap()
             .check()
             .unwrap();

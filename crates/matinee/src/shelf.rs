@@ -72,6 +72,10 @@ pub(crate) struct Shelved {
     pub(crate) title: String,
     pub(crate) file: Option<ObjectId>,
     pub(crate) file_bytes: u64,
+    /// Made in the background, with sounds of its own.
+    pub(crate) background: bool,
+    /// The same as WebM, with its length in bytes.
+    pub(crate) webm: Option<(ObjectId, u64)>,
     pub(crate) parts: Vec<ShelvedPart>,
 }
 
@@ -125,6 +129,8 @@ impl Shelved {
             title: shape.title.unwrap_or_default(),
             file: None,
             file_bytes: 0,
+            background: false,
+            webm: None,
             parts,
         }
     }

@@ -49,14 +49,20 @@ fn limits(node: &Node) -> Vec<Slots> {
             Kind::Fetch => node.config.ingest.fetches,
             Kind::Chunk => node.slots(),
             Kind::Probe => 4,
-            Kind::Remux | Kind::Audio | Kind::Poster | Kind::Subtitles | Kind::Storyboard | Kind::Erase => 1,
+            Kind::Remux
+            | Kind::Audio
+            | Kind::Poster
+            | Kind::Subtitles
+            | Kind::Storyboard
+            | Kind::Webm
+            | Kind::Erase => 1,
             Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish => 2,
         };
         Slots { kind, node_max, all_max: u32::MAX }
     };
     let needs_ffmpeg = |kind: Kind| {
-        use Kind::{Audio, Chunk, Poster, Probe, Remux, Storyboard, Subtitles};
-        matches!(kind, Probe | Remux | Audio | Chunk | Poster | Subtitles | Storyboard)
+        use Kind::{Audio, Chunk, Poster, Probe, Remux, Storyboard, Subtitles, Webm};
+        matches!(kind, Probe | Remux | Audio | Chunk | Poster | Subtitles | Storyboard | Webm)
     };
     Kind::ALL.into_iter().filter(|kind| encoding || !needs_ffmpeg(*kind)).map(of).collect()
 }

@@ -7,6 +7,8 @@ mod bad;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod codecs;
+#[cfg(test)]
 mod early;
 #[cfg(test)]
 mod encode;

@@ -1,11 +1,12 @@
 //! ffmpeg's and ffprobe's argument lists; every value is one element, and none comes from the source's texts.
 
+mod encoder;
 mod gate;
 mod graph;
 mod pictures;
 
 use super::probe::CONTAINERS;
-use super::{Chunk, Color, Container, Plan, Rendition, Seek, Subtitle, Track, Video};
+use super::{Cascade, Chunk, Container, Plan, Seek, Subtitle, Track, Video};
 use crate::limits;
 
 pub use crate::pipeline::POSTER_SIDE_MAX;
@@ -20,8 +21,6 @@ const BEGIN: [&str; 9] =
     ["-hide_banner", "-nostdin", "-v", "level+warning", "-y", "-progress", "pipe:1", "-stats_period", "1"];
 /// Nothing of the source's own texts may reach an output.
 const BARE: [&str; 4] = ["-map_metadata", "-1", "-map_chapters", "-1"];
-/// x264 clamps `keyint_min` to half of `keyint`, so this one is safe for GOPs of up to 126 frames.
-const KEYINT: u32 = 250;
 
 /// ffprobe's arguments for `Probe::parse`.
 pub fn probe(input: &str) -> Vec<String> {
@@ -44,12 +43,18 @@ pub fn packets(input: &str, container: Container) -> Vec<String> {
 pub const AUDIO_OUTPUT: &str = "audio.mp4";
 
 /// Names of the output files of a chunk, one per rendition in the plan's order.
-pub fn chunk_outputs(video: &Video) -> Vec<String> {
-    (0..video.renditions.len()).map(|n| format!("out_{n}.mp4")).collect()
+pub fn chunk_outputs(family: Cascade<'_>) -> Vec<String> {
+    (0..family.renditions.len()).map(|n| format!("out_{n}.mp4")).collect()
 }
 
-/// One ffmpeg for all renditions of a chunk; `outputs` are names in the plan's order.
-pub fn chunk(plan: &Plan, video: &Video, chunk: &Chunk, input: &str, outputs: &[String]) -> Vec<String> {
+/// One ffmpeg for all renditions of a chunk that one family has; `outputs` are names in the plan's order.
+pub fn chunk(
+    plan: &Plan,
+    (video, family): (&Video, Cascade<'_>),
+    chunk: &Chunk,
+    input: &str,
+    outputs: &[String],
+) -> Vec<String> {
     let mut argv = list(&BEGIN);
     match chunk.seek {
         Seek::Start => argv.extend(list(&["-copyts"])),
@@ -59,18 +64,25 @@ pub fn chunk(plan: &Plan, video: &Video, chunk: &Chunk, input: &str, outputs: &[
     argv.extend(source(input, plan.container.format_whitelist()));
     argv.extend(pictures::mark_input(&video.picture));
     argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
-    argv.push(graph::cascade(plan, video, chunk));
-    for (n, (rendition, output)) in video.renditions.iter().zip(outputs).enumerate() {
+    argv.push(graph::cascade(plan, (video, family), chunk));
+    for (n, (rendition, output)) in family.renditions.iter().zip(outputs).enumerate() {
         argv.extend(["-map".into(), format!("[v{n}]")]);
-        argv.extend(h264(video, rendition, chunk.frames, output));
+        argv.extend(encoder::picture((video, family), rendition, chunk.frames, output));
     }
     argv
 }
 
 /// The safe profile: one decoder thread, no seek, only the rendition `at`; the same pictures as `chunk` gives.
-pub fn chunk_safe(plan: &Plan, chunk: &Chunk, at: usize, input: &str, output: &str) -> Option<Vec<String>> {
+pub fn chunk_safe(
+    plan: &Plan,
+    chunk: &Chunk,
+    (family, at): (u32, usize),
+    input: &str,
+    output: &str,
+) -> Option<Vec<String>> {
     let video = plan.video.as_ref()?;
-    let rendition = video.renditions.get(at)?;
+    let family = video.family(family)?;
+    let rendition = family.renditions.get(at)?;
     let unseeked = match chunk.seek {
         Seek::Start | Seek::Key { .. } => Chunk { seek: Seek::Start, ..*chunk },
         Seek::Rewritten => *chunk,
@@ -83,9 +95,9 @@ pub fn chunk_safe(plan: &Plan, chunk: &Chunk, at: usize, input: &str, output: &s
     argv.extend(source(input, plan.container.format_whitelist()));
     argv.extend(pictures::mark_input(&video.picture));
     argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
-    argv.push(graph::single(plan, video, &unseeked, at));
+    argv.push(graph::single(plan, (video, family), &unseeked, at));
     argv.extend(list(&["-map", "[v0]"]));
-    argv.extend(h264(video, rendition, chunk.frames, output));
+    argv.extend(encoder::picture((video, family), rendition, chunk.frames, output));
     Some(argv)
 }
 
@@ -95,7 +107,7 @@ pub fn audio(plan: &Plan, track: &Track, gain_tenths: Option<i32>, input: &str, 
     argv.extend(sound(plan, track, input));
     let gain = gain_tenths.map(|tenths| format!(",{},volume={}dB", layout(track), f64::from(tenths) / 10.0));
     argv.push(even(plan, track) + &gain.unwrap_or_default());
-    argv.extend(list(&["-c:a", "aac", "-b:a"]));
+    argv.extend(list(&["-c:a", track.codec.encoder(), "-b:a"]));
     argv.push(format!("{}k", track.kbps));
     argv.extend(["-ac".into(), track.channels.to_string(), "-ar".into(), track.rate_hz.to_string()]);
     argv.extend(list(&BARE));
@@ -175,6 +187,16 @@ pub fn remux(container: Container, video_stream: Option<u32>, input: &str, outpu
     argv
 }
 
+/// The pictures and the sound of one file of ours as WebM, with its index in front; nothing is encoded.
+pub fn webm(input: &str, output: &str) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.extend(source(input, Container::Mov.format_whitelist()));
+    argv.extend(list(&["-map", "0:v:0", "-map", "0:a:0?", "-c", "copy"]));
+    argv.extend(list(&BARE));
+    argv.extend(list(&["-cues_to_front", "1", "-f", "webm", output]));
+    argv
+}
+
 /// The limits that stand before every `-i`, and the input.
 fn source(input: &str, families: &str) -> Vec<String> {
     let mut argv = vec!["-max_pixels".into(), limits::SOURCE_PIXELS_MAX.to_string()];
@@ -182,36 +204,6 @@ fn source(input: &str, families: &str) -> Vec<String> {
     argv.extend(list(&["-protocol_whitelist", "file", "-format_whitelist", families, "-i"]));
     argv.push(input.into());
     argv
-}
-
-/// Everything between `-map` and the output's name of one H.264 rendition.
-fn h264(video: &Video, rendition: &Rendition, frames: u64, output: &str) -> Vec<String> {
-    let every = rendition.every.max(1);
-    let gop = video.gop / every;
-    // Beyond 126 the clamp would let a scene cut become a key frame off the grid.
-    let keyint = if gop > 126 { 2 * gop } else { KEYINT }.to_string();
-    let mut argv = vec!["-frames:v".into(), frames.div_ceil(u64::from(every)).to_string()];
-    argv.extend(list(&["-c:v", "libx264", "-preset", rendition.preset.name(), "-crf"]));
-    argv.extend([rendition.crf.to_string(), "-maxrate".into(), format!("{}k", rendition.max_kbps)]);
-    argv.extend(["-bufsize".into(), format!("{}k", 2 * rendition.max_kbps)]);
-    argv.extend(list(&["-profile:v", "high", "-g", &keyint, "-keyint_min", &keyint, "-force_key_frames"]));
-    argv.push(format!("expr:not(mod(n,{gop}))"));
-    argv.extend(list(&["-forced-idr", "1", "-flags", "+cgop", "-threads"]));
-    argv.push(rendition.threads.to_string());
-    argv.extend(color(&video.picture.color));
-    argv.extend(["-video_track_timescale".into(), video.rate.timescale().to_string()]);
-    argv.extend(list(&BARE));
-    argv.extend(list(&["-f", "mp4", "-movflags", "+cmaf+frag_keyframe+empty_moov+default_base_moof"]));
-    argv.push(output.into());
-    argv
-}
-
-fn color(color: &Color) -> Vec<String> {
-    [("-color_primaries", &color.primaries), ("-color_trc", &color.transfer), ("-colorspace", &color.matrix)]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .flat_map(|(name, value)| [name.to_owned(), value.clone()])
-        .collect()
 }
 
 /// Microseconds as decimal seconds without zeros at the end.

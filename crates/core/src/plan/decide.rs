@@ -3,16 +3,34 @@
 use super::chunks::{self, Grid};
 use super::probe::{AudioStream, Chapter, SubtitleStream, VideoStream};
 use super::{
-    Capabilities, Color, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline, Plan, Poster,
-    Preset, Probe, Rate, Refusal, Remux, Rendition, Subject, Subtitle, Subtitles, Timeline, Track, VERSION,
-    Video, ladder,
+    Capabilities, Codec, Color, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline, Plan, Poster,
+    Preset, Probe, Rate, Refusal, Remux, Rendition, SoundCodec, Subject, Subtitle, Subtitles, Timeline,
+    Track, VERSION, Video, ladder,
 };
 use crate::{crop, language, limits};
 
-/// CPU milliseconds per source megapixel and frame of the ladder at `veryfast`, and at `medium`.
-const CPU_MS_PER_MEGAPIXEL: (u64, u64) = (30, 70);
-/// Bytes of one chunk job per megapixel of the source at `veryfast` (365 MB for 1080p), and at `medium`.
-const BYTES_PER_MEGAPIXEL: (u64, u64) = (176_000_000, 338_000_000);
+/// What a whole ladder in one codec costs per megapixel of the source.
+struct Cost {
+    /// CPU milliseconds for each frame.
+    cpu_ms: u64,
+    /// Bytes of one chunk job.
+    bytes: u64,
+}
+
+/// H.264 was measured at 1080p (365 MB for a chunk). The others are its multiples on the same pictures at 720p, measured
+/// with the libraries of Debian 12; `slow` is the quality `high`.
+const fn cost(codec: Codec, slow: bool) -> Cost {
+    let (cpu_ms, bytes) = match (codec, slow) {
+        (Codec::H264, false) => (30, 176_000_000),
+        (Codec::H264, true) => (70, 338_000_000),
+        (Codec::Vp9, false) => (105, 320_000_000),
+        (Codec::Vp9, true) => (210, 320_000_000),
+        (Codec::Av1, false) => (50, 480_000_000),
+        (Codec::Av1, true) => (100, 520_000_000),
+    };
+    Cost { cpu_ms, bytes }
+}
+
 /// ffmpeg itself and its libraries.
 const BYTES_BASE: u64 = 64_000_000;
 /// Audio is encoded at 57 times real time on one core; this is on the safe side.
@@ -68,8 +86,8 @@ fn build(
         };
         Video { chunks, ..video }
     });
-    tools(probe, video.as_ref(), capabilities)?;
     let audio = audio(probe, video.as_ref(), pipeline);
+    tools(video.as_ref(), &audio, capabilities)?;
     let estimate = estimate(probe, (video.as_ref(), &audio), times.duration_us);
     Ok(Plan {
         version: VERSION,
@@ -126,6 +144,8 @@ fn picture(
     let renditions = ladder::ladder(part, probe.video_bit_rate(), rate, pipeline);
     let gop = rate.gop();
     let top = renditions.first().expect("because a ladder has at least one rendition");
+    let background =
+        ladder::background(&renditions, pipeline, stream.high_dynamic_range().then_some(&stream.color));
     let late = timeline.video_start_us.is_some_and(|start| start > timeline.origin_us);
     let picture = Picture {
         deinterlace: stream.interlaced,
@@ -146,6 +166,7 @@ fn picture(
         segment: gop * 2,
         picture,
         renditions,
+        background,
         chunks: Vec::new(),
     };
     Ok((video, grid))
@@ -164,20 +185,22 @@ fn bt709() -> Color {
     Color { primaries: "bt709".into(), transfer: "bt709".into(), matrix: "bt709".into() }
 }
 
-fn tools(probe: &Probe, video: Option<&Video>, capabilities: &Capabilities) -> Result<(), Refusal> {
-    let encoder = |name: &'static str| capabilities.encoders.iter().any(|one| one == name);
-    let filter = |name: &'static str| capabilities.filters.iter().any(|one| one == name);
-    let needs = [
-        (video.is_some(), "libx264", encoder("libx264")),
-        (!probe.audio.is_empty(), "aac", encoder("aac")),
-        (video.is_some_and(|video| video.picture.tone_map), "zscale", filter("zscale")),
-        (video.is_some_and(|video| video.picture.deinterlace), "bwdif", filter("bwdif")),
-        (video.is_some_and(|video| video.picture.mark.is_some()), "overlay", filter("overlay")),
+fn tools(video: Option<&Video>, audio: &[Track], capabilities: &Capabilities) -> Result<(), Refusal> {
+    let pictures = video.into_iter().flat_map(|video| {
+        (0..).map_while(|family| Some(video.family(family)?.codec.encoder())).collect::<Vec<_>>()
+    });
+    let sounds = audio.iter().map(|track| track.codec.encoder());
+    let picture = video.map(|video| &video.picture);
+    let filters = [
+        ("zscale", picture.is_some_and(|picture| picture.tone_map)),
+        ("bwdif", picture.is_some_and(|picture| picture.deinterlace)),
+        ("overlay", picture.is_some_and(|picture| picture.mark.is_some())),
     ];
-    match needs.into_iter().find(|(needed, _, there)| *needed && !there) {
-        Some((_, name, _)) => Err(Refusal::ToolMissing { name }),
-        None => Ok(()),
-    }
+    let filters = filters.into_iter().filter(|(_, needed)| *needed).map(|(name, _)| name);
+    let there = |all: &[String], name: &str| all.iter().any(|one| one == name);
+    let encoder = pictures.chain(sounds).find(|name| !there(&capabilities.encoders, name));
+    let missing = encoder.or_else(|| filters.into_iter().find(|name| !there(&capabilities.filters, name)));
+    missing.map_or(Ok(()), |name| Err(Refusal::ToolMissing { name }))
 }
 
 fn remux(probe: &Probe, timeline: &Timeline) -> Option<Remux> {
@@ -191,7 +214,8 @@ fn remux(probe: &Probe, timeline: &Timeline) -> Option<Remux> {
     }
 }
 
-/// Every sound in stereo, the main one first; then what has six channels in 5.1, if that is asked for.
+/// Every sound in stereo, the main one first; then what has six channels in 5.1, if that is asked for; then those of the
+/// background.
 ///
 /// Sound that ends before the picture goes on as silence: players want every segment of both.
 fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track> {
@@ -202,14 +226,19 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
     // Of more than eight channels nobody knows where they stand.
     let surround = stereo().filter(|(stream, _)| pipeline.surround && (6..=8).contains(&stream.channels));
     let all = stereo().chain(surround.map(|(stream, _)| (stream, SURROUND_CHANNELS)));
-    let track = |(number, (stream, channels)): (u32, (&AudioStream, u32))| {
+    let track = |codec: SoundCodec, (number, (stream, channels)): (u32, (&AudioStream, u32))| {
         let language = language::tag(&stream.language);
         let surround = channels == SURROUND_CHANNELS;
         Track {
-            id: format!("aac-{number}"),
+            id: format!("{}-{number}", codec.name()),
             stream: stream.ordinal,
             mode: Mode::Encode,
-            kbps: if surround { 384 } else { 128 },
+            codec,
+            kbps: match (surround, codec) {
+                (true, _) => 384,
+                (false, SoundCodec::Aac) => 128,
+                (false, SoundCodec::Opus) => 96,
+            },
             channels,
             rate_hz: 48_000,
             title: if surround {
@@ -222,7 +251,10 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
             until_us: video.map(|video| video.rate.frame_us(video.frames)),
         }
     };
-    (1..).zip(all).map(track).collect()
+    // Who sees VP9 or AV1 hears Opus: WebM knows nothing else, and what plays them plays it.
+    let again = video.filter(|video| !video.background.is_empty()).map(|_| stereo());
+    let usual = (1..).zip(all).map(|one| track(SoundCodec::Aac, one));
+    usual.chain((1..).zip(again.into_iter().flatten()).map(|one| track(SoundCodec::Opus, one))).collect()
 }
 
 fn subtitles(probe: &Probe, timeline: &Timeline) -> Option<Subtitles> {
@@ -280,13 +312,20 @@ fn estimate(probe: &Probe, (video, audio): (Option<&Video>, &[Track]), duration_
     let length_ms = duration_us.max(0).unsigned_abs() / 1_000;
     let slow =
         video.is_some_and(|one| one.renditions.iter().any(|rendition| rendition.preset == Preset::Medium));
-    let cpu = if slow { CPU_MS_PER_MEGAPIXEL.1 } else { CPU_MS_PER_MEGAPIXEL.0 };
-    let memory = if slow { BYTES_PER_MEGAPIXEL.1 } else { BYTES_PER_MEGAPIXEL.0 };
-    let picture_ms = megapixels_frames(probe, video.map_or(0, |one| one.frames)) / 1_000_000 * cpu;
-    let kbps: u64 = video.map_or(0, |one| one.renditions.iter().map(|one| u64::from(one.max_kbps)).sum());
-    let (tracks, audio_kbps) = (audio.len() as u64, audio.iter().map(|one| u64::from(one.kbps)).sum::<u64>());
+    let megapixels = megapixels_frames(probe, video.map_or(0, |one| one.frames)) / 1_000_000;
+    let families = || video.into_iter().flat_map(|video| (0..).map_while(|number| video.family(number)));
+    let picture_ms = |codec: Codec| megapixels * cost(codec, slow).cpu_ms;
+    let sound_ms = |background: bool| {
+        let tracks = audio.iter().filter(|one| (one.codec != SoundCodec::Aac) == background).count() as u64;
+        length_ms * tracks / AUDIO_SPEED
+    };
+    let memory = families().map(|family| cost(family.codec, slow).bytes).max().unwrap_or(0);
+    let kbps: u64 = families().flat_map(|family| family.renditions).map(|one| u64::from(one.max_kbps)).sum();
+    let audio_kbps: u64 = audio.iter().map(|one| u64::from(one.kbps)).sum();
     Estimate {
-        cpu_ms: picture_ms + length_ms * tracks / AUDIO_SPEED,
+        cpu_ms: families().take(1).map(|family| picture_ms(family.codec)).sum::<u64>() + sound_ms(false),
+        background_cpu_ms: families().skip(1).map(|family| picture_ms(family.codec)).sum::<u64>()
+            + sound_ms(true),
         memory_bytes: BYTES_BASE + megapixels_frames(probe, 1) * memory / 1_000_000,
         output_bytes: (kbps + audio_kbps) * length_ms / 8,
     }
@@ -296,7 +335,8 @@ fn limits_of(video: Option<&Video>, estimate: &Estimate, duration_us: i64) -> Li
     let frames = video.map_or(0, |one| one.frames).max(1);
     let chunk_frames = video.and_then(|one| one.chunks.iter().map(|chunk| chunk.frames).max()).unwrap_or(0);
     // The safe profile reads from the start, so the decoding of everything belongs to every chunk's limit.
-    let share = estimate.cpu_ms.saturating_mul(chunk_frames) / frames + estimate.cpu_ms / 4;
+    let cpu_ms = estimate.cpu_ms + estimate.background_cpu_ms;
+    let share = cpu_ms.saturating_mul(chunk_frames) / frames + cpu_ms / 4;
     let seconds = (share / 1_000).saturating_mul(limits::PLAN_TIME_FACTOR).max(limits::PLAN_TIME_S_MIN);
     let top =
         video.and_then(|one| one.renditions.first()).map_or(0, |one: &Rendition| u64::from(one.max_kbps));

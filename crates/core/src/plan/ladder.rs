@@ -1,6 +1,8 @@
 //! Which renditions a picture gets: sizes by the short side, never larger than the source.
 
-use super::{Codec, Mode, Pipeline, Preset, Quality, Rate, Rendition};
+use crate::pipeline::Hdr;
+
+use super::{Codec, Color, Family, Mode, Pipeline, Preset, Quality, Range, Rate, Rendition};
 
 /// Short sides of the ladder in pixels and their caps in kbit/s, largest first.
 const STEPS: [(u32, u32); 7] =
@@ -23,6 +25,37 @@ pub fn ladder(
     let short = width.min(height);
     let sides = if pipeline.sizes.is_empty() { short_sides(short) } else { wanted(short, &pipeline.sizes) };
     sides.into_iter().map(|short| source.rendition(short, rate, pipeline.quality)).collect()
+}
+
+/// What is made in the background of the same sizes; `bright` is the colour of a source that shows more than a usual screen.
+pub fn background(ladder: &[Rendition], pipeline: &Pipeline, bright: Option<&Color>) -> Vec<Family> {
+    let usual = [Codec::Vp9, Codec::Av1].into_iter().filter(|codec| pipeline.codecs.contains(codec));
+    let usual = usual.map(|codec| (codec, Range::Standard));
+    let kept = bright.filter(|_| pipeline.hdr == Hdr::Keep);
+    let kept = kept.map(|color| (Codec::Av1, Range::Kept { color: color.clone() }));
+    let family = |(codec, range)| Family {
+        codec,
+        renditions: ladder.iter().map(|one| translated(one, codec, &range)).collect(),
+        range,
+    };
+    usual.chain(kept).map(family).collect()
+}
+
+/// The same size and frames in another codec, at about the same quality.
+fn translated(h264: &Rendition, codec: Codec, range: &Range) -> Rendition {
+    let (crf, percent) = match codec {
+        Codec::H264 => (h264.crf, 100),
+        Codec::Vp9 => (33, 75),
+        Codec::Av1 => (36, 60),
+    };
+    let short = h264.width.min(h264.height);
+    let (id, percent) = match range {
+        Range::Standard => (format!("{}-{short}", codec.name()), percent),
+        // What is brighter than a usual screen takes some more.
+        Range::Kept { .. } => (format!("{}-hdr-{short}", codec.name()), percent * 5 / 4),
+    };
+    let max_kbps = (h264.max_kbps * percent / 100).max(CAP_KBPS_MIN);
+    Rendition { id, codec, crf, max_kbps, ..h264.clone() }
 }
 
 /// The wanted short sides that a source of this one has, largest first; its own when all are larger.

@@ -19,6 +19,7 @@ pub use rate::Rate;
 pub use refusal::Refusal;
 pub use timeline::Timeline;
 
+pub use crate::codec::{Codec, SoundCodec};
 use crate::gate::Judged;
 pub use crate::pipeline::{Pipeline, Quality};
 use crate::watermark::Mark;
@@ -107,11 +108,70 @@ pub struct Video {
     pub picture: Picture,
     /// Largest first: the order of the cascade and of the output files.
     pub renditions: Vec<Rendition>,
+    /// What is made of the same chunks in the background.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub background: Vec<Family>,
     /// Without gaps from frame 0, each a whole number of segments but for the last.
     pub chunks: Vec<Chunk>,
 }
 
+/// Renditions of one codec that are made in the background, all sizes of a chunk by one ffmpeg.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Family {
+    /// The codec of them all.
+    pub codec: Codec,
+    /// Brightness of their pictures.
+    pub range: Range,
+    /// Largest first, like the ladder.
+    pub renditions: Vec<Rendition>,
+}
+
+/// Brightness that pictures can show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Range {
+    /// That of every screen; a brighter source is brought down to it.
+    Standard,
+    /// That of the source, which is high.
+    Kept {
+        /// Colour of the source, which the output has, too.
+        color: Color,
+    },
+}
+
+impl Range {
+    /// What of the brightest white a sheet of paper has, as ITU-R BT.2408 says; `None` where that is the brightest.
+    pub(crate) fn white(&self) -> Option<&'static str> {
+        match self {
+            Self::Standard => None,
+            Self::Kept { color } if color.transfer == "smpte2084" => Some("0.58"),
+            Self::Kept { .. } => Some("0.75"),
+        }
+    }
+}
+
+/// The renditions that one ffmpeg makes of a chunk: each size is scaled from the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cascade<'p> {
+    /// The codec of them all.
+    pub codec: Codec,
+    /// Brightness of their pictures.
+    pub range: &'p Range,
+    /// Largest first.
+    pub renditions: &'p [Rendition],
+}
+
 impl Video {
+    /// Family 0 is the ladder in H.264, the others are those of the background in the plan's order.
+    pub fn family(&self, number: u32) -> Option<Cascade<'_>> {
+        let Some(at) = number.checked_sub(1) else {
+            let (codec, range) = (Codec::H264, &Range::Standard);
+            return Some(Cascade { codec, range, renditions: &self.renditions });
+        };
+        let Family { codec, range, renditions } = self.background.get(usize::try_from(at).ok()?)?;
+        Some(Cascade { codec: *codec, range, renditions })
+    }
+
     /// The constant target duration of playlists in whole seconds: a segment, or its sound, which ends a bit later.
     pub fn target_duration_s(&self) -> u32 {
         let ms = self.rate.frame_us(u64::from(self.segment)) / 1_000 + AUDIO_FRAME_MS;
@@ -199,21 +259,13 @@ pub enum Mode {
     Encode,
 }
 
-/// Codec of a video rendition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Codec {
-    /// H.264 by libx264.
-    H264,
-}
-
-/// Speed of x264.
+/// Speed of an encoder, in x264's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
-    /// `veryfast`, used with crf 21.
+    /// `veryfast`, for quick results.
     Veryfast,
-    /// `medium`, used with crf 23.
+    /// `medium`, for smaller files.
     Medium,
 }
 
@@ -230,6 +282,11 @@ impl Preset {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_zero(number: &i64) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One run of frames that one job encodes for all renditions.
@@ -269,6 +326,9 @@ pub struct Track {
     pub stream: u32,
     /// Copy or encode.
     pub mode: Mode,
+    /// Codec of the output; all but AAC is made in the background.
+    #[serde(default, skip_serializing_if = "SoundCodec::is_usual")]
+    pub codec: SoundCodec,
     /// Bit rate of the encoder in kbit/s.
     pub kbps: u32,
     /// Channels of the output.
@@ -372,6 +432,9 @@ pub struct Estimate {
     pub cpu_ms: u64,
     /// Resident bytes of one chunk job.
     pub memory_bytes: u64,
+    /// CPU milliseconds of all that is made in the background besides.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub background_cpu_ms: u64,
     /// Bytes of all finished renditions at their caps.
     pub output_bytes: u64,
 }

@@ -72,7 +72,7 @@ pub(super) fn node() -> Capabilities {
     Capabilities {
         slots: 2,
         memory_bytes: 8 << 30,
-        encoders: vec!["libx264".into(), "aac".into()],
+        encoders: ["libx264", "aac", "libvpx-vp9", "libsvtav1", "libopus"].map(str::to_owned).to_vec(),
         filters: vec!["zscale".into(), "bwdif".into(), "overlay".into()],
     }
 }

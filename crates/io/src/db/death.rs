@@ -4,6 +4,7 @@
 //! * Subtitles that cannot be converted fail alone.
 //! * A poster or a storyboard that cannot be made is only noted by the job's own event.
 //! * A file that cannot be assembled fails its rendition; the others go on. So does a sound that is only an alternative.
+//! * What is made in the background fails alone: the video is what it would be without it.
 //! * Without the probe, the remux, a chunk or the main sound nothing can be encoded: all encoded renditions that are not
 //!   whole fail, and the rest of the work is cancelled. The video is then ready with the source as it is if browsers
 //!   can play that (its reason names the problem), else it is failed and nothing of it is served.
@@ -50,10 +51,13 @@ pub(crate) async fn job_died(
     let mut hopeless = false;
     for (_, task) in died {
         match task {
-            // The file of an alternative sound dies with it, and names what failed.
+            // The files of an alternative sound, and of the background, die with it, and name what failed.
             Task::Poster { .. }
             | Task::Storyboard { .. }
             | Task::Erase { .. }
+            | Task::Webm { .. }
+            | Task::Chunk { family: 1.., .. }
+            | Task::Finish { background: true, .. }
             | Task::Audio { track: 1.., .. } => {}
             Task::Subtitles { .. } => caption::give_up(tx, video, &reason).await?,
             Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
@@ -62,9 +66,9 @@ pub(crate) async fn job_died(
             | Task::Take { .. }
             | Task::Probe { .. }
             | Task::Remux { .. }
-            | Task::Chunk { .. }
+            | Task::Chunk { family: 0, .. }
             | Task::Audio { track: 0, .. }
-            | Task::Finish { .. } => hopeless = true,
+            | Task::Finish { background: false, .. } => hopeless = true,
         }
     }
     if !hopeless {
@@ -90,17 +94,21 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
     if matches!(first, Task::Poster { .. } | Task::Storyboard { .. } | Task::Subtitles { .. }) {
         return caption::revive(tx, video).await;
     }
+    let background = is_background(tx, first).await?;
     tx.execute(
         "UPDATE rendition SET state = CASE WHEN EXISTS (SELECT 1 FROM part WHERE rendition_id = rendition.id)
-           THEN 'encoding' ELSE 'waiting' END, reason = NULL WHERE video_id = $1 AND state = 'failed'",
-        args![video],
+           THEN 'encoding' ELSE 'waiting' END, reason = NULL
+         WHERE video_id = $1 AND state = 'failed' AND (background OR NOT $2)",
+        args![video, background],
     )
     .await?;
-    tx.execute(
-        "UPDATE video SET state = 'processing', reason = NULL, updated_ms = $2 WHERE id = $1",
-        args![video, now],
-    )
-    .await?;
+    if !background {
+        tx.execute(
+            "UPDATE video SET state = 'processing', reason = NULL, updated_ms = $2 WHERE id = $1",
+            args![video, now],
+        )
+        .await?;
+    }
     // Jobs that were cancelled, or died without ever having run, count as open: this statement opens them again. So it
     // does the one that declares the video ready, which has to do that once more.
     tx.execute(
@@ -120,6 +128,34 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
     tx.execute(sql, args![video, false]).await?;
     tx.wake_jobs();
     caption::revive(tx, video).await
+}
+
+/// Does nobody wait for what this task makes?
+async fn is_background(tx: &mut Tx, task: &Task) -> Result<bool, DbError> {
+    let row = match task {
+        Task::Chunk { family, .. } => return Ok(*family > 0),
+        Task::Webm { .. } | Task::Finish { background: true, .. } => return Ok(true),
+        Task::Assemble { rendition, .. } => {
+            tx.row("SELECT background FROM rendition WHERE id = $1", args![*rendition]).await?
+        }
+        Task::Audio { video, track } => {
+            let sql =
+                "SELECT background FROM rendition WHERE video_id = $1 AND media = 'audio' AND generation = 2
+                       ORDER BY place LIMIT 1 OFFSET $2";
+            tx.row(sql, args![*video, *track]).await?
+        }
+        Task::Fetch { .. }
+        | Task::Join { .. }
+        | Task::Take { .. }
+        | Task::Probe { .. }
+        | Task::Remux { .. }
+        | Task::Poster { .. }
+        | Task::Subtitles { .. }
+        | Task::Storyboard { .. }
+        | Task::Finish { background: false, .. }
+        | Task::Erase { .. } => return Ok(false),
+    };
+    row.map_or(Ok(false), |row| row.get("background"))
 }
 
 /// Fails a video: its work is cancelled and nothing of it is served.

@@ -1,7 +1,7 @@
 //! What encoding has made, published under the lease of its job.
 
 use matinee_core::event::Topic;
-use matinee_core::id::RenditionId;
+use matinee_core::id::{ObjectId, RenditionId};
 use matinee_core::job::{Lease, NewJob};
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::time::Millis;
@@ -12,7 +12,7 @@ use super::Db;
 use super::error::DbError;
 use super::job;
 use super::lease::{Held, held, settled};
-use super::object::{Stored, present};
+use super::object::{Stored, present, unwanted_if_unused};
 use super::part::{self, NewPart, Part};
 use super::told::tell;
 use super::tx::Tx;
@@ -127,6 +127,33 @@ impl Db {
     pub async fn publish_assembled(&self, lease: &Lease, assembled: Assembled) -> Result<(), DbError> {
         self.write((*lease, assembled), |tx, (lease, assembled)| Box::pin(assemble(tx, lease, assembled)))
             .await
+    }
+}
+
+impl Db {
+    /// Publishes the WebM file of a rendition, in place of an older one, and completes its job.
+    pub async fn publish_webm(
+        &self,
+        lease: &Lease,
+        (rendition, stored): (RenditionId, Stored),
+        now: Millis,
+    ) -> Result<(), DbError> {
+        self.write((*lease, rendition, stored, now), |tx, (lease, rendition, stored, now)| {
+            Box::pin(async move {
+                let held = settled(tx, lease, *now).await?;
+                let sql = "SELECT webm_id FROM rendition WHERE id = $1 AND video_id = $2";
+                let row = tx.row(sql, args![*rendition, held.video]).await?.ok_or(DbError::Absent)?;
+                present(tx, (stored.object, stored.size, Some(stored.blake3)), *now).await?;
+                let sql = "UPDATE rendition SET webm_id = $2, webm_bytes = $3 WHERE id = $1";
+                tx.execute_one(sql, args![*rendition, stored.object, stored.size]).await?;
+                if let Some(before) = row.get::<Option<ObjectId>>("webm_id")? {
+                    unwanted_if_unused(tx, before, "superseded", now.plus(REPLACED_GRACE_MS)).await?;
+                }
+                let facts = json!({ "video": held.video, "webm_bytes": stored.size });
+                tell(tx, held.app, Topic::RenditionReady, (rendition.to_string(), facts), *now).await
+            })
+        })
+        .await
     }
 }
 

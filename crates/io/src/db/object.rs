@@ -176,7 +176,7 @@ pub(crate) async fn unwanted_if_unused(
                OR EXISTS (SELECT 1 FROM part WHERE source_id = $1)
                OR EXISTS (SELECT 1 FROM caption WHERE object_id = $1)
                OR EXISTS (SELECT 1 FROM object o JOIN rendition r ON r.video_id = o.video_id
-                          WHERE o.id = $1 AND r.file_id = $1)
+                          WHERE o.id = $1 AND (r.file_id = $1 OR r.webm_id = $1))
                OR EXISTS (SELECT 1 FROM object o JOIN video v ON v.id = o.video_id
                           WHERE o.id = $1 AND (v.source_id = $1 OR v.work_id = $1 OR v.poster_id = $1
                             OR v.preview_id = $1))

@@ -175,12 +175,13 @@ pub(crate) async fn replace(
     Ok(())
 }
 
-/// How far each encoded track that has not failed can be played; nobody waits for a sound that is only an alternative.
+/// How far each encoded track that has not failed can be played; nobody waits for the background, and for a sound that is
+/// only an alternative.
 pub(crate) async fn frontiers(tx: &mut Tx, video: VideoId) -> Result<Vec<PartFrontier>, DbError> {
     let mut tracks = Vec::new();
     let mut sounds = 0;
     for rendition in renditions_of(tx, video).await? {
-        if rendition.generation != ENCODED {
+        if rendition.generation != ENCODED || rendition.background {
             continue;
         }
         sounds += u32::from(rendition.medium == Medium::Audio);

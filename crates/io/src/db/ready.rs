@@ -5,7 +5,7 @@ use matinee_core::id::{AppId, ObjectId, VideoId};
 use matinee_core::job::Lease;
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, Generations, Medium, RenditionState, VIRTUAL, served};
+use matinee_core::video::{ENCODED, Generations, Medium, RenditionState, State, VIRTUAL, served};
 use serde_json::json;
 
 use super::Db;
@@ -18,7 +18,26 @@ use super::tx::Tx;
 use super::value::args;
 
 impl Db {
-    /// Declares a video ready and completes the job. From now on the encoded renditions are served if one of them is
+    /// Nothing is left to be made in the background: what was only needed for that goes, and the job is done. When some of
+    /// it has failed, all is kept, so that the operator can run its dead job again.
+    pub async fn publish_settled(&self, lease: &Lease, now: Millis) -> Result<(), DbError> {
+        self.write((*lease, now), |tx, (lease, now)| {
+            Box::pin(async move {
+                let held = settled(tx, lease, *now).await?;
+                if state_of(tx, held.video).await? != State::Ready
+                    || wanted_in_background(&renditions_of(tx, held.video).await?)
+                {
+                    return Ok(());
+                }
+                let sql = "UPDATE video SET work_id = NULL WHERE id = $1";
+                tx.execute_one(sql, args![held.video]).await?;
+                drop_unused(tx, held.video, now.plus(REPLACED_GRACE_MS)).await
+            })
+        })
+        .await
+    }
+
+    /// Declares a video ready and completes the job; one that is ready stays as it is. From now on the encoded renditions are served if one of them is
     /// whole, else the source as it is; work files stay for a minute, for players that know an older playlist.
     ///
     /// [`DbError::Conflict`] when a rendition is neither whole nor failed, or there is nothing to play.
@@ -27,8 +46,12 @@ impl Db {
             Box::pin(async move {
                 let held = settled(tx, lease, *now).await?;
                 let renditions = renditions_of(tx, held.video).await?;
+                if state_of(tx, held.video).await? == State::Ready {
+                    return Ok(());
+                }
                 let open = |rendition: &Rendition| {
-                    matches!(rendition.state, RenditionState::Waiting | RenditionState::Encoding)
+                    !rendition.background
+                        && matches!(rendition.state, RenditionState::Waiting | RenditionState::Encoding)
                 };
                 if renditions.iter().any(open) {
                     return Err(DbError::Conflict("renditions are still being made".to_owned()));
@@ -40,9 +63,19 @@ impl Db {
     }
 }
 
+async fn state_of(tx: &mut Tx, video: VideoId) -> Result<State, DbError> {
+    let row = tx.row("SELECT state FROM video WHERE id = $1", args![video]).await?;
+    row.ok_or(DbError::Absent)?.get("state")
+}
+
+/// Is there something in the background that is not whole? Its jobs read what this video was encoded from.
+fn wanted_in_background(renditions: &[Rendition]) -> bool {
+    renditions.iter().any(|one| one.background && one.state != RenditionState::Ready)
+}
+
 /// Which generation is served once nothing is left to be made.
 pub(crate) fn final_generation(renditions: &[Rendition]) -> u32 {
-    let encoded = || renditions.iter().filter(|rendition| rendition.generation == ENCODED);
+    let encoded = || renditions.iter().filter(|one| one.generation == ENCODED && !one.background);
     let pictures = encoded().any(|rendition| rendition.medium == Medium::Video);
     let wanted = if pictures { Medium::Video } else { Medium::Audio };
     let whole =
@@ -66,20 +99,21 @@ pub(crate) async fn become_ready(
         return Err(DbError::Conflict("nothing of this video can be played".to_owned()));
     }
     tx.execute_one(
-        "UPDATE video SET state = 'ready', generation = $2, ready_ms = $3, updated_ms = $3, work_id = NULL,
-           playable_ms = COALESCE(playable_ms, $3) WHERE id = $1",
-        args![video, generation, now],
+        "UPDATE video SET state = 'ready', generation = $2, ready_ms = $3, updated_ms = $3,
+           work_id = CASE WHEN $4 THEN work_id ELSE NULL END, playable_ms = COALESCE(playable_ms, $3) WHERE id = $1",
+        args![video, generation, now, wanted_in_background(renditions)],
     )
     .await?;
     tx.execute(
-        "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1 AND state = 'failed')",
+        "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1 AND state = 'failed'
+           AND NOT background)",
         args![video],
     )
     .await?;
     drop_unused(tx, video, now.plus(REPLACED_GRACE_MS)).await?;
     let failed: Vec<&str> = renditions
         .iter()
-        .filter(|rendition| rendition.state == RenditionState::Failed)
+        .filter(|rendition| rendition.state == RenditionState::Failed && !rendition.background)
         .map(|rendition| rendition.name.as_str())
         .collect();
     let facts = json!({ "generation": generation, "failed": failed });

@@ -45,8 +45,10 @@ pub struct NewTrack {
     pub name: String,
     /// What it carries.
     pub medium: Medium,
-    /// Its place in lists: the best picture first, from 0.
+    /// Its place in lists: the best picture first, from 0; those of the background behind all others.
     pub place: u32,
+    /// Nobody waits for it.
+    pub background: bool,
     /// What is known of it.
     pub shape: Shape,
 }
@@ -64,6 +66,8 @@ pub struct Rendition {
     pub medium: Medium,
     /// Its place in lists, from 0.
     pub place: u32,
+    /// Nobody waits for it; it is offered when it is whole.
+    pub background: bool,
     /// Where it is in its life.
     pub state: RenditionState,
     /// Why it failed.
@@ -74,6 +78,8 @@ pub struct Rendition {
     pub file: Option<ObjectId>,
     /// The length of this file in bytes.
     pub file_bytes: Option<u64>,
+    /// The same as WebM, with its length in bytes.
+    pub webm: Option<(ObjectId, u64)>,
     /// When it became whole.
     pub ready: Option<Millis>,
 }
@@ -143,8 +149,9 @@ pub(crate) async fn insert_track(
     let ready = (state == RenditionState::Ready).then_some(now);
     tx.execute(
         "INSERT INTO rendition (id, app_id, video_id, generation, name, media, place, state, codec, width, height,
-           rate_num, rate_den, channels, language, timescale, init, entry_hash, created_ms, ready_ms, title)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+           rate_num, rate_den, channels, language, timescale, init, entry_hash, created_ms, ready_ms, title, background)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+           $22)",
         args![
             track.id,
             app,
@@ -166,7 +173,8 @@ pub(crate) async fn insert_track(
             shape.entry_hash,
             now,
             ready,
-            shape.title.clone()
+            shape.title.clone(),
+            track.background
         ],
     )
     .await
@@ -209,12 +217,14 @@ pub(crate) async fn agree(tx: &mut Tx, id: RenditionId, shape: &Shape) -> Result
 /// Reads a whole row of `rendition`.
 pub(crate) fn rendition_of(row: &Row) -> Result<Rendition, DbError> {
     let rate: (Option<u32>, Option<u32>) = (row.get("rate_num")?, row.get("rate_den")?);
+    let webm: (Option<ObjectId>, Option<u64>) = (row.get("webm_id")?, row.get("webm_bytes")?);
     Ok(Rendition {
         id: row.get("id")?,
         generation: row.get("generation")?,
         name: row.get("name")?,
         medium: row.get("media")?,
         place: row.get("place")?,
+        background: row.get("background")?,
         state: row.get("state")?,
         reason: word::problem(row, "reason")?,
         shape: Shape {
@@ -231,6 +241,7 @@ pub(crate) fn rendition_of(row: &Row) -> Result<Rendition, DbError> {
         },
         file: row.get("file_id")?,
         file_bytes: row.get("file_bytes")?,
+        webm: webm.0.zip(webm.1),
         ready: row.get("ready_ms")?,
     })
 }

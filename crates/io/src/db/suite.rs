@@ -1,6 +1,7 @@
 //! The conformance suite of the database: every test runs on SQLite and on a real PostgreSQL.
 
 mod arrivals;
+mod background;
 mod captions;
 mod concat;
 mod encoding;

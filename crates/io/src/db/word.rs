@@ -51,7 +51,7 @@ words! {
     ledger::State { Intended "intended" Present "present" ToDelete "to_delete" Gone "gone" }
     ledger::Kind {
         Source "source" Tail "tail" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
-        Rendition "rendition" Poster "poster" Sheet "sheet" Preview "preview"
+        Rendition "rendition" Webm "webm" Poster "poster" Sheet "sheet" Preview "preview"
         Caption "caption"
     }
 }

@@ -150,7 +150,8 @@ fn row(job: &Job) -> Vec<String> {
 fn kind(job: &Job) -> String {
     use matinee_core::job::Task;
     match &job.task {
-        Some(Task::Chunk { chunk, .. }) => format!("chunk {}", chunk + 1),
+        Some(Task::Chunk { chunk, family: 0, .. }) => format!("chunk {}", chunk + 1),
+        Some(Task::Chunk { chunk, .. }) => format!("chunk {}, background", chunk + 1),
         Some(task) => task.kind().name().to_owned(),
         None => "unknown".to_owned(),
     }

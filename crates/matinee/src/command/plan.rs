@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use matinee_core::plan::{Pipeline, Plan, Rendition, Seek, Track};
+use matinee_core::plan::{Codec, Pipeline, Plan, Rendition, Seek, SoundCodec, Track};
 use serde_json::json;
 
 use super::text::{self, Column, plain, table};
@@ -87,11 +87,17 @@ fn write(out: &mut impl Write, foreseen: &Foreseen, pipeline: &Pipeline, slots: 
         writeln!(out, "note       {}", note_words(*note))?;
     }
     writeln!(out, "pipeline   {}\n", pipeline.name)?;
-    let rows: Vec<Vec<String>> = plan
-        .video
-        .iter()
-        .flat_map(|video| video.renditions.iter().map(|one| picture_row(one, plan)))
-        .chain(plan.audio.iter().map(sound_row))
+    let usual = plan.video.iter().flat_map(|video| &video.renditions);
+    let behind = plan.video.iter().flat_map(|video| &video.background).flat_map(|family| &family.renditions);
+    let sounds = |background: bool| {
+        let of = move |track: &&Track| (track.codec != SoundCodec::Aac) == background;
+        plan.audio.iter().filter(of).map(sound_row)
+    };
+    let rows: Vec<Vec<String>> = usual
+        .map(|one| picture_row(one, plan))
+        .chain(sounds(false))
+        .chain(behind.map(|one| picture_row(one, plan)))
+        .chain(sounds(true))
         .collect();
     table(
         out,
@@ -164,7 +170,11 @@ fn picture_row(one: &Rendition, plan: &Plan) -> Vec<String> {
         format!("{}x{}", one.width, one.height),
         grid,
         bits(one.max_kbps),
-        format!("x264 {} crf {}", one.preset.name(), one.crf),
+        match one.codec {
+            Codec::H264 => format!("x264 {} crf {}", one.preset.name(), one.crf),
+            Codec::Vp9 => format!("VP9 crf {}, in the background", one.crf),
+            Codec::Av1 => format!("AV1 crf {}, in the background", one.crf),
+        },
     ]
 }
 
@@ -176,7 +186,10 @@ fn sound_row(one: &Track) -> Vec<String> {
         format!("{} channels", one.channels),
         String::new(),
         bits(one.kbps),
-        format!("AAC at {} kHz", one.rate_hz / 1_000),
+        match one.codec {
+            SoundCodec::Aac => format!("AAC at {} kHz", one.rate_hz / 1_000),
+            SoundCodec::Opus => "Opus, in the background".to_owned(),
+        },
     ]
 }
 
@@ -196,6 +209,10 @@ fn costs(out: &mut impl Write, plan: &Plan, slots: u32) -> anyhow::Result<()> {
         text::length(cpu_ms / together),
         text::count(usize::try_from(together).unwrap_or(1), "chunk"),
     )?;
+    if plan.estimate.background_cpu_ms > 0 {
+        let length = text::length(plan.estimate.background_cpu_ms);
+        writeln!(out, "background about {length} of one core more, when nothing else is to be done")?;
+    }
     writeln!(
         out,
         "memory     about {} for each chunk that is encoded at the same time",

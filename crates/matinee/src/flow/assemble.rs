@@ -23,8 +23,9 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) ->
     let ladder: Vec<_> = all.iter().filter(|row| row.generation == ENCODED).collect();
     let mine = ladder.iter().find(|row| row.id == rendition);
     let mine = *mine.ok_or_else(|| Fault::unverified("the rendition is not there any more"))?;
-    // Only the main sound lies in the files of pictures; every other one has a file of its own.
-    let sound = ladder.iter().find(|row| row.medium == Medium::Audio);
+    // Only the main sound lies in the files of pictures; every other one has a file of its own. Pictures of the background
+    // have its main sound, which also has a file of its own: what carries it may fail.
+    let sound = ladder.iter().find(|row| row.medium == Medium::Audio && row.background == mine.background);
     let sound = sound.filter(|row| row.state != RenditionState::Failed);
     let picture = (mine.medium == Medium::Video).then_some(mine);
     let sound = if picture.is_some() { sound.copied() } else { Some(mine) };
@@ -35,7 +36,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) ->
     let stored = keep(node, hold, ledger::Kind::Rendition, file.rope, from_store).await?;
     hold.progress(0.9);
     verify(node, &stored, len, (&file.video_rows, &file.audio_rows)).await?;
-    let best = ladder.iter().filter(|row| row.medium == Medium::Video).map(|row| row.place).min();
+    let pictures = ladder.iter().filter(|row| row.medium == Medium::Video && !row.background);
+    let best = pictures.map(|row| row.place).min();
     let carries_sound = picture.is_some_and(|picture| Some(picture.place) == best);
     let rows = if picture.is_some() { &file.video_rows } else { &file.audio_rows };
     let in_file = sound.filter(|_| carries_sound).map(|sound| SoundInFile {

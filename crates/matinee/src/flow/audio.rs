@@ -10,7 +10,7 @@ use matinee_core::limits;
 use matinee_core::media::audio::{Cutter, Grid};
 use matinee_core::media::part::Part;
 use matinee_core::media::segment::rows_encode;
-use matinee_core::media::{Index, Track, TrackKind};
+use matinee_core::media::{Coding, Index, Track, TrackKind};
 use matinee_core::plan::{self, argv};
 use matinee_core::video::{ENCODED, Medium};
 use matinee_io::db::{NewPart, Shape};
@@ -23,9 +23,6 @@ use super::lease::Hold;
 use super::scratch::Scratch;
 use super::{indexed, now};
 use crate::node::Node;
-
-/// Samples that ffmpeg's AAC encoder puts before the first one (`transcode.md` 7.7 item 3).
-const AAC_PRIMING: u64 = 1_024;
 
 /// How much earlier than the picture the sound may end (`transcode.md` section 10).
 const AUDIO_SHORT_US_MAX: u64 = 40_000;
@@ -91,7 +88,7 @@ impl Sound<'_> {
         mut encoded_us: watch::Receiver<i64>,
     ) -> Result<Option<NewPart>, Fault> {
         let grid = grid(&self.planned.plan);
-        let mut cutter = Cutter::new(grid, track.rate_hz, AAC_PRIMING);
+        let mut cutter = Cutter::new(grid, track.rate_hz, track.codec.priming());
         let mut pushed = 0_usize;
         let mut published_us = 0_i64;
         while encoded_us.changed().await.is_ok() {
@@ -151,8 +148,15 @@ impl Sound<'_> {
 /// The sound must be as long as the source's; a short one would be silence at the end of every rendition.
 fn verify(index: &Index, cutter: &Cutter, planned: &plan::Track) -> Result<(), Fault> {
     let track = sound_of(index)?;
-    if track.sample_entries != 1 || track.codec != "mp4a.40.2" {
-        return Err(Fault::unverified(format!("the sound is {} instead of AAC", track.codec)));
+    let wanted = planned.codec;
+    if track.sample_entries != 1 || track.codec != wanted.rfc6381() {
+        return Err(Fault::unverified(format!("the sound is {} instead of {}", track.codec, wanted.name())));
+    }
+    if let Coding::Opus { pre_skip } = track.coding
+        && u64::from(pre_skip) != wanted.priming()
+    {
+        let human = format!("the sound begins {pre_skip} samples early, which is not known");
+        return Err(Fault::unverified(human));
     }
     let TrackKind::Audio { channels, rate_hz } = track.kind else {
         return Err(Fault::unverified("the encoder's file has no sound"));

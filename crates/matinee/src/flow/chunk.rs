@@ -1,4 +1,4 @@
-//! The chunk job: encodes one run of frames in all renditions, proves the outputs, keeps their final segments.
+//! The chunk job: encodes one run of frames in all renditions of a family, proves the outputs, keeps their final segments.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use matinee_core::ledger;
 use matinee_core::media::Index;
 use matinee_core::media::chunk::{self, Expect, Place, Verified, rehead, verify};
 use matinee_core::media::segment::rows_encode;
-use matinee_core::plan::{self, Chunk, argv};
+use matinee_core::plan::{self, Cascade, Chunk, argv};
 use matinee_core::video::{ENCODED, Medium};
 use matinee_io::db::{NewPart, Rendition, Shape};
 use matinee_io::store;
@@ -20,30 +20,27 @@ use super::scratch::Scratch;
 use super::{indexed, mark, now};
 use crate::node::Node;
 
-/// How many frames x264 shows later than it decodes them: two, whatever the preset.
-const REORDER_FRAMES: u32 = 2;
-
-/// Encodes, verifies and publishes one chunk.
-pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(), Fault> {
+/// Encodes, verifies and publishes one chunk of one family.
+pub(crate) async fn perform(node: &Node, hold: &Hold, (number, family): (u32, u32)) -> Result<(), Fault> {
     let planned = planned(node, hold).await?;
-    let (video, chunk) = found(&planned, number)?;
+    let (video, chunk, _) = found(&planned, (number, family))?;
     let scratch = Scratch::open(node, &hold.lease)?;
     mark::lay(node, hold.app, &planned.plan, &scratch).await?;
-    bench(node, hold, &planned, &scratch)?.chunk(video, &chunk).await?;
-    publish(node, hold, (&planned, number), |output| scratch.file(output)).await
+    bench(node, hold, &planned, &scratch)?.chunk(video, &chunk, family).await?;
+    publish(node, hold, (&planned, (number, family)), |output| scratch.file(output)).await
 }
 
 /// Proves the outputs of a chunk, whoever made them, and publishes them; `file` says where each lies.
 pub(crate) async fn publish(
     node: &Node,
     hold: &Hold,
-    (planned, number): (&Planned, u32),
+    (planned, which): (&Planned, (u32, u32)),
     file: impl Fn(&str) -> PathBuf,
 ) -> Result<(), Fault> {
-    let (video, chunk) = found(planned, number)?;
+    let (video, chunk, cascade) = found(planned, which)?;
     let renditions = node.db.renditions(planned.video.id).await?;
-    let mut parts = Vec::with_capacity(video.renditions.len());
-    for (output, rendition) in argv::chunk_outputs(video).iter().zip(&video.renditions) {
+    let mut parts = Vec::with_capacity(cascade.renditions.len());
+    for (output, rendition) in argv::chunk_outputs(cascade).iter().zip(cascade.renditions) {
         let row = renditions
             .iter()
             .find(|row| row.generation == ENCODED && row.medium == Medium::Video && row.name == rendition.id)
@@ -56,12 +53,17 @@ pub(crate) async fn publish(
     Ok(())
 }
 
-/// The picture of a plan, and the chunk with this number.
-fn found(planned: &Planned, number: u32) -> Result<(&plan::Video, Chunk), Fault> {
+/// The picture of a plan, and the chunk and the family with these numbers.
+fn found(
+    planned: &Planned,
+    (number, family): (u32, u32),
+) -> Result<(&plan::Video, Chunk, Cascade<'_>), Fault> {
     let video = planned.plan.video.as_ref().ok_or_else(|| Fault::unverified("the plan has no picture"))?;
     let chunk = video.chunks.get(number as usize);
     let chunk = chunk.ok_or_else(|| Fault::unverified(format!("the plan has no chunk {number}")))?;
-    Ok((video, *chunk))
+    let cascade = video.family(family);
+    let cascade = cascade.ok_or_else(|| Fault::unverified(format!("the plan has no family {family}")))?;
+    Ok((video, *chunk, cascade))
 }
 
 fn small(pixels: u32) -> u16 {
@@ -132,8 +134,8 @@ impl Task<'_> {
             timescale: self.video.rate.timescale(),
             width: small(self.rendition.width),
             height: small(self.rendition.height),
-            reorder_frames: REORDER_FRAMES,
-            codec: *b"avc1",
+            reorder_frames: self.rendition.codec.reorder_frames(),
+            codec: self.rendition.codec.sample_entry(),
             delay_ticks: None,
             entry_hash: self.row.shape.entry_hash,
         }
@@ -149,7 +151,7 @@ impl Task<'_> {
             first_frame: self.chunk.first / u64::from(every),
             segment_frames: self.video.segment / every,
             ticks_per_frame: self.video.rate.ticks_per_frame() * every,
-            reorder_frames: REORDER_FRAMES,
+            reorder_frames: self.rendition.codec.reorder_frames(),
         }
     }
 }

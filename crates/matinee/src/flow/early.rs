@@ -279,6 +279,7 @@ pub(super) fn virtual_track(place: u32, track: LayoutTrack) -> VirtualTrack {
             name,
             medium,
             place,
+            background: false,
             shape: Shape {
                 codec: Some(track.codec),
                 width: width.map(u32::from),

@@ -115,12 +115,10 @@ impl Watch {
     async fn in_work(&self) -> Result<BTreeSet<VideoId>, Failure> {
         if let Some(subject) = &self.subject {
             let Ok(id) = subject.parse::<VideoId>() else { return Ok(BTreeSet::new()) };
-            let video = self.node.db.video(self.app, id).await?;
-            return Ok(video
-                .filter(|video| video.state == State::Processing)
-                .map(|video| video.id)
-                .into_iter()
-                .collect());
+            let Some(video) = self.node.db.video(self.app, id).await? else { return Ok(BTreeSet::new()) };
+            let working =
+                video.state == State::Processing || whole::in_background(&self.node, &video).await?;
+            return Ok(working.then_some(id).into_iter().collect());
         }
         let filter = VideoFilter { states: vec![State::Processing], ..VideoFilter::default() };
         let videos = self.node.db.videos(self.app, &filter, None, LOOKED_AT_MAX).await?;

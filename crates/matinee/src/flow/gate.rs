@@ -56,10 +56,11 @@ async fn look(
         stop: &hold.stop,
         progress: Box::new(|_| {}),
     };
-    let outputs = argv::chunk_outputs(video);
+    let ladder = video.family(0).expect("because the first family is the ladder");
+    let outputs = argv::chunk_outputs(ladder);
     let mut all: Vec<(u64, u64, u64)> = vec![(0, 0, 0); video.renditions.len()];
     for (n, sample) in samples.iter().enumerate() {
-        bench.chunk(video, sample).await?;
+        bench.chunk(video, sample, 0).await?;
         let ssim = compared(&bench, video, sample, &outputs).await?;
         for ((sum, output), ssim) in all.iter_mut().zip(&outputs).zip(ssim) {
             let bytes = tokio::fs::metadata(scratch.file(output)).await?.len();

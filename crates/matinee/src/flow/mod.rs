@@ -47,6 +47,7 @@ pub(crate) mod thumbnail;
 pub(crate) mod upload;
 pub(crate) mod video;
 pub(crate) mod watch;
+mod webm;
 mod whole;
 pub(crate) mod work;
 pub(crate) mod zoom;
@@ -155,12 +156,13 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Probe { .. } => probe::perform(node, hold).await,
         Task::Remux { .. } => remux::perform(node, hold).await,
         Task::Audio { track, .. } => audio::perform(node, hold, track).await,
-        Task::Chunk { chunk, .. } => chunk::perform(node, hold, chunk).await,
+        Task::Chunk { chunk, family, .. } => chunk::perform(node, hold, (chunk, family)).await,
         Task::Poster { .. } => poster::perform(node, hold).await,
         Task::Subtitles { .. } => subtitles::perform(node, hold).await,
         Task::Storyboard { .. } => storyboard::perform(node, hold).await,
         Task::Assemble { rendition, .. } => assemble::perform(node, hold, rendition).await,
-        Task::Finish { .. } => finish::perform(node, hold).await,
+        Task::Webm { rendition, .. } => webm::perform(node, hold, rendition).await,
+        Task::Finish { background, .. } => finish::perform(node, hold, background).await,
         Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,
     }
 }

@@ -15,6 +15,9 @@ use crate::node::Node;
 /// The file as it was uploaded, among the downloads; it is an MP4 that plays only where its tracks do.
 const SOURCE: &str = "source";
 
+/// The end of the address of a file as WebM.
+const WEBM: &str = "/file.webm";
+
 const HOUR_MS: i64 = 3_600_000;
 
 /// Addresses of one video, all below the same token; they are paths, the caller knows its host.
@@ -23,6 +26,7 @@ pub(crate) struct Playback {
     pub(crate) hls: String,
     pub(crate) dash: Option<String>,
     pub(crate) mp4: Option<String>,
+    pub(crate) webm: Option<String>,
     pub(crate) poster: Option<String>,
     /// Those that can be shown.
     pub(crate) captions: Vec<Offered>,
@@ -81,7 +85,8 @@ pub(crate) fn playback(node: &Node, whole: &Whole) -> Option<Playback> {
         mp4: downloads
             .first()
             .filter(|first| first.id != SOURCE || generation == VIRTUAL)
-            .map(|first| first.path.split('?').next().unwrap_or_default().to_owned()),
+            .map(|first| bare(&first.path)),
+        webm: downloads.iter().find(|one| one.path.contains(WEBM)).map(|one| bare(&one.path)),
         poster: video.poster.map(|poster| picture_path(&root, "poster.jpg", poster)),
         storyboard: video.storyboard.as_ref().map(|_| format!("{root}/storyboard.vtt")),
         preview: video.preview.map(|preview| picture_path(&root, "preview.mp4", preview)),
@@ -105,6 +110,7 @@ pub(crate) async fn early(node: &Node, video: VideoId) -> Result<Option<Playback
         hls: format!("{}/m.m3u8", root(node, video, VIRTUAL, expires)),
         dash: None,
         mp4: None,
+        webm: None,
         poster: None,
         captions: Vec::new(),
         chapters: None,
@@ -165,22 +171,28 @@ fn root(node: &Node, video: VideoId, generation: u32, expires: Millis) -> String
     format!("/p/{token}/{video}/{generation}")
 }
 
-/// Is every encoded rendition that has not failed complete?
+/// The address of a file that is played and not saved.
+fn bare(path: &str) -> String {
+    path.split('?').next().unwrap_or_default().to_owned()
+}
+
+/// Is every encoded rendition that has not failed complete? Nobody waits for the background.
 pub(crate) fn encoded_whole(renditions: &[Rendition]) -> bool {
-    let mut encoded = renditions.iter().filter(|row| row.generation == ENCODED).peekable();
+    let mut encoded = renditions.iter().filter(|row| row.generation == ENCODED && !row.background).peekable();
     encoded.peek().is_some()
         && encoded.all(|row| matches!(row.state, RenditionState::Ready | RenditionState::Failed))
 }
 
 fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &str) -> Vec<Download> {
     let name = |suffix: &str, ending: &str| format!("{}{suffix}.{ending}", video.title);
-    let whole = |row: &&Rendition| row.generation == ENCODED && row.state == RenditionState::Ready;
-    let pictures = renditions.iter().filter(whole).any(|row| row.medium == Medium::Video);
-    let sounds = renditions.iter().filter(|row| row.generation == ENCODED && row.medium == Medium::Audio);
+    let ladder = || renditions.iter().filter(|row| row.generation == ENCODED && !row.background);
+    let whole = |row: &&Rendition| row.state == RenditionState::Ready;
+    let pictures = ladder().filter(whole).any(|row| row.medium == Medium::Video);
+    let sounds = ladder().filter(|row| row.medium == Medium::Audio);
     // The main sound lies in the files of the pictures; the others, and sound alone, have files of their own.
     let main = sounds.clone().next().map(|row| row.id).filter(|_| pictures);
     let several = sounds.count() > 1;
-    let finished = renditions.iter().filter(whole).filter(|row| Some(row.id) != main);
+    let finished = ladder().filter(whole).filter(|row| Some(row.id) != main);
     let mut all: Vec<Download> = finished
         .filter_map(|row| {
             row.file?;
@@ -199,6 +211,18 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
             })
         })
         .collect();
+    all.extend(renditions.iter().filter_map(|row| {
+        let (_, bytes) = row.webm.filter(|_| row.generation == ENCODED)?;
+        let label = format!("{}p WebM", row.shape.width.min(row.shape.height).unwrap_or_default());
+        let file_name = name(&format!(" {}", label.trim_end_matches(" WebM")), "webm");
+        Some(Download {
+            path: format!("{root}/{}{WEBM}?download={}", row.name, encoded(&file_name)),
+            id: format!("{}-webm", row.name),
+            label,
+            bytes,
+            file_name,
+        })
+    }));
     let file_name = name(" original", ending(video));
     all.push(Download {
         path: format!("{root}/source/file.mp4?download={}", encoded(&file_name)),

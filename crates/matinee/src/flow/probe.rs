@@ -1,5 +1,7 @@
 //! The probe job: looks at the source, decides what is made of it, and publishes a source that browsers can play.
 
+mod background;
+
 use std::time::Duration;
 
 use matinee_core::caption;
@@ -9,7 +11,7 @@ use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
-use matinee_core::plan::{self, Plan, Probe, Subtitle};
+use matinee_core::plan::{self, Plan, Probe, Rendition, SoundCodec, Subtitle};
 use matinee_core::video::Medium;
 use matinee_io::db::{NewCaption, NewTrack, Probed, Shape, Stored, Video, VirtualSet};
 use matinee_io::random;
@@ -103,21 +105,23 @@ async fn publishable(node: &Node, hold: &Hold, layout: Layout) -> Result<Virtual
     })
 }
 
-/// The tracks that will be encoded, the largest picture first, then the sound.
+/// The tracks that will be encoded, the largest picture first, then the sound; those of the background follow.
 fn ladder(plan: &Plan) -> Vec<NewTrack> {
-    let video = plan.video.iter().flat_map(|video| {
-        video.renditions.iter().map(|rendition| {
-            let rate = (video.rate.num, video.rate.den * rendition.every);
-            let shape = Shape {
-                width: Some(rendition.width),
-                height: Some(rendition.height),
-                rate: Some(rate),
-                ..Shape::default()
-            };
-            (rendition.id.clone(), Medium::Video, shape)
-        })
+    let picture = |(video, rendition): (&plan::Video, &Rendition)| {
+        let rate = (video.rate.num, video.rate.den * rendition.every);
+        let shape = Shape {
+            width: Some(rendition.width),
+            height: Some(rendition.height),
+            rate: Some(rate),
+            ..Shape::default()
+        };
+        (rendition.id.clone(), Medium::Video, shape)
+    };
+    let usual = plan.video.iter().flat_map(|video| video.renditions.iter().map(move |one| (video, one)));
+    let behind = plan.video.iter().flat_map(|video| {
+        video.background.iter().flat_map(|family| &family.renditions).map(move |one| (video, one))
     });
-    let audio = plan.audio.iter().map(|track| {
+    let sound = |track: &plan::Track| {
         let shape = Shape {
             channels: Some(track.channels),
             language: Some(track.language.clone()),
@@ -125,10 +129,15 @@ fn ladder(plan: &Plan) -> Vec<NewTrack> {
             ..Shape::default()
         };
         (track.id.clone(), Medium::Audio, shape)
-    });
-    let numbered = video.chain(audio).zip(0..);
-    let track = |((name, medium, shape), place)| NewTrack { id: random::id(), name, medium, place, shape };
-    numbered.map(track).collect()
+    };
+    let (aac, other): (Vec<_>, Vec<_>) = plan.audio.iter().partition(|track| track.codec == SoundCodec::Aac);
+    let usual = usual.map(picture).chain(aac.into_iter().map(sound)).map(|one| (one, false));
+    let behind = behind.map(picture).chain(other.into_iter().map(sound)).map(|one| (one, true));
+    let track = |(place, ((name, medium, shape), background))| {
+        let id = random::id();
+        NewTrack { id, name, medium, place, background, shape }
+    };
+    (0..).zip(usual.chain(behind)).map(track).collect()
 }
 
 /// The subtitles of the source, also those that no text can be made of.
@@ -165,7 +174,11 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
     let chunks = plan.video.iter().flat_map(|video| video.chunks.iter());
     let mut jobs: Vec<NewJob> = chunks
         .map(|chunk| {
-            new(Task::Chunk { video: id, chunk: chunk.number }, weight(plan, chunk.number), Vec::new())
+            new(
+                Task::Chunk { video: id, chunk: chunk.number, family: 0 },
+                weight(plan, chunk.number),
+                Vec::new(),
+            )
         })
         .collect();
     let sound = |track| {
@@ -173,11 +186,12 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
         let weight = if track == 0 { 0 } else { behind(plan, track) };
         new(Task::Audio { video: id, track }, weight, Vec::new())
     };
-    let sounds: Vec<NewJob> = (0..).zip(&plan.audio).map(|(track, _)| sound(track)).collect();
+    let usual = (0..).zip(&plan.audio).filter(|(_, track)| track.codec == SoundCodec::Aac);
+    let sounds: Vec<NewJob> = usual.map(|(track, _)| sound(track)).collect();
     let needed = |job: &NewJob| (job.id, OnDeath::Kill);
     let pictures: Vec<_> = jobs.iter().chain(sounds.first()).map(needed).collect();
     let file = |rendition, needs| new(Task::Assemble { video: id, rendition }, 0, needs);
-    let of = |medium| ladder.iter().filter(move |track| track.medium == medium);
+    let of = |medium| ladder.iter().filter(move |track| track.medium == medium && !track.background);
     let mut assembled: Vec<_> = of(Medium::Video).map(|track| file(track.id, pictures.clone())).collect();
     // With a picture the main sound lies in its files.
     let alone = of(Medium::Audio).zip(&sounds).skip(usize::from(plan.video.is_some()));
@@ -199,7 +213,8 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
         last.push((subtitles.id, OnDeath::Release));
         jobs.push(subtitles);
     }
-    jobs.push(new(Task::Finish { video: id }, 0, last));
+    jobs.push(new(Task::Finish { video: id, background: false }, 0, last));
+    jobs.extend(background::jobs(id, plan, ladder, new));
     debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
     jobs
 }

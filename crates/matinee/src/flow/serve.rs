@@ -15,7 +15,7 @@ use matinee_core::plan::probe::Chapter;
 use matinee_core::storyboard::Storyboard;
 use matinee_core::video::{Medium, PartFrontier, RenditionState, VIRTUAL, common_frontier};
 use matinee_core::{caption, language, limits};
-use matinee_io::db::{Caption, Video};
+use matinee_io::db::{Caption, PresentedTrack, Video};
 use matinee_io::store;
 
 use super::{Failure, early, now};
@@ -74,7 +74,11 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
     if tracks.is_empty() {
         return Err(Failure::Absent);
     }
-    let whole = tracks.iter().all(|track| track.rendition.state == RenditionState::Ready);
+    let mut tracks = tracks;
+    let ready = |track: &PresentedTrack| track.rendition.state == RenditionState::Ready;
+    let whole = tracks.iter().all(|track| ready(track) || track.rendition.background);
+    // What is made in the background is offered when it is whole, beside what is whole.
+    tracks.retain(|track| !track.rendition.background || whole && ready(track));
     let mut shelved = Vec::with_capacity(tracks.len());
     let mut sounds = 0;
     for track in tracks {
@@ -104,6 +108,8 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
         shelved.push(Shelved {
             file: rendition.file,
             file_bytes: rendition.file_bytes.unwrap_or_default(),
+            webm: rendition.webm,
+            background: rendition.background,
             ..Shelved::of(rendition.name, rendition.medium, rendition.shape, parts)
         });
     }
@@ -243,21 +249,22 @@ fn presentation(shown: &Shown) -> Presentation {
             width: shelved.width,
             height: shelved.height,
             rate: Rate::of(shelved.rate.0, shelved.rate.1),
-            audio_group: "sound".to_owned(),
+            audio_group: group(shelved).to_owned(),
         })
         .collect();
     let audio: Vec<_> = of(Medium::Audio)
         .enumerate()
         // Who chooses another sound must not wait for it.
         .filter(|(n, shelved)| *n == 0 || shown.ended || shelved.rows().count() >= frontier)
-        .map(|(n, shelved)| Audio {
+        .map(|(_, shelved)| Audio {
             track: track(shelved),
-            group: "sound".to_owned(),
+            group: group(shelved).to_owned(),
             label: language::label(&shelved.title, &shelved.language),
             language: shelved.language.clone(),
             channels: shelved.channels,
             rate_hz: shelved.timescale,
-            default: n == 0,
+            default: of(Medium::Audio).find(|one| group(one) == group(shelved)).map(|one| &one.name)
+                == Some(&shelved.name),
         })
         .collect();
     let target_duration_s = shown.target_duration_s;
@@ -270,6 +277,11 @@ fn presentation(shown: &Shown) -> Presentation {
         i_frames: false,
         tiles: None,
     }
+}
+
+/// Pictures of the background have sounds of their own, in Opus.
+const fn group(track: &Shelved) -> &'static str {
+    if track.background { "opus" } else { "sound" }
 }
 
 /// How many segments every picture and the main sound have.
@@ -351,6 +363,12 @@ pub(crate) async fn file(node: &Node, shown: &Shown, track: &str, grant: &Grant)
         Medium::Audio => "audio/mp4",
     };
     Ok(File { object, size: track.file_bytes, kind })
+}
+
+/// The file of a track as WebM.
+pub(crate) fn webm(shown: &Shown, track: &str) -> Option<File> {
+    let (object, size) = shown.tracks.iter().find(|known| known.name == track)?.webm?;
+    Some(File { object, size, kind: "video/webm" })
 }
 
 /// A range of an object.

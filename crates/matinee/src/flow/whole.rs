@@ -1,7 +1,7 @@
 //! A video with all that its page and its watchers are shown.
 
 use matinee_core::id::{AppId, VideoId};
-use matinee_core::video::{Policy, State};
+use matinee_core::video::{Policy, RenditionState, State};
 use matinee_io::db::job::{Filter, Job};
 use matinee_io::db::{Caption, Rendition, Video};
 
@@ -16,7 +16,7 @@ pub(crate) struct Whole {
     pub(crate) video: Video,
     pub(crate) renditions: Vec<Rendition>,
     pub(crate) captions: Vec<Caption>,
-    /// Its jobs; none when it is ready, because nobody asks then.
+    /// Its jobs; none when nothing of it is being made any more, because nobody asks then.
     pub(crate) jobs: Vec<Job>,
     /// The length of the source in bytes.
     pub(crate) source_bytes: u64,
@@ -38,11 +38,25 @@ pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
     let renditions = node.db.renditions(video.id).await?;
     let captions = node.db.captions(video.id).await?;
     let jobs = match video.state {
-        State::Processing | State::Failed => jobs(node, video.app, video.id).await?,
-        State::Ready => Vec::new(),
+        State::Ready if !renditions.iter().any(is_open) => Vec::new(),
+        State::Processing | State::Failed | State::Ready => jobs(node, video.app, video.id).await?,
     };
     let size = node.store.size(video.source).await.map_err(|error| Failure::Again(error.to_string()))?;
     Ok(Whole { video, renditions, captions, jobs, source_bytes: size.unwrap_or_default() })
+}
+
+/// Is something of a video that is ready still being made?
+pub(super) async fn in_background(node: &Node, video: &Video) -> Result<bool, Failure> {
+    let planned = video.plan.as_ref().and_then(|plan| plan.get("video")?.get("background"));
+    if video.state != State::Ready || planned.is_none() {
+        return Ok(false);
+    }
+    Ok(node.db.renditions(video.id).await?.iter().any(is_open))
+}
+
+/// Will more of a rendition of the background come?
+fn is_open(one: &Rendition) -> bool {
+    one.background && matches!(one.state, RenditionState::Waiting | RenditionState::Encoding)
 }
 
 /// The jobs of a video.

@@ -26,9 +26,11 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Encodes one chunk in all renditions, into the files that `argv::chunk_outputs` names.
-    pub(crate) async fn chunk(&self, video: &plan::Video, chunk: &Chunk) -> Result<(), Fault> {
-        let (input, outputs) = (self.input_text()?, argv::chunk_outputs(video));
+    /// Encodes one chunk in all renditions of a family, into the files that `argv::chunk_outputs` names.
+    pub(crate) async fn chunk(&self, video: &plan::Video, chunk: &Chunk, family: u32) -> Result<(), Fault> {
+        let known = video.family(family);
+        let cascade = known.ok_or_else(|| Fault::unverified(format!("the plan has no family {family}")))?;
+        let (input, outputs) = (self.input_text()?, argv::chunk_outputs(cascade));
         let of = |frame: u64, run: usize, runs: usize| {
             #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
             let (frame, frames, run, runs) =
@@ -36,12 +38,12 @@ impl Bench<'_> {
             (self.progress)((run + frame / frames) / runs);
         };
         if !self.safe_profile {
-            let args = argv::chunk(self.plan, video, chunk, input, &outputs);
+            let args = argv::chunk(self.plan, (video, cascade), chunk, input, &outputs);
             self.encode(args, |at: Progress| of(at.frame, 0, 1)).await?;
             return Ok(());
         }
         for (n, output) in outputs.iter().enumerate() {
-            let args = argv::chunk_safe(self.plan, chunk, n, input, output)
+            let args = argv::chunk_safe(self.plan, chunk, (family, n), input, output)
                 .ok_or_else(|| Fault::unverified("the plan has no such rendition"))?;
             self.encode(args, |at: Progress| of(at.frame, n, outputs.len())).await?;
         }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 use matinee_core::access::Scope;
+use matinee_core::video::State as Stage;
 use serde::Deserialize;
 
 use super::Shared;
@@ -119,7 +120,13 @@ impl Telling {
                     if self.known.get(&whole.video.id.to_string()) == Some(&lasting) {
                         continue;
                     }
-                    if whole.video.state == matinee_core::video::State::Processing {
+                    // A ready video has jobs only while something of it is made in the background.
+                    let working = match whole.video.state {
+                        Stage::Processing => true,
+                        Stage::Ready => !whole.jobs.is_empty(),
+                        Stage::Failed => false,
+                    };
+                    if working {
                         self.known.insert(whole.video.id.to_string(), lasting);
                     } else {
                         self.known.remove(&whole.video.id.to_string());

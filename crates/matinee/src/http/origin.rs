@@ -95,7 +95,7 @@ pub(crate) async fn manifest(
     shared(answer.await)
 }
 
-/// `{track}/v.m3u8`, `{track}/a.m3u8`, `{track}/file.mp4`, `sub/{name}.m3u8`, `sub/{name}.vtt`, and the sheets
+/// `{track}/v.m3u8`, `{track}/a.m3u8`, `{track}/file.mp4`, `{track}/file.webm`, `sub/{name}.m3u8`, `sub/{name}.vtt`, and the sheets
 /// `storyboard/{n}.jpg`.
 pub(crate) async fn of_track(
     State(node): State<Shared>,
@@ -117,6 +117,10 @@ pub(crate) async fn of_track(
             "a.m3u8" => Medium::Audio,
             "file.mp4" => {
                 let wanted = serve::file(&node, &shown, &track, &grant).await?;
+                return file(&node, &wanted, options.download.as_deref(), &headers);
+            }
+            "file.webm" => {
+                let wanted = serve::webm(&shown, &track).ok_or_else(Problem::not_found)?;
                 return file(&node, &wanted, options.download.as_deref(), &headers);
             }
             _ => return Err(Problem::not_found()),

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use matinee_core::access::Scope;
-use matinee_core::pipeline::Quality;
+use matinee_core::codec::Codec;
+use matinee_core::pipeline::{Hdr, Quality};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -27,6 +28,11 @@ pub(crate) struct Pipeline {
     watermark: bool,
     /// A size is made only when it looks better than the next smaller one by so many thousandths of SSIM.
     gate_permille: Option<u16>,
+    /// Codecs of the pictures: `h264`, and what is made in the background, `vp9` and `av1`.
+    codecs: Vec<&'static str>,
+    /// What a source of high dynamic range becomes: `map` (pictures for every screen) or `keep` (and AV1 in the
+    /// background that keeps it).
+    hdr: &'static str,
     /// Where the poster is taken: `10%` of the length, or `12.5s` from the beginning.
     poster: String,
     /// The longest side of the poster in pixels.
@@ -37,6 +43,12 @@ pub(crate) struct Pipeline {
     loudness_lufs: Option<i8>,
     /// Jobs of a higher priority go first.
     priority: i32,
+}
+
+/// H.264 is made without being named, too.
+fn codecs(named: &[Codec]) -> Vec<&'static str> {
+    let others = named.iter().filter(|codec| **codec != Codec::H264);
+    [Codec::H264].iter().chain(others).map(|codec| codec.name()).collect()
 }
 
 /// All pipelines, the default one first.
@@ -59,6 +71,11 @@ pub(crate) async fn list(State(node): State<Shared>, caller: Caller) -> Result<J
         crop: one.crop.map(String::from),
         watermark: one.watermark.is_some(),
         gate_permille: one.gate_permille,
+        codecs: codecs(&one.codecs),
+        hdr: match one.hdr {
+            Hdr::Map => "map",
+            Hdr::Keep => "keep",
+        },
         poster: one.poster.into(),
         poster_side: one.poster_side,
         surround: one.surround,

@@ -7,7 +7,7 @@ mod check;
 mod clips;
 mod joins;
 mod sounds;
-mod support;
+pub(crate) mod support;
 mod texts;
 
 use std::path::{Path, PathBuf};

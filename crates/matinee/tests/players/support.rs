@@ -25,7 +25,13 @@ pub(crate) struct World {
 impl World {
     /// Starts the binary on a port of the kernel's choice.
     pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    /// The same with this configuration.
+    pub(crate) fn with(config: &str) -> Self {
         let dir = TempDir::with_prefix("matinee-players-").unwrap();
+        std::fs::write(dir.path().join("matinee.toml"), config).unwrap();
         let said = dir.path().join("said");
         let mut server = command(env!("CARGO_BIN_EXE_matinee"));
         server.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir.path().join("data"));

@@ -1,42 +1,47 @@
 //! The filter graph of a chunk: an exact run of frames of the grid, then the cascade of sizes.
 
 use super::seconds;
-use crate::plan::{Chunk, First, Picture, Plan, Rendition, Seek, Video};
+use crate::plan::{Cascade, Chunk, Codec, First, Picture, Plan, Range, Rendition, Seek, Video};
 use crate::watermark::Mark;
 
 /// PQ or HLG to BT.709.
 pub(super) const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv";
 
 /// The graph with all renditions, `[v0]` to `[vN]`: each size is scaled from the one before.
-pub(super) fn cascade(plan: &Plan, video: &Video, chunk: &Chunk) -> String {
+pub(super) fn cascade(plan: &Plan, (video, family): (&Video, Cascade<'_>), chunk: &Chunk) -> String {
     let mut every = 1;
-    let last = video.renditions.len().saturating_sub(1);
+    let last = family.renditions.len().saturating_sub(1);
     let branch = |(n, rendition): (usize, &Rendition)| {
         let entry = if n > 0 { format!("[b{}]", n - 1) } else { String::new() };
         let exit = if n < last { format!(",split=2[v{n}][b{n}]") } else { format!("[v{n}]") };
-        let steps = steps(video, rendition, n, every);
+        let steps = steps((video, family), rendition, n, every);
         every = rendition.every;
         [entry, steps, exit].concat()
     };
-    let branches = video.renditions.iter().enumerate().map(branch).collect::<Vec<_>>();
+    let branches = family.renditions.iter().enumerate().map(branch).collect::<Vec<_>>();
     head(plan, video, chunk) + &branches.join(";")
 }
 
 /// The graph with the rendition `at` alone, through the same scalers as in the cascade.
-pub(super) fn single(plan: &Plan, video: &Video, chunk: &Chunk, at: usize) -> String {
+pub(super) fn single(
+    plan: &Plan,
+    (video, family): (&Video, Cascade<'_>),
+    chunk: &Chunk,
+    at: usize,
+) -> String {
     let mut every = 1;
     let chain = |(n, rendition): (usize, &Rendition)| {
-        let steps = steps(video, rendition, n, every);
+        let steps = steps((video, family), rendition, n, every);
         every = rendition.every;
         steps
     };
-    let chained = video.renditions.iter().enumerate().take(at + 1).map(chain).collect::<Vec<_>>();
+    let chained = family.renditions.iter().enumerate().take(at + 1).map(chain).collect::<Vec<_>>();
     head(plan, video, chunk) + &chained.join(",") + "[v0]"
 }
 
 /// The graph that compares the source with all renditions, whose files are the inputs from `first` on: `[o0]` to `[oN]`.
 pub(super) fn comparison(plan: &Plan, video: &Video, sample: &Chunk, first: usize) -> String {
-    let Some(top) = video.renditions.first() else { return String::new() };
+    let Some((ladder, top)) = video.family(0).zip(video.renditions.first()) else { return String::new() };
     let count = video.renditions.len();
     let split: Vec<String> = (0..count).map(|n| format!("[s{n}]")).collect();
     // Files of ours begin behind 0, and the clock of two pictures that are compared must be one.
@@ -52,7 +57,7 @@ pub(super) fn comparison(plan: &Plan, video: &Video, sample: &Chunk, first: usiz
         )
     };
     let pairs: Vec<String> = video.renditions.iter().enumerate().map(pair).collect();
-    let source = head(plan, video, sample) + &steps(video, top, 0, top.every);
+    let source = head(plan, video, sample) + &steps((video, ladder), top, 0, top.every);
     format!("{source},split={count}{};{}", split.concat(), pairs.join(";"))
 }
 
@@ -86,20 +91,32 @@ fn head(plan: &Plan, video: &Video, chunk: &Chunk) -> String {
 }
 
 /// What rendition `n` does to the pictures of the one before it, which takes each `before`th frame.
-fn steps(video: &Video, rendition: &Rendition, n: usize, before: u32) -> String {
+fn steps((video, family): (&Video, Cascade<'_>), rendition: &Rendition, n: usize, before: u32) -> String {
     let half = if rendition.every > before { "framestep=2," } else { "" };
     let (width, height) = (rendition.width, rendition.height);
     if n > 0 {
         return format!("{half}scale={width}:{height}:flags=bicubic,setsar=1");
     }
-    let map = if video.picture.tone_map { format!("{TONE_MAP},") } else { String::new() };
+    let tone_map = video.picture.tone_map && *family.range == Range::Standard;
+    let map = if tone_map { format!("{TONE_MAP},") } else { String::new() };
     let scale = sized(&video.picture, (width, height));
+    let pixels = pixels(family.codec);
     let mark = video.picture.mark.as_ref().map(|mark| {
         // Two inputs get a clock of their own; the encoder counts by that of the grid.
         let clock = format!("settb={}/{}", video.rate.den, video.rate.num);
-        format!("[plain];{};[plain][mark]{},{clock}", laid(mark, None), over(mark))
+        let white = family.range.white();
+        format!("[plain];{};[plain][mark]{},{clock}", laid(mark, None, white), over(mark, pixels))
     });
-    format!("{half}{map}{scale}setsar=1,format=yuv420p{}", mark.unwrap_or_default())
+    format!("{half}{map}{scale}setsar=1,format={pixels}{}", mark.unwrap_or_default())
+}
+
+/// How the pictures enter the encoder. Ten bits cost AV1 next to nothing, every decoder of it has them, and dark areas show
+/// no steps.
+const fn pixels(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 | Codec::Vp9 => "yuv420p",
+        Codec::Av1 => "yuv420p10le",
+    }
 }
 
 /// From the source's pictures to those of the top rendition, with a comma at the end where there is something to do.
@@ -111,14 +128,17 @@ fn sized(picture: &Picture, (width, height): (u32, u32)) -> String {
     }
 }
 
-/// The watermark, the second input, as `[mark]`; in another size than its own for another picture than the top one.
-pub(super) fn laid(mark: &Mark, size: Option<(u32, u32)>) -> String {
+/// The watermark, the second input, as `[mark]`; in another size than its own for another picture than the top one. Its
+/// white becomes this share of the brightest white.
+pub(super) fn laid(mark: &Mark, size: Option<(u32, u32)>, white: Option<&str>) -> String {
     let scale = size.map(|(width, height)| format!("scale={width}:{height},")).unwrap_or_default();
     let opacity = f64::from(mark.opacity_percent) / 100.0;
-    format!("[1:v]{scale}format=rgba,colorchannelmixer=aa={opacity}[mark]")
+    let white = white.map(|white| format!("rr={white}:gg={white}:bb={white}:")).unwrap_or_default();
+    format!("[1:v]{scale}format=rgba,colorchannelmixer={white}aa={opacity}[mark]")
 }
 
-/// Lays `[mark]` over what stands before it.
-pub(super) fn over(mark: &Mark) -> String {
-    format!("overlay=x={}:y={}:format=yuv420:eof_action=repeat", mark.x, mark.y)
+/// Lays `[mark]` over what stands before it, which has these pixels.
+pub(super) fn over(mark: &Mark, pixels: &str) -> String {
+    let format = if pixels.ends_with("10le") { "yuv420p10" } else { "yuv420" };
+    format!("overlay=x={}:y={}:format={format}:eof_action=repeat", mark.x, mark.y)
 }

@@ -127,9 +127,12 @@ fn still(
         argv.extend(source(film.input, film.container.format_whitelist()));
         argv.extend(mark_input(&video.picture));
         argv.push("-filter_complex".into());
-        let laid = laid(&mark, Some((mark.width, mark.height)));
+        let laid = laid(&mark, Some((mark.width, mark.height)), None);
         let stream = video.stream;
-        argv.push(format!("[0:v:{stream}]{filter}[plain];{laid};[plain][mark]{}[out]", over(&mark)));
+        argv.push(format!(
+            "[0:v:{stream}]{filter}[plain];{laid};[plain][mark]{}[out]",
+            over(&mark, "yuv420p")
+        ));
         argv.extend(list(&["-map", "[out]"]));
     } else {
         argv.extend(film.opened());

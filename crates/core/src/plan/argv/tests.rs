@@ -14,8 +14,13 @@ fn lines(argv: &[String]) -> String {
 }
 
 fn nth(plan: &Plan, number: usize) -> Vec<String> {
+    of_family(plan, 0, number)
+}
+
+fn of_family(plan: &Plan, family: u32, number: usize) -> Vec<String> {
     let video = plan.video.as_ref().unwrap();
-    chunk(plan, video, &video.chunks[number], "in", &chunk_outputs(video))
+    let family = video.family(family).unwrap();
+    chunk(plan, (video, family), &video.chunks[number], "in", &chunk_outputs(family))
 }
 
 /// The filter graph of an argument list.
@@ -105,8 +110,8 @@ fn unknown_colours_are_not_written_and_tone_mapped_ones_are_bt709() {
 fn the_safe_profile_reads_from_the_start_with_one_thread() {
     let plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
     let video = plan.video.as_ref().unwrap();
-    insta::assert_snapshot!(lines(&chunk_safe(&plan, &video.chunks[3], 2, "in", "out_0.mp4").unwrap()));
-    assert_eq!(chunk_safe(&plan, &video.chunks[3], 5, "in", "out_0.mp4"), None);
+    insta::assert_snapshot!(lines(&chunk_safe(&plan, &video.chunks[3], (0, 2), "in", "out_0.mp4").unwrap()));
+    assert_eq!(chunk_safe(&plan, &video.chunks[3], (0, 5), "in", "out_0.mp4"), None);
 }
 
 #[test]
@@ -115,7 +120,8 @@ fn a_source_that_cannot_be_remuxed_is_read_without_copyts() {
     (plan.origin_us, plan.container_start_us) = (1_500_000, 1_400_000);
     let video = plan.video.as_ref().unwrap();
     let whole = Chunk { seek: Seek::Rewritten, ..video.chunks[0] };
-    let argv = chunk(&plan, video, &whole, "in", &chunk_outputs(video));
+    let ladder = video.family(0).unwrap();
+    let argv = chunk(&plan, (video, ladder), &whole, "in", &chunk_outputs(ladder));
     assert!(!argv.contains(&"-copyts".to_owned()), "{argv:?}");
     assert!(graph_of(&argv).starts_with("[0:v:0]setpts=PTS-0.1/TB,"));
 }
@@ -195,15 +201,43 @@ fn a_picture_of_a_source_is_made_right_before_it_is_shown() {
     assert!(!poster_first(film, (640, 360), "poster.jpg").contains(&"-ss".to_owned()));
 }
 
+/// The sample with these fields of the pipeline.
+fn with(changes: &[(&str, serde_json::Value)], fields: serde_json::Value) -> Plan {
+    let pipeline: Pipeline = serde_json::from_value(fields).unwrap();
+    let (probe, line) = (probe_of(changes).unwrap(), timeline(1_500, 40_000, 66, 0));
+    crate::plan::plan(&probe, &line, &pipeline, &node()).unwrap()
+}
+
 #[test]
-fn a_long_gop_raises_keyint_so_that_no_scene_cut_leaves_the_grid() {
-    let mut plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
-    let video = plan.video.as_mut().unwrap();
-    for (gop, keyint) in [(126, "250"), (127, "254"), (180, "360")] {
-        video.gop = gop;
-        let argv = h264(video, &video.renditions[0], 360, "out_0.mp4");
-        assert!(argv.windows(4).any(|four| four == ["-g", keyint, "-keyint_min", keyint]), "{gop}: {argv:?}");
-    }
+fn vp9_and_av1_are_cascades_of_their_own_over_the_same_frames() {
+    let plan = with(&[], json!({ "sizes": [1_080, 720], "codecs": ["h264", "vp9", "av1"] }));
+    let families = [of_family(&plan, 1, 3), of_family(&plan, 2, 3)];
+    insta::assert_snapshot!(families.map(|argv| lines(&argv)).join("\n\n"));
+    assert_eq!(plan.video.as_ref().unwrap().family(3), None);
+    let of = |argv: &[String]| graph_of(argv).split_once(",setsar").unwrap().0.to_owned();
+    assert_eq!(of(&nth(&plan, 3)), of(&of_family(&plan, 1, 3)));
+}
+
+#[test]
+fn a_bright_source_keeps_its_colour_in_av1_when_that_is_asked_for() {
+    let colour =
+        [("color_space", "bt2020nc"), ("color_transfer", "smpte2084"), ("color_primaries", "bt2020")];
+    let changes = colour.map(|(name, value)| (format!("/streams/0/{name}"), json!(value)));
+    let changes = changes.each_ref().map(|(path, value)| (path.as_str(), value.clone()));
+    let plan = with(&changes, json!({ "sizes": [720], "hdr": "keep", "quality": "high" }));
+    insta::assert_snapshot!(lines(&of_family(&plan, 1, 0)));
+    assert!(graph_of(&nth(&plan, 0)).contains("tonemap"), "the others are brought down");
+    assert!(with(&[], json!({ "hdr": "keep" })).video.unwrap().background.is_empty(), "nothing to keep");
+}
+
+#[test]
+fn opus_and_webm_are_asked_for_word_by_word() {
+    let plan = with(&[], json!({ "codecs": ["vp9"] }));
+    insta::assert_snapshot!(
+        [audio(&plan, &plan.audio[1], None, "in", "audio.mp4"), webm("in", "out.webm")]
+            .map(|argv| lines(&argv))
+            .join("\n\n")
+    );
 }
 
 #[test]
@@ -215,11 +249,16 @@ fn seconds_have_no_zeros_at_the_end() {
     }
 }
 
-#[test]
-fn a_watermark_is_laid_on_once_and_a_shape_is_cut_before_the_split() {
+/// A picture for a watermark.
+fn logo() -> String {
     let head =
         [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x50\0\0\0\x28"[..], &[8, 6, 0, 0, 0, 1, 2, 3, 4]].concat();
-    let watermark = crate::watermark::text_of(&head);
+    crate::watermark::text_of(&head)
+}
+
+#[test]
+fn a_watermark_is_laid_on_once_and_a_shape_is_cut_before_the_split() {
+    let watermark = logo();
     let pipeline = format!(
         r#"{{"crop":"4:3","watermark":{{"picture":"{watermark}","opacity_percent":70,"x":-10,"y":10}}}}"#
     );
@@ -230,7 +269,7 @@ fn a_watermark_is_laid_on_once_and_a_shape_is_cut_before_the_split() {
             .unwrap();
     insta::assert_snapshot!(lines(&nth(&plan, 3)));
     let video = plan.video.as_ref().unwrap();
-    insta::assert_snapshot!(lines(&chunk_safe(&plan, &video.chunks[3], 2, "in", "out_0.mp4").unwrap()));
+    insta::assert_snapshot!(lines(&chunk_safe(&plan, &video.chunks[3], (0, 2), "in", "out_0.mp4").unwrap()));
     let film = Film { input: "in", container: Container::Mov, raw: Some(video) };
     insta::assert_snapshot!(lines(&poster(film, 6_000_000, (320, 240), "poster.jpg")));
     insta::assert_snapshot!(lines(&mark(video.picture.mark.as_ref().unwrap(), "brought")));
@@ -249,5 +288,25 @@ fn sizes_are_compared_with_the_source_in_one_run() {
     let video = plan.video.as_ref().unwrap();
     let places: Vec<(u64, u64)> = samples(video).iter().map(|one| (one.first, one.frames)).collect();
     assert_eq!(places, [(240, 240), (960, 240), (2_160, 240)]);
-    insta::assert_snapshot!(lines(&judge(&plan, video, &samples(video)[1], "in", &chunk_outputs(video))));
+    let outputs = chunk_outputs(video.family(0).unwrap());
+    insta::assert_snapshot!(lines(&judge(&plan, video, &samples(video)[1], "in", &outputs)));
+}
+
+#[test]
+fn a_watermark_on_bright_pictures_is_as_white_as_paper() {
+    let picture = logo();
+    let plan = |transfer: &str| {
+        let fields = json!({ "codecs": ["av1"], "hdr": "keep", "watermark": { "picture": picture } });
+        with(&[("/streams/0/color_transfer", json!(transfer))], fields)
+    };
+    let graph = |transfer: &str, family| graph_of(&of_family(&plan(transfer), family, 0)).to_owned();
+    for (family, transfer, mark, format) in [
+        (0, "smpte2084", "colorchannelmixer=aa=1[mark]", "format=yuv420:"),
+        (1, "smpte2084", "colorchannelmixer=aa=1[mark]", "format=yuv420p10:"),
+        (2, "smpte2084", "colorchannelmixer=rr=0.58:gg=0.58:bb=0.58:aa=1[mark]", "format=yuv420p10:"),
+        (2, "arib-std-b67", "colorchannelmixer=rr=0.75:gg=0.75:bb=0.75:aa=1[mark]", "format=yuv420p10:"),
+    ] {
+        let graph = graph(transfer, family);
+        assert!(graph.contains(mark) && graph.contains(format), "{family} of {transfer}: {graph}");
+    }
 }

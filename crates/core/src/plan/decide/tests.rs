@@ -198,6 +198,50 @@ fn a_missing_filter_is_named_before_anything_runs() {
 }
 
 #[test]
+fn other_codecs_cost_and_need_their_encoders_only_where_they_are_asked_for() {
+    let (source, line) = (probe(&[]).unwrap(), timeline(1_500, 40_000, 66, 0));
+    let asked = |codecs: &[Codec]| Pipeline { codecs: codecs.to_vec(), ..Pipeline::default() };
+    let costs = |codecs: &[Codec]| plan(&source, &line, &asked(codecs), &node()).unwrap().estimate;
+    let (none, vp9, both) = (costs(&[]), costs(&[Codec::Vp9]), costs(&[Codec::Vp9, Codec::Av1]));
+    assert_eq!((none.background_cpu_ms, vp9.cpu_ms, both.cpu_ms), (0, none.cpu_ms, none.cpu_ms));
+    let share = |estimate: Estimate| estimate.background_cpu_ms * 100 / none.cpu_ms;
+    assert_eq!((share(vp9), share(both)), (346, 510), "in percent of what the ladder costs");
+    assert!(none.output_bytes < vp9.output_bytes && vp9.output_bytes < both.output_bytes);
+    for (codecs, missing, refused) in [
+        (&[][..], "libvpx-vp9", None),
+        (&[Codec::Av1], "libvpx-vp9", None),
+        (&[Codec::Vp9], "libvpx-vp9", Some("libvpx-vp9")),
+        (&[Codec::Vp9, Codec::Av1], "libsvtav1", Some("libsvtav1")),
+        (&[Codec::Av1], "libopus", Some("libopus")),
+        (&[Codec::H264], "libopus", None),
+    ] {
+        let mut bare = node();
+        bare.encoders.retain(|name| name != missing);
+        let refusal = plan(&source, &line, &asked(codecs), &bare).err();
+        assert_eq!(
+            refusal,
+            refused.map(|name| Refusal::ToolMissing { name }),
+            "{codecs:?} without {missing}"
+        );
+    }
+}
+
+#[test]
+fn other_codecs_have_the_sizes_of_the_ladder_and_a_sound_for_each_in_stereo() {
+    let pipeline = Pipeline { codecs: vec![Codec::Av1, Codec::Vp9], surround: true, ..Pipeline::default() };
+    let probe =
+        sounding(&[sound(6, 1, &json!({"language": "eng"})), sound(2, 0, &json!({"language": "ger"}))]);
+    let plan = plan(&probe, &timeline(1_500, 40_000, 66, 0), &pipeline, &node()).unwrap();
+    let video = plan.video.unwrap();
+    let ids = |of: &[Rendition]| of.iter().map(|one| one.id.clone()).collect::<Vec<_>>().join(" ");
+    let all: Vec<String> = video.background.iter().map(|family| ids(&family.renditions)).collect();
+    assert_eq!(ids(&video.renditions), "h264-1080 h264-720 h264-480 h264-360 h264-240");
+    assert_eq!(all, ["vp9-1080 vp9-720 vp9-480 vp9-360 vp9-240", "av1-1080 av1-720 av1-480 av1-360 av1-240"]);
+    let sounds: Vec<_> = plan.audio.iter().map(|one| (one.id.as_str(), one.channels)).collect();
+    assert_eq!(sounds, [("aac-1", 2), ("aac-2", 2), ("aac-3", 6), ("opus-1", 2), ("opus-2", 2)]);
+}
+
+#[test]
 fn the_poster_is_at_a_tenth_or_where_the_pipeline_wants_it() {
     let at = |poster: &str| {
         let poster = poster.to_owned().try_into().unwrap();

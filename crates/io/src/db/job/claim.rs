@@ -3,6 +3,7 @@
 use matinee_core::id::{AppId, JobId, VideoId};
 use matinee_core::job::retry::Tries;
 use matinee_core::job::{Kind, Lease, Task};
+use matinee_core::limits::BACKGROUND_PRIO_MIN;
 use matinee_core::time::Millis;
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ pub(crate) fn node_of(holder: &str) -> String {
 }
 
 // The head of the queue of each app and kind is looked up in the index `job_ready`; of the heads, the one of the app
-// with the fewest leases goes first. `state = 1` is asked again outside, because PostgreSQL repeats only that part
+// with the fewest leases goes first; all of the background goes behind all others. `state = 1` is asked again outside, because PostgreSQL repeats only that part
 // after it waited for a row. PostgreSQL gets LATERAL: it would join `job` by reading all of it while it has no
 // statistics. SQLite has no LATERAL, and joins by the primary key.
 macro_rules! claim_sql {
@@ -96,7 +97,7 @@ macro_rules! claim_sql {
              WHERE state = 1 AND id = (
                SELECT j.id FROM ",
             $next,
-            " ORDER BY (SELECT count(*) FROM job l WHERE l.state = 2 AND l.app_id = j.app_id),
+            " ORDER BY j.prio >= $7, (SELECT count(*) FROM job l WHERE l.state = 2 AND l.app_id = j.app_id),
                  j.prio, j.weight, j.id LIMIT 1)
              RETURNING id, app_id, video_id, attempt, tries_from, payload"
         )
@@ -184,6 +185,7 @@ fn values(claim: &Claim) -> Vec<Arg> {
         claim.token,
         claim.now.plus(claim.lease_ms),
         claim.holder.as_str(),
+        BACKGROUND_PRIO_MIN,
     ]
 }
 

@@ -116,7 +116,7 @@ async fn q9_parents_that_end_in_every_way_release_a_child_once(bench: Bench) {
     for _ in 0..10 {
         let parents = [bench.new_job(), bench.new_job(), bench.new_job()];
         let needs = parents.each_ref().map(|parent| (parent.id, OnDeath::Release));
-        let child = bench.new_task(Task::Finish { video: id() }, &needs);
+        let child = bench.new_task(Task::Finish { video: id(), background: false }, &needs);
         bench.insert(&[&parents[..], std::slice::from_ref(&child)].concat()).await.unwrap();
         let done = bench.claim("n/1", T0).await.unwrap().lease;
         let dead = bench.claim("n/1", T0).await.unwrap().lease;
@@ -187,7 +187,7 @@ async fn q15_a_slow_holder_does_not_make_two_run(bench: Bench) {
 /// parent -kill-> middle -kill-> last; parent -release-> free; other -kill-> last.
 async fn family(bench: &Bench) -> [NewJob; 5] {
     let (parent, other) = (bench.new_job(), NewJob { prio: 5, ..bench.new_job() });
-    let task = || Task::Finish { video: parent.video.unwrap() };
+    let task = || Task::Finish { video: parent.video.unwrap(), background: false };
     let middle = bench.new_task(task(), &[(parent.id, OnDeath::Kill)]);
     let last = bench.new_task(task(), &[(middle.id, OnDeath::Kill), (other.id, OnDeath::Kill)]);
     let free = bench.new_task(task(), &[(parent.id, OnDeath::Release), (other.id, OnDeath::Release)]);

@@ -97,8 +97,8 @@ impl Run {
         let video: VideoId = id();
         let task = match self.dice.below(3) {
             0 => Task::Probe { video },
-            1 => Task::Chunk { video, chunk: 1 },
-            _ => Task::Finish { video },
+            1 => Task::Chunk { video, chunk: 1, family: 0 },
+            _ => Task::Finish { video, background: false },
         };
         let mut needs: Vec<(_, OnDeath)> = Vec::new();
         let known: Vec<_> = self.model.jobs.iter().map(|job| job.new.id).collect();

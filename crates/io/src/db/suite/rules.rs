@@ -130,7 +130,7 @@ async fn rule_6_a_fan_in_becomes_ready_exactly_once(bench: Bench) {
     for _ in 0..GRAPHS {
         let mut jobs: Vec<_> = (0..5).map(|_| bench.new_job()).collect();
         let needs: Vec<_> = jobs.iter().map(|parent| (parent.id, OnDeath::Kill)).collect();
-        let join = bench.new_task(Task::Finish { video: jobs[0].video.unwrap() }, &needs);
+        let join = bench.new_task(Task::Finish { video: jobs[0].video.unwrap(), background: false }, &needs);
         joins.push(join.id);
         jobs.push(join);
         bench.insert(&jobs).await.unwrap();
@@ -283,7 +283,8 @@ async fn rule_9_a_limit_counts_its_own_node_and_all_nodes(bench: Bench) {
 
 async fn rule_10_old_jobs_are_forgotten_but_not_those_that_are_needed(bench: Bench) {
     let (old, needed) = (bench.new_job(), bench.new_job());
-    let waits = bench.new_task(Task::Finish { video: old.video.unwrap() }, &[(needed.id, OnDeath::Release)]);
+    let task = Task::Finish { video: old.video.unwrap(), background: false };
+    let waits = bench.new_task(task, &[(needed.id, OnDeath::Release)]);
     bench.insert(&[old.clone(), needed.clone(), waits.clone()]).await.unwrap();
     for _ in 0..2 {
         let lease = bench.claim("n/1", T0).await.unwrap().lease;

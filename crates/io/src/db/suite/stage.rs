@@ -131,7 +131,7 @@ impl Bench {
     fn jobs_of(&self, film: &Film) -> Vec<NewJob> {
         let video = film.video;
         let mut jobs: Vec<NewJob> =
-            (0..3).map(|chunk| self.new_task(Task::Chunk { video, chunk }, &[])).collect();
+            (0..3).map(|chunk| self.new_task(Task::Chunk { video, chunk, family: 0 }, &[])).collect();
         jobs.push(self.new_task(Task::Audio { video, track: 0 }, &[]));
         let needs: Vec<(JobId, OnDeath)> = jobs.iter().map(|job| (job.id, OnDeath::Kill)).collect();
         jobs.push(self.new_task(Task::Poster { video }, &[]));
@@ -143,7 +143,7 @@ impl Bench {
         }
         last.push((jobs[4].id, OnDeath::Release));
         last.extend(needs);
-        jobs.push(self.new_task(Task::Finish { video }, &last));
+        jobs.push(self.new_task(Task::Finish { video, background: false }, &last));
         jobs
     }
 
@@ -236,5 +236,5 @@ pub(crate) fn part(rendition: RenditionId, object: ObjectId, first: u32, segment
 }
 
 pub(crate) fn track(id: RenditionId, name: &str, medium: Medium, place: u32) -> NewTrack {
-    NewTrack { id, name: name.to_owned(), medium, place, shape: Shape::default() }
+    NewTrack { id, name: name.to_owned(), medium, place, background: false, shape: Shape::default() }
 }

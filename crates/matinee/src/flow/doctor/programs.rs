@@ -9,6 +9,8 @@ use super::Finding;
 
 /// Without these encoders nothing can be made.
 const ENCODERS: &[&str] = &["libx264", "aac"];
+/// Without these, pipelines that ask for other codecs refuse their videos.
+const OTHER_ENCODERS: &[&str] = &["libvpx-vp9", "libsvtav1", "libopus"];
 /// Without these filters some videos cannot be encoded.
 const FILTERS: &[&str] = &["scale", "zscale", "tonemap"];
 const ANSWER_BYTES_MAX: usize = 1 << 16;
@@ -77,7 +79,12 @@ fn able(found: &ffmpeg::Found) -> Vec<Finding> {
     } else {
         Finding::note("codecs", format!("ffmpeg has no filter {filters}: HDR videos look pale"), remedy)
     };
-    vec![coding, filtering]
+    let others = missing(OTHER_ENCODERS, &found.encoders);
+    let more = (!others.is_empty()).then(|| {
+        let lacks = format!("ffmpeg has no encoder {others}: pipelines cannot ask for that codec");
+        Finding::note("codecs", lacks, remedy)
+    });
+    [coding, filtering].into_iter().chain(more).collect()
 }
 
 /// A directory that goes with the trial.

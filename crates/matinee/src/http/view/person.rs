@@ -66,6 +66,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
         Kind::Poster => ("The still picture", "taken"),
         Kind::Subtitles => ("The subtitles", "converted"),
         Kind::Storyboard => ("The small pictures for finding a place", "made"),
+        Kind::Webm => ("The WebM file", "made"),
         Kind::Assemble => ("The pieces of one size", "joined into one file"),
         Kind::Finish => ("The last touch", "made"),
         Kind::Erase => ("What was deleted", "emptied"),

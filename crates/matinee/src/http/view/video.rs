@@ -1,6 +1,7 @@
 //! Videos as JSON: the row, its renditions and its progress.
 
 use matinee_core::job::Task;
+use matinee_core::limits::BACKGROUND_PRIO_MIN;
 use matinee_core::plan::Probe;
 use matinee_core::ribbon::{self, Facts, Progress as Stand, Ribbon, Size, Work};
 use matinee_core::video::{ENCODED, Medium, Policy, RenditionState, State};
@@ -148,6 +149,8 @@ pub(crate) struct Rendition {
     id: String,
     /// `video` or `audio`.
     medium: &'static str,
+    /// Nobody waits for it: the video is ready without it, and it is offered to players when it is whole.
+    background: bool,
     /// `waiting`, `encoding`, `ready` or `failed`.
     state: &'static str,
     /// From 0 to 1.
@@ -196,6 +199,8 @@ pub(crate) struct Addresses {
     pub(crate) dash: Option<String>,
     /// A file for `<video src>`.
     pub(crate) mp4: Option<String>,
+    /// The same as WebM, in VP9 and Opus; null until it is made, and where the pipeline asks for no VP9.
+    pub(crate) webm: Option<String>,
     /// The still picture.
     pub(crate) poster: Option<String>,
     /// A WebVTT track of small pictures of the whole video (`#xywh`); null until they are made.
@@ -214,6 +219,7 @@ impl Addresses {
             hls: external.url(&playback.hls),
             dash: url(&playback.dash),
             mp4: url(&playback.mp4),
+            webm: url(&playback.webm),
             poster: url(&playback.poster),
             storyboard: url(&playback.storyboard),
             thumbnail_dynamic: url(&playback.thumbnail),
@@ -319,9 +325,9 @@ pub(crate) const fn seconds(ms: u64) -> f64 {
 
 /// How far the work on a video is.
 pub(crate) fn ribbon(whole: &Whole) -> Ribbon {
-    let encoded = whole.renditions.iter().filter(|track| track.generation == ENCODED);
+    let encoded = whole.renditions.iter().filter(|track| track.generation == ENCODED && !track.background);
     let sizes = encoded.filter(|track| track.medium == Medium::Video);
-    let work = whole.jobs.iter().filter_map(|job| {
+    let work = whole.jobs.iter().filter(|job| !is_background(job)).filter_map(|job| {
         let kind = job.task.as_ref()?.kind();
         Some(Work { kind, state: job.state, done: done(job) })
     });
@@ -378,6 +384,7 @@ fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
                 Medium::Video => "video",
                 Medium::Audio => "audio",
             },
+            background: track.background,
             state: match track.state {
                 // Its first chunk is being encoded, though nothing of it can be shown yet.
                 RenditionState::Waiting if done > 0.0 => "encoding",
@@ -418,6 +425,9 @@ fn track_progress(whole: &Whole, track: &Track, ribbon: &Ribbon) -> f64 {
     match (track.state, track.medium) {
         (RenditionState::Ready, _) => 1.0,
         (RenditionState::Failed, _) => 0.0,
+        (RenditionState::Waiting | RenditionState::Encoding, Medium::Video) if track.background => {
+            background_progress(whole, track)
+        }
         (RenditionState::Waiting | RenditionState::Encoding, Medium::Video) => {
             let id = short_side(track).to_string();
             ribbon.steps.iter().find(|step| step.id == id).map_or(0.0, |step| step.progress)
@@ -433,6 +443,26 @@ fn track_progress(whole: &Whole, track: &Track, ribbon: &Ribbon) -> f64 {
             whole.jobs.iter().find(mine).map_or(0.0, done)
         }
     }
+}
+
+/// How far the chunks of a track of the background are.
+fn background_progress(whole: &Whole, track: &Track) -> f64 {
+    let plan = whole.video.plan.as_ref().and_then(|plan| plan.get("video")?.get("background")?.as_array());
+    let named = |family: &Value| {
+        let renditions = family.get("renditions").and_then(Value::as_array);
+        renditions.into_iter().flatten().any(|one| one.get("id").and_then(Value::as_str) == Some(&track.name))
+    };
+    let family = plan.and_then(|families| families.iter().position(named));
+    let number = family.and_then(|at| u32::try_from(at + 1).ok());
+    let mine = |job: &&Job| matches!(job.task, Some(Task::Chunk { family, .. }) if Some(family) == number);
+    let all = whole.jobs.iter().filter(mine);
+    #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
+    let count = all.clone().count().max(1) as f64;
+    (all.map(done).sum::<f64>() / count).min(0.99)
+}
+
+fn is_background(job: &Job) -> bool {
+    job.prio >= BACKGROUND_PRIO_MIN
 }
 
 fn frame_rate(num: u32, den: u32) -> f64 {

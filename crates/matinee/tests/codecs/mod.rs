@@ -1,0 +1,261 @@
+//! VP9 and AV1 with Opus, made in the background of a real server, and the files to keep: exact pictures, clean joins.
+
+#![expect(clippy::cast_precision_loss, reason = "pictures of a test clip are few")]
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::players::support::{READY, World, ffmpeg, make, packets, sound, streams, within};
+
+/// Sound and picture may be apart by that many seconds.
+const APART_S: f64 = 0.04;
+/// Pictures of the long clip: a ramp of two chunks and a rest.
+const FRAMES: usize = 325;
+/// Pictures between two key frames.
+const GOP: usize = 50;
+/// By how much a pixel of a picture may be off on average.
+const OFF: f64 = 6.0;
+
+const ALL: &str = "[[pipeline]]\nname = \"default\"\nsizes = [120, 90]\ncodecs = [\"vp9\", \"av1\"]\n";
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// 13 s of a moving picture and a tone at 440 Hz.
+fn moving(world: &World, name: &str) -> PathBuf {
+    let text = "-f lavfi -i testsrc2=s=160x120:r=25:d=13 -f lavfi -i sine=440:r=48000:d=13 \
+                -c:v libx264 -preset ultrafast -pix_fmt yuv420p -bf 2 -g 77 -c:a aac";
+    make(world.dir.path(), name, &words(text))
+}
+
+/// 8 s that are black and silent until a white picture and a tone begin together at 5 s.
+fn flashing(world: &World, name: &str) -> PathBuf {
+    let text = "-f lavfi -i color=black:s=160x120:r=25:d=8,drawbox=c=white:t=fill:enable='gte(t,5)' \
+                -f lavfi -i sine=frequency=440:sample_rate=48000:duration=8,volume=0:enable='lt(t,5)' \
+                -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 50 -c:a aac";
+    make(world.dir.path(), name, &words(text))
+}
+
+/// Waits until nothing of a video is being made any more, also in the background.
+fn whole(world: &World, video: &str) -> Value {
+    let ended = world.ended(video, |_| {});
+    assert_eq!(ended["state"], "ready", "{}", ended["reason"]);
+    within(READY, "the background is done", || {
+        let now = world.json(&format!("/v1/videos/{video}"));
+        assert_eq!(now["state"], "ready", "a video that is ready stays so");
+        let over = |row: &Value| matches!(row["state"].as_str(), Some("ready" | "failed"));
+        let webm = now["playback"]["webm"].is_string();
+        (webm && now["renditions"].as_array().unwrap().iter().all(over)).then_some(now)
+    })
+}
+
+/// Pictures as gray pixels.
+fn gray(input: &str) -> Vec<Vec<u8>> {
+    let args = [
+        "-map",
+        "0:v:0",
+        "-s",
+        "32x24",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "gray",
+        "-fps_mode",
+        "passthrough",
+        "-",
+    ];
+    ffmpeg(&[], input, &args).chunks_exact(32 * 24).map(<[u8]>::to_vec).collect()
+}
+
+/// All pictures are there, in order, each the one of the source; a break at a join would be seen.
+fn same_pictures(what: &str, found: &[Vec<u8>], source: &[Vec<u8>]) {
+    assert_eq!(found.len(), source.len(), "{what}: decoded pictures");
+    for (frame, (found, source)) in found.iter().zip(source).enumerate() {
+        let off: u32 = found.iter().zip(source).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        let off = f64::from(off) / found.len() as f64;
+        assert!(off < OFF, "{what}: picture {frame} is off by {off}");
+    }
+}
+
+/// Pictures stand at their exact times.
+fn on_the_grid(what: &str, input: &str) {
+    let pictures = packets(input, "v:0");
+    assert_eq!(pictures.len(), FRAMES, "{what}");
+    for (frame, (at, ..)) in pictures.iter().enumerate() {
+        assert!((at - frame as f64 / 25.0).abs() < 0.001_1, "{what}: picture {frame} is shown at {at}");
+    }
+    for (frame, (.., key)) in pictures.iter().enumerate() {
+        let (segment, group) = (frame % (2 * GOP) == 0, frame % GOP == 0);
+        assert!(*key || !segment, "{what}: a segment begins at {frame} without a key frame");
+        assert!(!key || group, "{what}: picture {frame} is a key frame off the grid");
+    }
+}
+
+/// The tone is there from the first to the last sample of the source, without a break.
+fn same_sound(what: &str, input: &str, seconds: usize) {
+    let heard = sound(input);
+    let given = seconds * 48_000;
+    assert!((given..given + 1_024).contains(&heard.len()), "{what}: {} samples, not {given}", heard.len());
+    let inner = &heard[4_800..given - 4_800];
+    let quiet = inner.chunks(480).position(|some| some.iter().all(|sample| sample.unsigned_abs() < 600));
+    assert_eq!(quiet, None, "{what}: the tone breaks");
+}
+
+/// Keeps what is served under an address as a file.
+fn kept(world: &World, address: &str, name: &str) -> String {
+    let (status, bytes) = world.get(address);
+    assert_eq!(status, 200, "{address}");
+    let path = world.dir.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn other_codecs_are_exact_over_all_chunks_and_follow_h264_in_the_manifests() {
+    let world = World::with(ALL);
+    let path = moving(&world, "moving.mp4");
+    let video = world.upload(&path);
+    let seen = whole(&world, &video);
+    let rows = seen["renditions"].as_array().unwrap();
+    let names: Vec<_> =
+        rows.iter().map(|row| (row["id"].as_str().unwrap(), row["background"] == true)).collect();
+    let usual = [("h264-120", false), ("h264-90", false), ("aac-1", false)];
+    let behind = [("vp9-120", true), ("vp9-90", true), ("av1-120", true), ("av1-90", true), ("opus-1", true)];
+    assert_eq!(names, [&usual[..], &behind].concat());
+    assert!(
+        rows.iter().all(|row| row["state"] == "ready" && (row["bytes"].is_u64() || row["id"] == "aac-1"))
+    );
+    let place = world.place(&video, 2);
+    let source = gray(path.to_str().unwrap());
+    assert_eq!(source.len(), FRAMES);
+    for (name, _) in behind.iter().filter(|(name, _)| !name.starts_with("opus")) {
+        let playlist = format!("{place}/{name}/v.m3u8");
+        on_the_grid(name, &playlist);
+        same_pictures(name, &gray(&playlist), &source);
+        let file = kept(&world, &format!("{place}/{name}/file.mp4"), &format!("{name}.mp4"));
+        on_the_grid(name, &file);
+        same_pictures(name, &gray(&file), &source);
+        same_sound(name, &file, 13);
+        // Segments begin where those of H.264 do.
+        let cuts = |name: &str| {
+            let text = world.text(&format!("{place}/{name}/v.m3u8"));
+            text.lines().filter(|line| line.starts_with("#EXTINF")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(cuts(name), cuts("h264-120"));
+    }
+    same_sound("opus-1", &format!("{place}/opus-1/a.m3u8"), 13);
+    manifests(&world, &place);
+}
+
+/// H.264 comes first; other codecs have groups and sets of their own; ffmpeg plays all of both without a word.
+fn manifests(world: &World, place: &str) {
+    let master = world.text(&format!("{place}/m.m3u8"));
+    let streams = master.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF"));
+    let said = |line: &str, name: &str| {
+        let rest = line.split_once(&format!("{name}=\"")).unwrap().1;
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let found: Vec<_> = streams.map(|line| (said(line, "CODECS"), said(line, "AUDIO"))).collect();
+    let starts = |n: usize, codec: &str, sound: &str, group: &str| {
+        let (codecs, audio) = &found[n];
+        assert!(codecs.starts_with(codec) && codecs.ends_with(sound) && audio == group, "{n}: {found:?}");
+    };
+    assert_eq!(found.len(), 6);
+    for n in [0, 1] {
+        starts(n, "avc1.64", ",mp4a.40.2", "sound");
+        starts(n + 2, "vp09.00.10.08", ",opus", "opus");
+        starts(n + 4, "av01.0.00M.10", ",opus", "opus");
+    }
+    let mpd = world.text(&format!("{place}/manifest.mpd"));
+    let sets = mpd.split("<AdaptationSet ").skip(1).filter(|set| set.contains("codecs="));
+    let families: Vec<_> =
+        sets.map(|set| said(set, "codecs").split('.').next().unwrap().to_owned()).collect();
+    assert_eq!(families, ["avc1", "vp09", "av01", "mp4a", "opus"]);
+    for manifest in ["m.m3u8", "manifest.mpd"] {
+        ffmpeg(&[], &format!("{place}/{manifest}"), &["-map", "0:v", "-map", "0:a", "-f", "null", "-"]);
+    }
+}
+
+/// When the picture is white and when something is heard first, in seconds.
+fn begins(input: &str) -> (f64, f64) {
+    let white = gray(input).iter().position(|picture| picture[300] > 128).unwrap() as f64 / 25.0;
+    let heard = sound(input).iter().position(|sample| sample.unsigned_abs() > 600).unwrap() as f64 / 48_000.0;
+    (white, heard)
+}
+
+#[test]
+fn every_video_can_be_kept_as_webm_and_as_mp4_with_sound_in_time() {
+    let world = World::with("[[pipeline]]\nname = \"default\"\nsizes = [120]\ncodecs = [\"vp9\"]\n");
+    let webm = moving(&world, "moving.mp4").with_extension("webm");
+    let own = "-f lavfi -i testsrc2=s=160x120:r=25:d=2 -f lavfi -i sine=440:r=48000:d=2 -c:v libvpx-vp9 \
+               -deadline realtime -cpu-used 8 -b:v 200k -c:a libopus";
+    let paths = [
+        flashing(&world, "flash.mp4"),
+        flashing(&world, "flash.ts"),
+        make(world.dir.path(), webm.file_name().unwrap().to_str().unwrap(), &words(own)),
+    ];
+    let ids: Vec<String> = paths.iter().map(|path| world.upload(path)).collect();
+    for (path, video) in paths.iter().zip(&ids) {
+        whole(&world, video);
+        let playback = world.json(&format!("/v1/videos/{video}/playback"));
+        let downloads = playback["downloads"].as_array().unwrap();
+        let ids: Vec<&str> = downloads.iter().map(|one| one["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["h264-120", "vp9-120-webm", "source"], "{}", path.display());
+        let source = path.to_str().unwrap();
+        let flash = !source.ends_with("webm");
+        for (download, format, codecs) in
+            [(&downloads[0], "mp4", ["h264", "aac"]), (&downloads[1], "webm", ["vp9", "opus"])]
+        {
+            let file = kept(&world, download["url"].as_str().unwrap(), &format!("{video}.{format}"));
+            assert_eq!(download["bytes"], std::fs::metadata(&file).unwrap().len(), "{download}");
+            let name = download["file_name"].as_str().unwrap();
+            assert!(Path::new(name).extension().is_some_and(|ending| ending == format), "{name}");
+            let found: Vec<_> = streams(&file).iter().map(|one| one["codec_name"].clone()).collect();
+            assert_eq!(found, codecs, "{file}");
+            // In MPEG-TS the sound begins first, so the first picture is held.
+            let frames = if flash { 200 } else { 50 };
+            assert!((frames..=frames + 1).contains(&gray(&file).len()), "{file}");
+            if flash {
+                let (white, heard) = begins(&file);
+                assert!((white - 5.0).abs() <= 2.0 * APART_S, "{file}: white at {white}");
+                assert!((white - heard).abs() <= APART_S, "{file}: white at {white}, heard at {heard}");
+            }
+        }
+        let ranged = playback["webm"].as_str().unwrap();
+        assert_eq!(world.get(ranged).1.len() as u64, downloads[1]["bytes"].as_u64().unwrap());
+    }
+}
+
+#[test]
+fn a_bright_source_is_shown_on_every_screen_and_kept_as_it_is_for_those_that_can() {
+    let world = World::with("[[pipeline]]\nname = \"default\"\nsizes = [120]\nhdr = \"keep\"\n");
+    let text = "-f lavfi -i testsrc2=s=160x120:r=25:d=5 -f lavfi -i sine=440:r=48000:d=5 -c:v libx264 -preset ultrafast \
+                -pix_fmt yuv420p10le -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -c:a aac";
+    let video = world.upload(&make(world.dir.path(), "bright.mp4", &words(text)));
+    world.ended(&video, |_| {});
+    let row = within(READY, "the bright pictures are there", || {
+        let now = world.json(&format!("/v1/videos/{video}"));
+        let rows = now["renditions"].as_array().unwrap();
+        rows.iter().find(|row| row["id"] == "av1-hdr-120" && row["state"] == "ready").cloned()
+    });
+    let codec = row["codec"].as_str().unwrap();
+    assert!(codec.starts_with("av01.0.00M.10.0.11") && codec.ends_with(".09.16.09.0"), "{codec}");
+    let place = world.place(&video, 2);
+    let colour = |name: &str| {
+        let all = streams(&format!("{place}/{name}/v.m3u8"));
+        ["pix_fmt", "color_transfer", "color_primaries", "color_space"].map(|key| all[0][key].clone())
+    };
+    assert_eq!(colour("av1-hdr-120"), ["yuv420p10le", "smpte2084", "bt2020", "bt2020nc"]);
+    assert_eq!(colour("h264-120"), ["yuv420p", "bt709", "bt709", "bt709"]);
+    assert_eq!(packets(&format!("{place}/av1-hdr-120/v.m3u8"), "v:0").len(), 125);
+    let master = world.text(&format!("{place}/m.m3u8"));
+    let streams: Vec<_> = master.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF")).collect();
+    assert!(streams[0].contains("avc1") && streams[0].contains("VIDEO-RANGE=SDR"), "{master}");
+    assert!(streams[1].contains("av01") && streams[1].contains("VIDEO-RANGE=PQ"), "{master}");
+    let mpd = world.text(&format!("{place}/manifest.mpd"));
+    let sets: Vec<_> = mpd.split("<AdaptationSet ").skip(1).collect();
+    let transfer = "cicp:TransferCharacteristics\" value=\"16\"";
+    assert!(!sets[0].contains("cicp") && sets[1].contains(transfer) && sets[1].contains("av01."), "{mpd}");
+}
