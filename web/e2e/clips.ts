@@ -80,6 +80,15 @@ const DRAWN: Readonly<Record<string, readonly string[]>> = {
     '-c:a',
     'libvorbis',
   ],
+  'ten-seconds.mp4': [
+    ...picture('320x240', 25, 10),
+    '-f',
+    'lavfi',
+    '-i',
+    'sine=440:d=10:r=48000',
+    ...H264,
+    ...AAC,
+  ],
   'moov-last.mp4': [...picture('320x240'), ...SOUND, ...H264, ...AAC],
   'fragmented.mp4': [
     ...picture('320x240'),

@@ -51,21 +51,30 @@ export interface Played {
 
 export interface Site {
   url: string;
+  /** Serves a text beside the frames; gives its address. */
+  serve(name: string, kind: string, text: string): string;
   close(): void;
 }
 
 /** Serves the frames from an address that is not the server's. */
 export async function openSite(): Promise<Site> {
+  const texts = new Map<string, { kind: string; text: string }>();
   const server = createServer((request, response) => {
     const [file, kind] = FILES[request.url ?? ''] ?? [];
-    if (request.url === '/')
+    const own = texts.get(request.url ?? '');
+    if (own) response.setHeader('Content-Type', own.kind).end(own.text);
+    else if (request.url === '/')
       response.setHeader('Content-Type', 'text/html').end('<!doctype html><title>Players</title>');
     else if (file && kind) response.setHeader('Content-Type', kind).end(readFileSync(file));
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { url, close: () => void server.close() };
+  const serve = (name: string, kind: string, text: string) => {
+    texts.set(`/${name}`, { kind, text });
+    return `${url}/${name}`;
+  };
+  return { url, serve, close: () => void server.close() };
 }
 
 /**

@@ -26,11 +26,11 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Starts a server that nobody administers yet; pages of `origins` may upload to it. */
-export async function startServer(origins: readonly string[] = []): Promise<Server> {
+/** Starts a server that nobody administers yet; pages of `origins` may upload to it. `more` is configuration. */
+export async function startServer(origins: readonly string[] = [], more = ''): Promise<Server> {
   const home = mkdtempSync(join(tmpdir(), 'matinee-e2e-'));
   const listed = origins.map((origin) => JSON.stringify(origin)).join(', ');
-  writeFileSync(join(home, 'matinee.toml'), `[uploads]\norigins = [${listed}]\n`);
+  writeFileSync(join(home, 'matinee.toml'), `[uploads]\norigins = [${listed}]\n${more}`);
   const child = spawn(binary(), ['serve', '--listen', '127.0.0.1:0', '--data', join(home, 'data')], {
     cwd: home,
     stdio: ['ignore', 'pipe', 'pipe'],

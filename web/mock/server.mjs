@@ -115,6 +115,7 @@ function rendition(h, share, dur) {
   return {
     id: `h264-${h}`,
     medium: 'video',
+    background: false,
     state: ready ? 'ready' : share > 0 ? 'encoding' : 'waiting',
     progress: share,
     width: w,
@@ -191,6 +192,7 @@ function shaped(facts) {
           hls: `/p/tok/${id}/${overall >= 1 ? 2 : 1}/m.m3u8`,
           dash: overall >= 1 ? `/p/tok/${id}/2/manifest.mpd` : null,
           mp4: overall >= 1 ? `/p/tok/${id}/2/h264-720/file.mp4` : null,
+          webm: null,
           poster: `/p/tok/${id}/1/poster${poster}.jpg`,
         }
       : null,

@@ -63,6 +63,8 @@ type RenditionState = 'waiting' | 'encoding' | 'ready' | 'failed';
 export interface Rendition {
   id: string;
   medium: 'video' | 'audio';
+  /** Nobody waits for it: a video is ready without it. */
+  background: boolean;
   state: RenditionState;
   progress: number;
   width: number | null;
@@ -108,6 +110,8 @@ interface Addresses {
   hls: string;
   dash: string | null;
   mp4: string | null;
+  /** VP9 and Opus, when they are made. */
+  webm: string | null;
   poster: string | null;
   /** A WebVTT track of small pictures, made after all sizes. */
   storyboard: string | null;

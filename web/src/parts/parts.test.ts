@@ -37,6 +37,9 @@ test('the sentence names state, sizes and time left', () => {
   expect(stateSentence(video, after(240))).toBe('Playable now · 1 of 2 sizes · ready in about 4 min');
   expect(stateSentence(video, after(1))).toBe('Playable now · 1 of 2 sizes');
   expect(stateSentence({ ...video, state: 'ready' }, after(1))).toBe('Ready · 2 sizes');
+  const behind = { ...size('vp9-720', 'waiting'), background: true } as (typeof video.renditions)[number];
+  const ready = { ...video, state: 'ready' as const, renditions: [...video.renditions, behind] };
+  expect(stateSentence(ready, after(1))).toBe('Ready · 2 sizes · 1 more in the background');
   expect(stateSentence({ ...video, state: 'failed' }, after(1))).toBe('This video could not be processed');
   expect(stateName(video)).toBe('Playable');
 });

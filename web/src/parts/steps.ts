@@ -26,9 +26,9 @@ export function stateName(video: Pick<Video, 'state' | 'playable'>): string {
   return video.playable ? 'Playable' : 'In progress';
 }
 
-/** How many picture renditions are finished, of how many. */
+/** How many picture renditions that somebody waits for are finished, of how many. */
 function renditionCount(renditions: readonly Rendition[]): { ready: number; all: number } {
-  const pictures = renditions.filter((rendition) => rendition.medium === 'video');
+  const pictures = renditions.filter(({ medium, background }) => medium === 'video' && !background);
   return { ready: pictures.filter((rendition) => rendition.state === 'ready').length, all: pictures.length };
 }
 
@@ -36,7 +36,13 @@ function renditionCount(renditions: readonly Rendition[]): { ready: number; all:
 export function stateSentence(video: Video, now_ms: number): string {
   if (video.state === 'failed') return 'This video could not be processed';
   const { ready, all } = renditionCount(video.renditions);
-  if (video.state === 'ready') return all > 0 ? `Ready · ${all} ${all === 1 ? 'size' : 'sizes'}` : 'Ready';
+  if (video.state === 'ready') {
+    const sizes = all > 0 ? `Ready · ${all} ${all === 1 ? 'size' : 'sizes'}` : 'Ready';
+    const behind = video.renditions.filter(
+      ({ background, state }) => background && (state === 'waiting' || state === 'encoding'),
+    );
+    return behind.length > 0 ? `${sizes} · ${behind.length} more in the background` : sizes;
+  }
   const received = video.progress.steps[0];
   if (received && (received.state === 'running' || received.state === 'waiting'))
     return 'The file is being received';

@@ -2,16 +2,11 @@
 import Hls from 'hls.js';
 import { elementFault, type Fault, faultOf } from './fault.ts';
 import { hlsOptions } from './policy.ts';
+import { type Quality, qualities } from './quality.ts';
 import { type Sound, type Wish, wished } from './sound.ts';
 
 /** Broken media is skipped this often before the viewer is told. */
 const RECOVERIES_MAX = 3;
-
-/** A quality to choose: its number in hls.js and its name. */
-export interface Quality {
-  level: number;
-  label: string;
-}
 
 export interface Told {
   qualities(list: Quality[]): void;
@@ -52,7 +47,7 @@ function byHls(video: HTMLVideoElement, url: string, start: Start, told: Told): 
   let recoveries = 0;
   hls.on(Hls.Events.MANIFEST_PARSED, () => {
     if (start.level >= 0) hls.loadLevel = start.level;
-    told.qualities(qualitiesOf(hls));
+    told.qualities(qualities(hls.levels));
   });
   hls.on(Hls.Events.AUDIO_TRACKS_UPDATED, () => {
     const sounds = soundsOf(hls);
@@ -84,25 +79,8 @@ function byHls(video: HTMLVideoElement, url: string, start: Start, told: Told): 
   };
 }
 
-function qualitiesOf(hls: Hls): Quality[] {
-  return hls.levels
-    .map((level, index) => ({
-      level: index,
-      side: Math.min(level.width, level.height),
-      label: nameOf(level),
-    }))
-    .sort((a, b) => b.side - a.side)
-    .map(({ level, label }) => ({ level, label }));
-}
-
 function soundsOf(hls: Hls): Sound[] {
   return hls.audioTracks.map(({ name, lang }, number) => ({ number, label: name, language: lang ?? '' }));
-}
-
-function nameOf(level: { width: number; height: number; name: string; frameRate: number }): string {
-  const side = Math.min(level.width, level.height);
-  if (!side) return level.name || 'Sound only';
-  return `${side}p${level.frameRate > 40 ? Math.round(level.frameRate) : ''}`;
 }
 
 /** Where the browser itself plays HLS it also lists the sounds. */

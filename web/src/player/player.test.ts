@@ -5,6 +5,7 @@ import { elementFault, faultOf } from './fault.ts';
 import { actionOf, type Focus, HELP, nextRate } from './keys.ts';
 import { hlsOptions, nextBringsIt, reloadAt, sameLayout } from './policy.ts';
 import { startOf, worthKeeping } from './position.ts';
+import { qualities } from './quality.ts';
 import { wished, wishOf } from './sound.ts';
 
 const press = (key: string, more = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, ...more });
@@ -134,4 +135,28 @@ test.each([null, '', 'no', '1', 'null', '[]', '{"label":1,"language":"en"}'])(
 );
 test('a kept sound is read', () => {
   expect(wishOf('{"label":"A","language":"en"}')).toEqual({ label: 'A', language: 'en' });
+});
+
+test('a quality in several codecs says which one it is, and the largest come first', () => {
+  const level = (height: number, videoCodec: string, more = {}) => ({
+    width: height * 2,
+    height,
+    name: '',
+    frameRate: 25,
+    videoCodec,
+    ...more,
+  });
+  const labels = (...levels: Parameters<typeof qualities>[0][number][]) =>
+    qualities(levels).map(({ level: number, label }) => `${number} ${label}`);
+  expect(labels(level(360, 'avc1.64001E'), level(720, 'avc1.64001F'))).toEqual(['1 720p', '0 360p']);
+  expect(
+    labels(
+      level(720, 'avc1.64001F'),
+      level(720, 'vp09.00.31.08'),
+      level(720, 'av01.0.05M.10'),
+      level(720, 'av01.0.05M.10.0.110.09.16.09.0', { videoRange: 'PQ' }),
+      level(1080, 'avc1.640028', { frameRate: 60 }),
+    ),
+  ).toEqual(['4 1080p60', '0 720p H.264', '1 720p VP9', '2 720p AV1', '3 720p AV1 HDR']);
+  expect(labels({ ...level(0, ''), name: '' })).toEqual(['0 Sound only']);
 });
