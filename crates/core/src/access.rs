@@ -1,6 +1,7 @@
 //! Who may do what: scopes, secrets, and the path token of a player.
 
 pub mod path;
+pub mod runner;
 pub mod secret;
 pub mod sender;
 

@@ -82,6 +82,11 @@ impl Kind {
         }
     }
 
+    /// Can a runner do it: only ffmpeg on one file, with outputs that prove themselves?
+    pub const fn is_for_runners(self) -> bool {
+        matches!(self, Self::Audio | Self::Chunk)
+    }
+
     /// Can its work take the worker down? A fetch only moves bytes, so a lost lease is a restart and nothing worse.
     pub const fn is_risky(self) -> bool {
         !matches!(self, Self::Fetch)

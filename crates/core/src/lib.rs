@@ -27,6 +27,7 @@ pub mod pull;
 pub mod quota;
 pub mod range;
 pub mod ribbon;
+pub mod runner;
 pub mod sending;
 pub mod storyboard;
 pub mod thumbnail;

@@ -94,6 +94,32 @@ pub const LEASE_MS: i64 = 30_000;
 /// How often a holder renews: two may fail before the lease ends.
 pub const LEASE_RENEW_MS: i64 = 10_000;
 
+/// How long a runner that asks for work is kept waiting, in milliseconds: proxies end what rests for a minute.
+pub const RUNNER_POLL_MS: u64 = 30_000;
+
+/// How often work is looked for while it waits and nobody has said that there is some, in milliseconds: only retries come
+/// so, and a thousand idle runners must cost little.
+pub const RUNNER_LOOK_MS: u64 = 5_000;
+
+/// How long the address of an object is good for a runner, in milliseconds: it gets fresh ones with each renewal, so a
+/// leaked one is soon worth nothing, and a large file may fail a few times within.
+pub const RUNNER_URL_MS: i64 = 120_000;
+
+/// How long a registration token can be used, in milliseconds: a day is enough to walk to another machine.
+pub const RUNNER_INVITE_MS: i64 = 86_400_000;
+
+/// How exactly it is known when a runner was last heard of, in milliseconds: each renewal would be a write too many.
+pub const RUNNER_SEEN_MS: i64 = 5_000;
+
+/// Most bytes of one file that a runner makes: what the sandbox lets ffmpeg write at most.
+pub const RUNNER_OUTPUT_BYTES_MAX: u64 = 20 << 30;
+
+/// Most jobs of one runner at the same time: the largest machines have as many cores.
+pub const RUNNER_SLOTS_MAX: u32 = 512;
+
+/// Most characters of a text that a runner says about a failure; ffmpeg's last words have 64 KiB.
+pub const RUNNER_WORDS_MAX: usize = 8_192;
+
 /// How often ended leases are looked for: a lost job starts again within the lease and this.
 pub const REAP_MS: i64 = 5_000;
 

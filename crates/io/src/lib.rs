@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod cache;
 pub mod clock;
 pub mod db;
+pub mod errand;
 pub mod fetch;
 pub mod ffmpeg;
 pub mod folder;

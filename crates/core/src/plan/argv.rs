@@ -42,6 +42,24 @@ pub fn packets(input: &str, container: Container) -> Vec<String> {
 /// The name of the output file of an audio track.
 pub const AUDIO_OUTPUT: &str = "audio.mp4";
 
+/// The names of the output files of [`sample`].
+pub const SAMPLE_OUTPUTS: [&str; 2] = ["sample.h264", "sample.aac"];
+
+/// A known picture, scaled, and a known sound, through the encoders that every plan uses: where two machines make the same
+/// of it, they make the same of a source. Nothing of the machine's own is in the files.
+pub fn sample() -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.extend(list(&["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=1"]));
+    argv.extend(list(&["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=1"]));
+    argv.extend(list(&["-filter_complex", "[0:v]format=yuv420p,scale=426:240:flags=bicubic,setsar=1[v]"]));
+    argv.extend(list(&["-map", "[v]", "-c:v", "libx264", "-preset", "veryfast", "-crf", "18"]));
+    argv.extend(list(&["-maxrate", "400k", "-bufsize", "800k", "-threads", "1", "-f", "h264"]));
+    argv.push(SAMPLE_OUTPUTS[0].into());
+    argv.extend(list(&["-map", "1:a", "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-f", "adts"]));
+    argv.push(SAMPLE_OUTPUTS[1].into());
+    argv
+}
+
 /// Names of the output files of a chunk, one per rendition in the plan's order.
 pub fn chunk_outputs(family: Cascade<'_>) -> Vec<String> {
     (0..family.renditions.len()).map(|n| format!("out_{n}.mp4")).collect()

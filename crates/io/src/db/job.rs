@@ -15,9 +15,11 @@ use super::error::DbError;
 use super::tx::{Sql, Tx};
 use super::value::args;
 
+pub(crate) use self::cascade::task_of;
 pub use self::claim::{Claim, Claimed, Renewed, Slots};
 #[cfg(test)]
 pub(crate) use self::claim::{explain_claim, node_of};
+pub(crate) use self::end::give_back_all;
 pub use self::end::{Ended, Reaped};
 pub use self::list::{Count, Filter, Job};
 pub use self::order::Cancelled;

@@ -30,6 +30,7 @@ mod quota;
 mod readers;
 mod ready;
 mod rendition;
+pub mod runner;
 mod signal;
 mod slab;
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod postgres;
 mod pulls;
 mod random;
 mod rules;
+mod runners;
 mod stage;
 pub(crate) mod support;
 mod tails;

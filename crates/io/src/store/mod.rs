@@ -1,6 +1,7 @@
 //! Stores: places for objects, which are immutable bytes under an id.
 
 mod buffer;
+mod inbox;
 mod join;
 mod local;
 mod stream;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use matinee_core::id::ObjectId;
 
+pub use inbox::Inbox;
 pub use local::{Local, Writer, free_bytes_at};
 pub use take::{Original, OriginalError, Taken, Taking};
 

@@ -130,6 +130,37 @@ impl Db {
     }
 }
 
+/// Gives back all that a holder has whose name begins so, but these: it is ready at once, or cancelled if somebody asked
+/// for that. Returns how many.
+pub(crate) async fn give_back_all(
+    tx: &mut Tx,
+    prefix: &str,
+    but: &[JobId],
+    now: Millis,
+) -> Result<u32, DbError> {
+    let sql = Sql::Each {
+        sqlite: "SELECT id, cancel_requested FROM job WHERE state = 2 AND substr(holder, 1, length($1)) = $1 ORDER BY id",
+        postgres:
+            "SELECT id, cancel_requested FROM job WHERE state = 2 AND substr(holder, 1, length($1)) = $1
+                   ORDER BY id FOR UPDATE",
+    };
+    let mut given_back = 0;
+    for row in tx.rows(sql, args![prefix]).await? {
+        let job: JobId = row.get("id")?;
+        if but.contains(&job) {
+            continue;
+        }
+        if row.get("cancel_requested")? {
+            confirm_cancel(tx, job, now).await?;
+        } else {
+            close_attempt(tx, job, Outcome::Returned, None, now).await?;
+            ready_again(tx, job, now).await?;
+        }
+        given_back += 1;
+    }
+    Ok(given_back)
+}
+
 /// The job under a lease that holds, locked until the commit; a cancelled one, too.
 async fn held(tx: &mut Tx, lease: &Lease, now: Millis) -> Result<Row, DbError> {
     let sql = Sql::Each {
