@@ -43,11 +43,8 @@ pub struct Report {
     pub slots: u32,
 }
 
-/// Encoders that a plan may name: a runner tells which of these it has.
-pub const ENCODERS: [&str; 7] = ["aac", "libopus", "libsvtav1", "libvpx-vp9", "libx264", "libx265", "mjpeg"];
-
-/// Encoders without which a runner can do nothing.
-const NEEDED: [&str; 2] = ["aac", "libx264"];
+/// Encoders that a plan may name: a server and its runners tell which of these they have.
+pub const ENCODERS: [&str; 5] = ["libx264", "libvpx-vp9", "libsvtav1", "aac", "libopus"];
 
 /// Why a runner gets no work here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +56,7 @@ pub enum Unfit {
     Protocol(u32),
     /// Its ffmpeg lacks something.
     #[error("the ffmpeg of the runner has no encoder {0}")]
-    Encoder(&'static str),
+    Encoder(String),
     /// The same input gives other bytes there.
     #[error(
         "ffmpeg {theirs} of the runner gives other bytes than ffmpeg {ours} of the server, and `workers.identical` is set"
@@ -88,21 +85,19 @@ impl Unfit {
 }
 
 impl Report {
-    /// May this runner work for a server with this ffmpeg? `fingerprint` is what the server's encoders made of the known
-    /// picture; without one, any bytes will do.
-    pub fn fits(&self, ffmpeg: &str, fingerprint: Option<&str>) -> Result<(), Unfit> {
+    /// May this runner work for a server that says this of itself? Any bytes will do when that has no fingerprint.
+    pub fn fits(&self, ours: &Self) -> Result<(), Unfit> {
         if self.protocol != PROTOCOL {
             return Err(Unfit::Protocol(self.protocol));
         }
-        if let Some(missing) = NEEDED.iter().find(|name| !self.encoders.iter().any(|had| had == *name)) {
-            return Err(Unfit::Encoder(missing));
+        // Plans are made for what the server has.
+        if let Some(missing) = ours.encoders.iter().find(|name| !self.encoders.contains(name)) {
+            return Err(Unfit::Encoder(missing.clone()));
         }
-        match fingerprint {
-            Some(fingerprint) if fingerprint != self.fingerprint => {
-                Err(Unfit::Bytes { ours: ffmpeg.to_owned(), theirs: self.ffmpeg.clone() })
-            }
-            Some(_) | None => Ok(()),
+        if ours.fingerprint.is_empty() || ours.fingerprint == self.fingerprint {
+            return Ok(());
         }
+        Err(Unfit::Bytes { ours: ours.ffmpeg.clone(), theirs: self.ffmpeg.clone() })
     }
 }
 
@@ -117,16 +112,16 @@ mod tests {
 
     #[test]
     fn a_runner_that_does_not_fit_is_told_why_and_what_to_do() {
-        assert_eq!(report().fits("5.1", Some("ab")), Ok(()));
-        assert_eq!(report().fits("5.1", None), Ok(()));
+        let free = Report { fingerprint: String::new(), ..report() };
+        assert_eq!((report().fits(&report()), report().fits(&free)), (Ok(()), Ok(())));
         let cases = [
             (Report { protocol: 2, ..report() }, "version 2"),
             (Report { encoders: vec!["aac".to_owned()], ..report() }, "no encoder libx264"),
-            (Report { fingerprint: String::new(), ..report() }, "other bytes"),
+            (free, "other bytes"),
             (Report { fingerprint: "cd".to_owned(), ..report() }, "other bytes"),
         ];
-        for (report, expected) in cases {
-            let unfit = report.fits("5.1", Some("ab")).unwrap_err();
+        for (theirs, expected) in cases {
+            let unfit = theirs.fits(&report()).unwrap_err();
             assert!(unfit.to_string().contains(expected) && !unfit.fix().is_empty(), "{unfit}");
         }
     }
@@ -134,6 +129,6 @@ mod tests {
     #[test]
     fn a_report_of_a_later_release_can_be_read() {
         let read: Report = serde_json::from_str(r#"{"protocol":2,"quantum":true}"#).unwrap();
-        assert_eq!(read.fits("5.1", None), Err(Unfit::Protocol(2)));
+        assert_eq!(read.fits(&report()), Err(Unfit::Protocol(2)));
     }
 }

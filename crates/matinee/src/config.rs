@@ -80,11 +80,15 @@ pub(crate) struct Uploads {
 }
 
 /// How much work runs at the same time on this machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Workers {
     /// Chunks that are encoded at the same time; 0 = one for each core.
     pub(crate) chunks: u32,
+    /// What runners can do is done here, too. Set to false it is left to them, and waits while there is none.
+    pub(crate) here: bool,
+    /// Only runners whose encoders give the same bytes as those here get work.
+    pub(crate) identical: bool,
 }
 
 /// How ffmpeg is run.
@@ -194,6 +198,12 @@ impl Default for Uploads {
             download: true,
             import_roots: Vec::new(),
         }
+    }
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { chunks: 0, here: true, identical: true }
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod command;
 mod config;
+mod errand;
 mod flow;
 mod http;
 mod node;
+mod runner;
 mod shelf;
 mod turn;
 mod worker;

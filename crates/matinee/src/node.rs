@@ -16,6 +16,7 @@ use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
 use matinee_io::spool::Spool;
 use matinee_io::store::Local;
 use matinee_io::{ffmpeg, random};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -35,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) boot: Option<String>,
     /// The programs, or why there are none; uploads are taken all the same.
     pub(crate) ffmpeg: Result<Ffmpeg, FfmpegError>,
+    /// What its encoders make of a known picture; asked for when the first runner comes.
+    pub(crate) fingerprint: OnceCell<String>,
     /// Signs and checks the tokens in media paths.
     pub(crate) path_key: Key,
     /// The app and collection of everybody who names none.
@@ -113,6 +116,7 @@ impl Node {
             db: stored.db,
             store: stored.store,
             ffmpeg,
+            fingerprint: OnceCell::new(),
             path_key: stored.path_key,
             fetch: stored.fetch,
             spool: Spool::new(matinee_io::spool::Config {

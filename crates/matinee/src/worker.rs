@@ -64,7 +64,9 @@ fn limits(node: &Node) -> Vec<Slots> {
         use Kind::{Audio, Chunk, Poster, Probe, Remux, Storyboard, Subtitles, Webm};
         matches!(kind, Probe | Remux | Audio | Chunk | Poster | Subtitles | Storyboard | Webm)
     };
-    Kind::ALL.into_iter().filter(|kind| encoding || !needs_ffmpeg(*kind)).map(of).collect()
+    let here = |kind: Kind| node.config.workers.here || !kind.is_for_runners();
+    let mine = |kind: &Kind| (encoding || !needs_ffmpeg(*kind)) && here(*kind);
+    Kind::ALL.into_iter().filter(mine).map(of).collect()
 }
 
 async fn work(node: Arc<Node>, hold: Hold) {

@@ -42,21 +42,32 @@ pub fn packets(input: &str, container: Container) -> Vec<String> {
 /// The name of the output file of an audio track.
 pub const AUDIO_OUTPUT: &str = "audio.mp4";
 
-/// The names of the output files of [`sample`].
-pub const SAMPLE_OUTPUTS: [&str; 2] = ["sample.h264", "sample.aac"];
-
-/// A known picture, scaled, and a known sound, through the encoders that every plan uses: where two machines make the same
-/// of it, they make the same of a source. Nothing of the machine's own is in the files.
-pub fn sample() -> Vec<String> {
+/// A known picture, scaled, and a known sound, through each of these encoders into a file of its name: where two machines make
+/// the same of it, they make the same of a source. Only the encoder's own bytes are in the files, no container's.
+pub fn sample(encoders: &[&str]) -> Vec<String> {
+    let pictures: Vec<_> = encoders.iter().filter(|name| !matches!(**name, "aac" | "libopus")).collect();
+    let labels: String = (0..pictures.len()).map(|n| format!("[v{n}]")).collect();
     let mut argv = list(&BEGIN);
     argv.extend(list(&["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=1"]));
     argv.extend(list(&["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=1"]));
-    argv.extend(list(&["-filter_complex", "[0:v]format=yuv420p,scale=426:240:flags=bicubic,setsar=1[v]"]));
-    argv.extend(list(&["-map", "[v]", "-c:v", "libx264", "-preset", "veryfast", "-crf", "18"]));
-    argv.extend(list(&["-maxrate", "400k", "-bufsize", "800k", "-threads", "1", "-f", "h264"]));
-    argv.push(SAMPLE_OUTPUTS[0].into());
-    argv.extend(list(&["-map", "1:a", "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-f", "adts"]));
-    argv.push(SAMPLE_OUTPUTS[1].into());
+    if !pictures.is_empty() {
+        let split = format!("split={}{labels}", pictures.len());
+        argv.extend(["-filter_complex".into(), format!("[0:v]format=yuv420p,scale=426:240:flags=bicubic,{split}")]);
+    }
+    for (n, name) in pictures.into_iter().enumerate() {
+        let settings: &[&str] = match *name {
+            "libx264" => &["-preset", "veryfast", "-crf", "18", "-maxrate", "400k", "-bufsize", "800k"],
+            "libvpx-vp9" => &["-deadline", "good", "-cpu-used", "4", "-crf", "33", "-b:v", "0", "-row-mt", "0"],
+            "libsvtav1" => &["-preset", "10", "-crf", "36", "-svtav1-params", "lp=1"],
+            _ => &[],
+        };
+        argv.extend(["-map".into(), format!("[v{n}]"), "-c:v".into(), (*name).into()]);
+        argv.extend(list(settings));
+        argv.extend(list(&["-threads", "1", "-f", "data", *name]));
+    }
+    for name in encoders.iter().filter(|name| matches!(**name, "aac" | "libopus")) {
+        argv.extend(list(&["-map", "1:a", "-c:a", name, "-b:a", "128k", "-ac", "2", "-f", "data", name]));
+    }
     argv
 }
 

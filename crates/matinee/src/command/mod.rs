@@ -11,6 +11,7 @@ mod openapi;
 mod plan;
 mod progress;
 mod rm;
+mod runner;
 mod serve;
 mod text;
 mod token;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Rm(rm::Arguments),
     /// Lists jobs, shows one, runs one again or cancels it
     Jobs(jobs::Arguments),
+    /// Works for a matinee on another machine; or makes, lists, drains and revokes the runners of this one
+    Runner(runner::Arguments),
     /// Makes, lists and ends tokens for programs
     Token(token::Arguments),
     /// Makes, lists and deletes apps: tenants that do not see each other
@@ -94,6 +97,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Show(arguments) => with_runtime(videos::show(flags, &arguments, out)),
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),
         Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),
+        Command::Runner(arguments) => with_runtime(runner::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),
         Command::App(arguments) => with_runtime(app::run(flags, &arguments, out)),
         Command::Collection(arguments) => with_runtime(collection::run(flags, &arguments, out)),

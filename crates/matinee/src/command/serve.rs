@@ -120,7 +120,7 @@ fn greet(node: &Node, address: std::net::SocketAddr, claim: Option<&str>) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-fn log(config: &Config) -> anyhow::Result<()> {
+pub(super) fn log(config: &Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
         .with_context(|| format!("`log.level = \"{}\"` is not a filter", config.log.level))?;
     // Colours are for people; a file or a pipe gets plain text.

@@ -11,6 +11,7 @@ use matinee_io::clock::Stopwatch;
 use matinee_io::db::DbError;
 pub(crate) use matinee_io::db::job::Slots;
 use matinee_io::db::job::{Claim, Ended};
+use matinee_io::db::runner::Work;
 use matinee_io::random;
 use serde_json::json;
 use tokio::sync::watch;
@@ -33,6 +34,18 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
+    /// The same for a lease that a runner has: we only prove and publish what it made.
+    pub(crate) fn of(lease: Lease, work: &Work) -> Self {
+        Self {
+            lease,
+            app: work.app,
+            task: work.task.clone(),
+            safe_profile: false,
+            stop: CancellationToken::new(),
+            progress: watch::Sender::new(0.0),
+        }
+    }
+
     /// Says how much of the job is done, 0 to 1; it is saved with the next renewal.
     pub(crate) fn progress(&self, done: f64) {
         self.progress.send_replace(done.clamp(0.0, 1.0));
@@ -50,9 +63,14 @@ impl Hold {
 
 /// Takes one job of these kinds, each with its limit on this node; `None` when nothing can be started.
 pub(crate) async fn claim(node: &Node, kinds: &[Slots]) -> Result<Option<Hold>, Failure> {
+    claim_as(node, &node.holder, kinds).await
+}
+
+/// The same for a holder `name/run`, which may be elsewhere.
+pub(crate) async fn claim_as(node: &Node, holder: &str, kinds: &[Slots]) -> Result<Option<Hold>, Failure> {
     let claim = Claim {
         kinds: kinds.to_vec(),
-        holder: node.holder.clone(),
+        holder: holder.to_owned(),
         now: now(),
         lease_ms: limits::LEASE_MS,
         token: random::bytes(),

@@ -69,10 +69,15 @@ fn refused() -> Fault {
     )
 }
 
+/// The picture of a plan's mark, if it has one, as a run reads it from its own directory.
+pub(crate) async fn picture(node: &Node, app: AppId, plan: &Plan) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(mark) = mark_of(plan) else { return Ok(None) };
+    let png = node.db.watermark(app, &mark.id).await?;
+    png.map(Some).ok_or_else(|| Failure::Never("the picture of the watermark is not there".to_owned()))
+}
+
 /// Lays the picture of a plan's mark into the directory of a run that needs it.
 pub(crate) async fn lay(node: &Node, app: AppId, plan: &Plan, scratch: &Scratch) -> Result<(), Failure> {
-    let Some(mark) = mark_of(plan) else { return Ok(()) };
-    let png = node.db.watermark(app, &mark.id).await?;
-    let png = png.ok_or_else(|| Failure::Never("the picture of the watermark is not there".to_owned()))?;
+    let Some(png) = picture(node, app, plan).await? else { return Ok(()) };
     Ok(tokio::fs::write(scratch.file(argv::MARK), png).await?)
 }

@@ -35,6 +35,7 @@ mod poster;
 mod probe;
 pub(crate) mod pull;
 mod remux;
+pub(crate) mod runner;
 pub(crate) mod scratch;
 pub(crate) mod serve;
 pub(crate) mod settle;
@@ -53,9 +54,11 @@ pub(crate) mod work;
 pub(crate) mod zoom;
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use matinee_core::arrival::Place;
 use matinee_core::job::Task;
+use matinee_core::plan::argv;
 use matinee_core::time::Millis;
 use matinee_io::db::DbError;
 use matinee_io::spool::SpoolError;
@@ -164,6 +167,22 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Webm { rendition, .. } => webm::perform(node, hold, rendition).await,
         Task::Finish { background, .. } => finish::perform(node, hold, background).await,
         Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,
+    }
+}
+
+/// Proves and publishes what somebody else has made of a task; `file` says where each output lies.
+async fn publish_made(
+    node: &Node,
+    hold: &lease::Hold,
+    planned: &coding::Planned,
+    file: impl Fn(&str) -> PathBuf,
+) -> Result<(), fault::Fault> {
+    if let Task::Chunk { chunk, family, .. } = hold.task {
+        chunk::publish(node, hold, (planned, (chunk, family)), file).await
+    } else if let Task::Audio { track, .. } = hold.task {
+        audio::publish_whole(node, hold, (planned, track), file(argv::AUDIO_OUTPUT)).await
+    } else {
+        Err(fault::Fault::unverified("nobody else can do this"))
     }
 }
 

@@ -26,8 +26,13 @@ impl Scratch {
 
     /// Makes a directory for work that is no job's.
     pub(crate) fn fresh(node: &Node) -> io::Result<Self> {
+        Self::below(&node.work_dir())
+    }
+
+    /// The same below any directory.
+    pub(crate) fn below(work_dir: &Path) -> io::Result<Self> {
         let name = format!("{:032x}", u128::from_le_bytes(random::bytes()));
-        let dir = std::path::absolute(node.work_dir())?.join(name);
+        let dir = std::path::absolute(work_dir)?.join(name);
         std::fs::create_dir_all(&dir)?;
         Ok(Self(dir))
     }

@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use matinee_core::job::Task;
 use matinee_core::loudness::Measured;
+use matinee_core::runner;
 use matinee_core::plan::{self, Chunk, Plan, Track, argv};
 use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, Stdout};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
+use super::scratch::Scratch;
+use crate::errand::hash_text;
 
 /// What one attempt works with, whoever holds its lease.
 pub(crate) struct Bench<'a> {
@@ -26,6 +30,23 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// Does what a task asks for, into the files whose names go with it.
+    pub(crate) async fn perform(&self, task: &Task) -> Result<(), Fault> {
+        match (task, &self.plan.video) {
+            (Task::Chunk { chunk, family, .. }, Some(video)) => {
+                let chunk = video.chunks.get(*chunk as usize);
+                let chunk = chunk.ok_or_else(|| Fault::unverified("the plan has no such chunk"))?;
+                self.chunk(video, chunk, *family).await
+            }
+            (Task::Audio { track, .. }, _) => {
+                let track = self.plan.audio.get(*track as usize);
+                let track = track.ok_or_else(|| Fault::unverified("the plan has no such track"))?;
+                self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await
+            }
+            (task, _) => Err(Fault::unverified(format!("a runner does no {}", task.kind().name()))),
+        }
+    }
+
     /// Encodes one chunk in all renditions of a family, into the files that `argv::chunk_outputs` names.
     pub(crate) async fn chunk(&self, video: &plan::Video, chunk: &Chunk, family: u32) -> Result<(), Fault> {
         let known = video.family(family);
@@ -104,6 +125,29 @@ impl Bench<'_> {
     fn input_text(&self) -> Result<&str, Fault> {
         self.input.to_str().ok_or_else(|| Fault::world("the data directory has a name that is not UTF-8"))
     }
+}
+
+/// The hash, in hex, of what these encoders make of a known picture and a known sound: equal where the same source gives
+/// the same bytes.
+pub(crate) async fn fingerprint(ffmpeg: &Ffmpeg, work_dir: PathBuf) -> Result<String, Fault> {
+    let scratch = Scratch::below(&work_dir)?;
+    let encoders: Vec<&str> =
+        runner::ENCODERS.into_iter().filter(|name| ffmpeg.found().encoders.contains(*name)).collect();
+    let job = Job {
+        program: Program::Ffmpeg,
+        args: argv::sample(&encoders),
+        inputs: Vec::new(),
+        dir: Some(scratch.path().to_owned()),
+        limits: Limits::default(),
+        stdout: Stdout::Progress,
+    };
+    ffmpeg.run(job, |_| {}, std::future::pending()).await?;
+    let mut bytes = Vec::new();
+    for name in encoders {
+        bytes.extend(name.as_bytes());
+        bytes.extend(tokio::fs::read(scratch.file(name)).await?);
+    }
+    Ok(hash_text(&matinee_core::hash::of(&bytes)))
 }
 
 fn limits(plan: &plan::Limits) -> Limits {

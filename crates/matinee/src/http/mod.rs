@@ -5,6 +5,7 @@ mod app;
 mod asked;
 mod caption;
 mod collection;
+mod errand;
 mod event;
 mod files;
 mod form;
@@ -21,6 +22,7 @@ mod poster;
 pub(crate) mod problem;
 pub(crate) mod request;
 mod resumable;
+mod runner;
 pub(crate) mod server;
 mod session;
 mod tail;
@@ -82,6 +84,21 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(job::cancel))
         .routes(routes!(event::list))
         .routes(routes!(event::stream))
+        .merge(of_runners())
+}
+
+/// Runners as an administrator sees them, and what they say themselves.
+fn of_runners() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(runner::create, runner::list))
+        .routes(routes!(runner::revoke))
+        .routes(routes!(runner::drain))
+        .routes(routes!(runner::undrain))
+        .routes(routes!(errand::register))
+        .routes(routes!(errand::claim))
+        .routes(routes!(errand::renew))
+        .routes(routes!(errand::complete))
+        .routes(routes!(errand::fail))
 }
 
 /// What carries its right in a signature over its body, so that neither token nor site is looked at.
@@ -120,6 +137,7 @@ pub(crate) fn router(node: &Shared) -> Router {
         .route("/files/{key}", any(files::one))
         .route("/files/{key}/tail", axum::routing::put(tail::keep))
         .route("/upload", axum::routing::post(form::receive))
+        .route("/r/{pass}", any(errand::bytes))
         .route("/metrics", get(health::metrics))
         .fallback(page::serve)
         .method_not_allowed_fallback(page::wrong_method)

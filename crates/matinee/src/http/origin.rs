@@ -259,7 +259,12 @@ fn not_modified(tag: &HeaderValue) -> Response {
 }
 
 /// A whole object or one range of it (RFC 9110 section 14).
-fn file(node: &Shared, file: &File, name: Option<&str>, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) fn file(
+    node: &Shared,
+    file: &File,
+    name: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let tag = tag(file.object, 0);
     if unchanged(headers, &tag) {
         return Ok(not_modified(&tag));

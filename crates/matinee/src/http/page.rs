@@ -85,10 +85,10 @@ enum Place<'p> {
 fn place(path: &str) -> Place<'_> {
     let name = path.trim_start_matches('/');
     let video = name.strip_prefix("v/").is_some_and(|id| !id.is_empty() && !id.contains('/'));
-    if name.is_empty() || name == "claim" || video {
+    if name.is_empty() || name == "claim" || name == "runners" || video {
         return Place::Application;
     }
-    let api = ["v1", "p", "files"].into_iter().any(|root| name.split('/').next() == Some(root));
+    let api = ["v1", "p", "r", "files"].into_iter().any(|root| name.split('/').next() == Some(root));
     if api { Place::Api } else { Place::File(name) }
 }
 
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn paths_are_pages_files_or_the_api() {
-        for path in ["/", "/claim", "/v/vid_1"] {
+        for path in ["/", "/claim", "/runners", "/v/vid_1"] {
             assert_eq!(place(path), Place::Application, "{path}");
         }
         for path in ["/v1", "/v1/nothing", "/p/x", "/files/a/b"] {

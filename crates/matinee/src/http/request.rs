@@ -16,6 +16,7 @@ use super::problem::{Code, Problem};
 use super::trace;
 use crate::flow::Failure;
 use crate::flow::access::{self, Address, Sender};
+use crate::flow::runner::{self, Runner};
 use crate::node::Node;
 
 /// The cookie of a signed-in browser.
@@ -32,13 +33,15 @@ pub(crate) struct Caller {
     actor: Option<Actor>,
     /// The address of the request is its credential.
     sender: Option<Sender>,
-    /// `newcomer`, `session`, `token`, `sender` or `nobody`.
+    /// A machine that works for us; it may do nothing but that.
+    runner: Option<Box<Runner>>,
+    /// `newcomer`, `session`, `token`, `sender`, `runner` or `nobody`.
     pub(crate) kind: &'static str,
 }
 
 impl Caller {
     const fn nobody() -> Self {
-        Self { actor: None, sender: None, kind: "nobody" }
+        Self { actor: None, sender: None, runner: None, kind: "nobody" }
     }
 
     /// The caller's app, when the caller may do this.
@@ -59,6 +62,15 @@ impl Caller {
             Some(sender) if sender.key == key => Ok(sender.app),
             Some(_) | None => self.permit(Scope::UploadWrite),
         }
+    }
+
+    /// The machine that asks, when it works for us.
+    pub(crate) fn permit_runner(&self) -> Result<&Runner, Problem> {
+        self.runner.as_deref().ok_or_else(|| {
+            Problem::new(Code::Unauthorized, "This is for runners: the token is not known, or was revoked.")
+                .fix("Register the runner with a registration token; an administrator can make one.")
+                .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"matinee\""))
+        })
     }
 
     /// The caller's app, when the caller administers the whole server.
@@ -164,6 +176,10 @@ pub(crate) async fn guard(State(node): State<Shared>, request: Request, next: Ne
 
 /// Where uploads have their addresses.
 const UPLOADS: &str = "/files/";
+/// Where runners read and write.
+const OBJECTS: &str = "/r/";
+/// What is only for runners, whose tokens open nothing else.
+const RUNNERS: [&str; 3] = ["/v1/runner/", "/v1/lease/", OBJECTS];
 
 /// What the path says about who asks.
 async fn addressed(node: &Node, path: &str) -> Result<Address, Failure> {
@@ -175,7 +191,7 @@ async fn addressed(node: &Node, path: &str) -> Result<Address, Failure> {
 
 /// The path for the log: whoever knows the address of an upload may send it.
 fn without_secret(path: &str) -> &str {
-    if path.starts_with(UPLOADS) { UPLOADS } else { path }
+    [UPLOADS, OBJECTS].into_iter().find(|secret| path.starts_with(secret)).unwrap_or(path)
 }
 
 async fn admitted(
@@ -199,7 +215,7 @@ async fn admitted(
         Address::Unknown if parts.method == Method::OPTIONS => Caller::nobody(),
         Address::Unknown => return Err(Problem::not_found()),
     };
-    let by_header = caller.kind == "token";
+    let by_header = matches!(caller.kind, "token" | "runner");
     if changes(&parts) && !by_header && !known_site && !same_site(&parts.headers, &host) {
         return Err(Problem::new(Code::CrossSite, "A page of another site may not do this."));
     }
@@ -213,7 +229,7 @@ fn by_address(parts: &Parts, sender: Sender) -> Result<Caller, Problem> {
         let text = "The time in which this address could be used is over.";
         return Err(Problem::new(Code::UploadGone, text).fix("Ask the site for a new upload."));
     }
-    Ok(Caller { actor: None, sender: Some(sender), kind: "sender" })
+    Ok(Caller { sender: Some(sender), kind: "sender", ..Caller::nobody() })
 }
 
 /// tus lets a header name the method, so the header alone is reason enough to look where a request comes from.
@@ -246,20 +262,27 @@ fn known_host(node: &Node, host: &str) -> bool {
 
 async fn caller(node: &Shared, parts: &Parts) -> Result<Caller, Problem> {
     let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Some(secret) = bearer.and_then(|value| value.strip_prefix("Bearer ")) {
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+    if RUNNERS.iter().any(|prefix| parts.uri.path().starts_with(prefix)) {
+        let Some(secret) = bearer else { return Ok(Caller::nobody()) };
+        let runner = runner::known(node, secret.trim()).await?.map(Box::new);
+        let kind = if runner.is_some() { "runner" } else { "nobody" };
+        return Ok(Caller { runner, kind, ..Caller::nobody() });
+    }
+    if let Some(secret) = bearer {
         let actor = access::actor(node, secret.trim()).await?;
         let actor =
             actor.ok_or_else(|| Problem::new(Code::Unauthorized, "This token is not known, or is over."))?;
-        return Ok(Caller { actor: Some(actor), sender: None, kind: "token" });
+        return Ok(Caller { actor: Some(actor), kind: "token", ..Caller::nobody() });
     }
     if let Some(secret) = cookie(&parts.headers, SESSION_COOKIE)
         && let Some(actor) = access::actor(node, secret).await?
     {
-        return Ok(Caller { actor: Some(actor), sender: None, kind: "session" });
+        return Ok(Caller { actor: Some(actor), kind: "session", ..Caller::nobody() });
     }
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     if peer.is_some_and(|ip| ip.is_loopback()) && access::newcomers_welcome(node).await? {
-        return Ok(Caller { actor: Some(access::newcomer(node)), sender: None, kind: "newcomer" });
+        return Ok(Caller { actor: Some(access::newcomer(node)), kind: "newcomer", ..Caller::nobody() });
     }
     Ok(Caller::nobody())
 }

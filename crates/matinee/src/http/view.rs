@@ -32,6 +32,7 @@ pub(crate) use self::time::{read_time, time};
 pub(crate) use self::timeline::Timeline;
 pub(crate) use self::upload::{STATES as UPLOAD_STATES, Upload, UploadList, phases as upload_phases};
 pub(crate) use self::video::{Addresses, Reach, STATES as VIDEO_STATES, Video, VideoList, ribbon};
+pub(crate) use super::runner::Runner;
 
 /// Why something did not go well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
