@@ -1,6 +1,6 @@
 // Asks the server; every refusal becomes a `Refused` with a problem that can be shown.
 import { problemOf, unreachable } from './problem.ts';
-import type { Page, Playback, Problem, Server, TimelineItem, Upload, Video } from './types.ts';
+import type { Page, Playback, Problem, Runner, Server, TimelineItem, Upload, Video } from './types.ts';
 
 /** A request that was not done, with the reason to show. */
 class Refused extends Error {
@@ -61,5 +61,11 @@ export const api = {
     call<Video>('PUT', `/v1/videos/${id(video)}/poster`, typeof what === 'number' ? { at_s: what } : what),
   remove: (video: string) => call<void>('DELETE', `/v1/videos/${id(video)}`),
   playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
+  runners: () => call<Page<Runner>>('GET', '/v1/runners'),
+  invite: (name: string) =>
+    call<{ registration_token: string; runner: Runner }>('POST', '/v1/runners', { name }),
+  drain: (runner: string, on: boolean) =>
+    call<void>('POST', `/v1/runners/${id(runner)}/${on ? 'drain' : 'undrain'}`),
+  revoke: (runner: string) => call<void>('DELETE', `/v1/runners/${id(runner)}`),
   timeline: (video: string) => call<{ items: TimelineItem[] }>('GET', `/v1/videos/${id(video)}/timeline`),
 };

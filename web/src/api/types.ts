@@ -171,6 +171,34 @@ export interface TimelineItem {
   progress: number | null;
 }
 
+/** A job that a runner works on. */
+interface RunnerJob {
+  id: string;
+  kind: string;
+  video_id: string | null;
+  attempt: number;
+  progress: number;
+}
+
+/** A machine that works for this server. */
+export interface Runner {
+  id: string;
+  name: string;
+  state: 'invited' | 'active' | 'draining' | 'revoked';
+  reason: Reason | null;
+  kinds: string[];
+  online: boolean;
+  version: string;
+  ffmpeg: string;
+  cores: number;
+  memory_bytes: number;
+  slots: number;
+  jobs: RunnerJob[];
+  created_at: string;
+  invited_until: string;
+  seen_at: string | null;
+}
+
 export interface Page<T> {
   items: T[];
   next: string | null;

@@ -4,12 +4,14 @@ export type Route =
   | { page: 'home' }
   | { page: 'video'; id: string }
   | { page: 'claim' }
+  | { page: 'runners' }
   | { page: 'not-found' };
 
 /** Reads a path; anything unknown is the not-found page. */
 export function routeOf(path: string): Route {
   if (path === '/' || path === '/index.html') return { page: 'home' };
   if (path === '/claim' || path === '/claim/') return { page: 'claim' };
+  if (path === '/runners' || path === '/runners/') return { page: 'runners' };
   const video = /^\/v\/(vid_[0-9A-Za-z]+)\/?$/.exec(path);
   return video?.[1] ? { page: 'video', id: video[1] } : { page: 'not-found' };
 }
