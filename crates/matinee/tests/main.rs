@@ -25,6 +25,8 @@ mod players;
 #[cfg(test)]
 mod pull;
 #[cfg(test)]
+mod runner;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod support;

@@ -18,7 +18,7 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open() -> Self {
-        Self::at(Place::new("[uploads]\nimport_roots = [\".\"]\n")).await
+        Self::at(Place::new("[uploads]\nimport_roots = [\".\"]\n[workers]\nidentical = false\n")).await
     }
 
     pub(crate) async fn at(place: Place) -> Self {

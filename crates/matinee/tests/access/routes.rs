@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::people::{House, SCOPES, path_of, told};
 use crate::support::sender::{named, tus};
+use crate::support::server::Place;
 use crate::support::until;
 
 /// Who may use a route.
@@ -18,8 +19,10 @@ enum Who {
     Has(&'static [&'static str]),
     /// Who administers the whole server.
     Server,
+    /// A runner, and no person whatever their rights are.
+    Runner,
 }
-use Who::{Everybody, Has, Server};
+use Who::{Everybody, Has, Runner, Server};
 
 /// The routes of the OpenAPI document: who may, and a body that is right. `{id}` is filled by what the path is about.
 /// Those that end something come last in their kind, because an administrator does them all in this order.
@@ -64,6 +67,20 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("POST /v1/jobs/{id}/cancel", Has(&["job:write"]), None),
     ("GET /v1/events", Has(&["video:read"]), None),
     ("GET /v1/events/stream", Has(&["video:read"]), None),
+    ("GET /v1/runners", Server, None),
+    ("POST /v1/runners", Server, Some(r#"{"name":"attic"}"#)),
+    ("POST /v1/runners/{id}/drain", Server, None),
+    ("POST /v1/runners/{id}/undrain", Server, None),
+    ("DELETE /v1/runners/{id}", Server, None),
+    (
+        "POST /v1/runner/register",
+        Everybody,
+        Some(r#"{"registration_token":"mat_nothing","nonce":"","report":{}}"#),
+    ),
+    ("POST /v1/runner/claim", Runner, Some(r#"{"run":"1","holding":[],"leaving":true,"report":REPORT}"#)),
+    ("POST /v1/lease/{id}/renew", Runner, Some(r#"{"attempt":1,"token":"00"}"#)),
+    ("POST /v1/lease/{id}/complete", Runner, Some(r#"{"attempt":1,"token":"00","outputs":[]}"#)),
+    ("POST /v1/lease/{id}/fail", Runner, Some(r#"{"attempt":1,"token":"00","class":"world"}"#)),
     ("DELETE /v1/videos/{id}", Has(&["video:write"]), None),
     ("DELETE /v1/collections/{id}", Has(&["video:write"]), None),
     ("DELETE /v1/apps/{id}", Has(&["admin"]), None),
@@ -77,6 +94,11 @@ const UNDESCRIBED: &[(&str, u16, &str)] = &[
     ("/files/{key}", 401, "the same"),
     ("/files/{key}/tail", 405, "the same"),
     ("/upload", 405, "a form for browsers without scripts; see `uploads_have_their_own_table`"),
+    (
+        "/r/{pass}",
+        401,
+        "its token is in the path, and the runner shows its own besides; see the tests of runners",
+    ),
     ("/metrics", 200, "text for Prometheus on this machine, which may ask without a token; others need one"),
     (
         "/p/{token}/{video}/{generation}/{name}",
@@ -142,6 +164,8 @@ async fn things(house: &House) -> Things {
             ("apps", app),
             ("collections", text(&collection["id"])),
             ("uploads", text(&upload["id"])),
+            ("runners", runner(house).await.0),
+            ("lease", "job_01jd3x00000000000000000000".to_owned()),
         ],
         absent: vec![
             ("videos", "vid_01jd3x00000000000000000000"),
@@ -150,9 +174,30 @@ async fn things(house: &House) -> Things {
             ("apps", "app_01jd3x00000000000000000000"),
             ("collections", "col_01jd3x00000000000000000000"),
             ("uploads", "upl_01jd3x00000000000000000000"),
+            ("runners", "rnr_01jd3x00000000000000000000"),
+            ("lease", "job_01jd3x00000000000000000000"),
         ],
     }
 }
+
+/// A runner; its id and its token.
+async fn runner(house: &House) -> (String, String) {
+    let (code, made) =
+        house.ask(&house.admin, Method::POST, "/v1/runners", Some(json!({ "name": "attic" }))).await;
+    assert_eq!(code, 201, "{made}");
+    let report: Value = serde_json::from_str(REPORT).unwrap();
+    let body = json!({
+        "registration_token": made["registration_token"], "nonce": "0".repeat(32), "report": report,
+    });
+    let request = house.server.request(Method::POST, "/v1/runner/register").json(&body);
+    let (code, made) = told(request.send().await.unwrap()).await;
+    assert_eq!(code, 200, "{made}");
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (text("id"), text("token"))
+}
+
+/// What a runner says of its machine.
+const REPORT: &str = r#"{"protocol":1,"encoders":["aac","libx264"],"slots":1}"#;
 
 /// Sends one row; what is made gets a name of its own.
 async fn send(
@@ -169,7 +214,9 @@ async fn send(
     }
     if let Some(body) = body {
         let own = format!("n{}", blake3::hash(token.unwrap_or_default().as_bytes()).to_hex());
-        request = request.header("Content-Type", "application/json").body(body.replace("NEW", &own));
+        request = request
+            .header("Content-Type", "application/json")
+            .body(body.replace("NEW", &own).replace("REPORT", REPORT));
     }
     let response = request.send().await.unwrap();
     let code = response.status().as_u16();
@@ -202,8 +249,8 @@ async fn every_route_is_in_a_table_and_every_row_is_a_route() {
     }
     assert_eq!(
         source.matches(".merge(").count(),
-        3,
-        "one router for viewers, one for who signs, one for the rest"
+        4,
+        "one router for viewers, one for who signs, one for runners, one for the rest"
     );
 }
 
@@ -232,6 +279,7 @@ async fn a_right_opens_its_routes_and_no_others() {
                 Everybody => continue,
                 Has(scopes) => scope == "admin" || scopes.contains(&scope),
                 Server => scope == "admin",
+                Runner => false,
             };
             // A thing that is not there: so nothing is changed, and 404 says that the right was there.
             let path = things.fill(row.split(' ').nth(1).unwrap(), false);
@@ -242,7 +290,8 @@ async fn a_right_opens_its_routes_and_no_others() {
                 // The name that an app has is taken when the administrator of the next role asks again.
                 assert!(expected && code < 500, "{row} with {scope}: {code} {text}");
             } else {
-                assert_eq!(code, 403, "{row} with {scope}: {text}");
+                let expected = if *who == Runner { 401 } else { 403 };
+                assert_eq!(code, expected, "{row} with {scope}: {text}");
             }
         }
     }
@@ -260,7 +309,9 @@ async fn what_belongs_to_another_app_is_not_there() {
         }
         let path = things.fill(row.split(' ').nth(1).unwrap(), true);
         let (code, text) = send(&house, Some(&stranger), row, &path, *body).await;
-        if row.contains("{id}") {
+        if *who == Runner {
+            assert_eq!(code, 401, "{row}: {text}");
+        } else if row.contains("{id}") {
             assert_eq!(code, 404, "{row}: {text}");
         } else if *who == Server {
             assert_eq!(code, 403, "{row}: {text}");
@@ -282,13 +333,40 @@ async fn what_belongs_to_another_app_is_not_there() {
         }
     }
     // And the administrator may do all of it with what is there.
-    for (row, _, body) in DESCRIBED {
+    for (row, who, body) in DESCRIBED {
         let path = things.fill(row.split(' ').nth(1).unwrap(), true);
         let (code, text) = send(&house, Some(&house.admin), row, &path, *body).await;
+        if *who == Runner {
+            assert_eq!(code, 401, "{row}: an administrator is no runner: {text}");
+            continue;
+        }
         // No session to end, and no Zoom to hear of.
-        let nothing = row.ends_with("/v1/session") || row.ends_with("/v1/ingest/zoom");
+        let nothing =
+            ["/v1/session", "/v1/ingest/zoom", "/v1/runner/register"].iter().any(|it| row.ends_with(it));
         assert!(nothing || !matches!(code, 401 | 403 | 404) && code < 500, "{row}: {code} {text}");
     }
+}
+
+#[tokio::test]
+async fn the_token_of_a_runner_opens_what_is_for_runners_and_nothing_else() {
+    let house = House::at(Place::new("[workers]\nidentical = false\n")).await;
+    let things = things(&house).await;
+    let (id, token) = runner(&house).await;
+    for (row, who, body) in DESCRIBED {
+        let path = things.fill(row.split(' ').nth(1).unwrap(), true);
+        let (code, text) = send(&house, Some(&token), row, &path, *body).await;
+        match who {
+            Everybody => {}
+            Runner => assert!([204, 409].contains(&code), "{row}: {code} {text}"),
+            Has(_) | Server => assert_eq!(code, 401, "{row}: {text}"),
+        }
+    }
+    let uploads = tus(&house.server, Method::POST, "/files/").header("Upload-Length", 5).bearer_auth(&token);
+    assert_eq!(uploads.send().await.unwrap().status(), 401);
+    let end = format!("/v1/runners/{id}");
+    assert_eq!(house.ask(&house.admin, Method::DELETE, &end, None).await.0, 204);
+    let claim = DESCRIBED.iter().find(|(row, ..)| row.ends_with("/claim")).unwrap();
+    assert_eq!(send(&house, Some(&token), claim.0, "/v1/runner/claim", claim.2).await.0, 401, "revoked");
 }
 
 /// What the administrator sees of each thing.

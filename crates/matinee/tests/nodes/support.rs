@@ -14,34 +14,34 @@ use crate::support::tables::asks;
 use crate::support::{clips, noise, postgres, until};
 
 /// The bytes that [`half_sent`] sends.
-pub(super) const PART: usize = 4 << 20;
+pub(crate) const PART: usize = 4 << 20;
 
 /// One PostgreSQL database and one data directory.
-pub(super) struct Nodes {
-    pub(super) place: Arc<Place>,
+pub(crate) struct Nodes {
+    pub(crate) place: Arc<Place>,
     url: String,
 }
 
 impl Nodes {
     /// An empty place; `None` where there is no PostgreSQL.
-    pub(super) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         Self::start_with("").await
     }
 
     /// The same with more configuration.
-    pub(super) async fn start_with(more: &str) -> Option<Self> {
+    pub(crate) async fn start_with(more: &str) -> Option<Self> {
         let url = postgres::database().await?;
         let place = Arc::new(Place::new(&format!("database = \"{url}\"\n{more}")));
         Some(Self { place, url })
     }
 
     /// Another data directory for the same database.
-    pub(super) fn elsewhere(&self) -> Place {
+    pub(crate) fn elsewhere(&self) -> Place {
         Place::new(&format!("database = \"{}\"", self.url))
     }
 
     /// Starts a node.
-    pub(super) async fn add(&mut self, name: &str) -> Server {
+    pub(crate) async fn add(&mut self, name: &str) -> Server {
         Server::node(&self.place, name).await
     }
 
@@ -51,17 +51,17 @@ impl Nodes {
     }
 
     /// The node that looks through the watched folder.
-    pub(super) async fn looks(&self) -> String {
+    pub(crate) async fn looks(&self) -> String {
         self.rows(asks::LOOKS).await[0].get(0)
     }
 
     /// How many objects of an earlier attempt were given up.
-    pub(super) async fn taken_anew(&self) -> i64 {
+    pub(crate) async fn taken_anew(&self) -> i64 {
         self.rows(asks::SUPERSEDED).await[0].get(0)
     }
 
     /// Waits until so many bytes lie in the largest file, whatever the row says.
-    pub(super) async fn arrived(&self, wanted: usize) {
+    pub(crate) async fn arrived(&self, wanted: usize) {
         let largest = || {
             let files = Tables::stored(&self.place.data());
             let len = |name: &String| {
@@ -73,7 +73,7 @@ impl Nodes {
     }
 
     /// Waits until the only upload has so many durable bytes; how many they are.
-    pub(super) async fn committed(&self, wanted: u64) -> u64 {
+    pub(crate) async fn committed(&self, wanted: u64) -> u64 {
         until("an offset is committed", 20, async || {
             let rows = self.rows(asks::OFFSETS).await;
             Some(rows[0].get::<i64, _>(0).cast_unsigned()).filter(|at| *at >= wanted)
@@ -82,7 +82,7 @@ impl Nodes {
     }
 
     /// The first bytes of the only file in the store.
-    pub(super) fn only_file(&self, len: u64) -> Vec<u8> {
+    pub(crate) fn only_file(&self, len: u64) -> Vec<u8> {
         let name = Tables::stored(&self.place.data()).pop_first().unwrap();
         let mut bytes = std::fs::read(object_path(&self.place.data(), &name)).unwrap();
         bytes.truncate(usize::try_from(len).unwrap());
@@ -90,7 +90,7 @@ impl Nodes {
     }
 
     /// The video becomes ready, exactly once, of exactly these bytes.
-    pub(super) async fn ready_once(&self, server: &Server, video: &str, sent: &[u8]) {
+    pub(crate) async fn ready_once(&self, server: &Server, video: &str, sent: &[u8]) {
         server.video_in(video, &["ready"], 120).await;
         let told = self.rows(asks::TOLD_READY).await;
         let videos = self.rows(asks::READY).await;
@@ -110,7 +110,7 @@ impl Nodes {
     }
 
     /// Neither file nor open row is left.
-    pub(super) async fn nothing_remains(&self) {
+    pub(crate) async fn nothing_remains(&self) {
         until("nothing is left in the store", 40, async || {
             let rows = self.rows(asks::LIVING).await;
             (rows.is_empty() && Tables::stored(&self.place.data()).is_empty()).then_some(())
@@ -119,7 +119,7 @@ impl Nodes {
     }
 
     /// I3: what lies in the store has a row, what a row says is there lies there, and left files are gone.
-    pub(super) async fn rows_and_files_agree(&self) {
+    pub(crate) async fn rows_and_files_agree(&self) {
         until("store and rows agree", 40, async || {
             let sql = asks::LEFT;
             let rows = self.rows(sql).await;
@@ -141,7 +141,7 @@ impl Nodes {
 }
 
 /// A clip that is followed by bytes no player looks at, so that it has exactly this length.
-pub(super) fn padded(len: usize) -> Vec<u8> {
+pub(crate) fn padded(len: usize) -> Vec<u8> {
     let mut bytes = clips::faststart(3);
     let rest = len - bytes.len();
     bytes.extend(u32::try_from(rest).unwrap().to_be_bytes());
@@ -151,7 +151,7 @@ pub(super) fn padded(len: usize) -> Vec<u8> {
 }
 
 /// A PATCH of which only the first 4 MiB have been sent.
-pub(super) async fn half_sent(server: &Server, bytes: &[u8]) -> (Sent, Raw) {
+pub(crate) async fn half_sent(server: &Server, bytes: &[u8]) -> (Sent, Raw) {
     let sent = create(server, bytes.len() as u64, "cut.mp4").await;
     let mut raw = Raw::patch(server.port, &sent.path, 0, bytes.len() as u64).await;
     raw.send(&bytes[..PART]).await.unwrap();

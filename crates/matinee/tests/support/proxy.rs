@@ -80,7 +80,7 @@ async fn serve(
         faults.away = faults.away.saturating_sub(1);
         now
     };
-    if head.starts_with("PATCH") {
+    if head.starts_with("PATCH") || head.starts_with("PUT /r/") {
         bodies.lock().unwrap().push(len);
     }
     if now.body_max.is_some_and(|max| len > max) {

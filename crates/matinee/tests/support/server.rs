@@ -76,6 +76,20 @@ impl Place {
         self.dir.path().join("data")
     }
 
+    /// Runs a command of the binary on this data, which must work; what it prints.
+    pub(crate) fn tell(&self, words: &[&str]) -> String {
+        let mut command = super::process::command(env!("CARGO_BIN_EXE_matinee"));
+        command.current_dir(self.dir.path()).args(words).args(["--config", "matinee.toml", "--data"]);
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MATINEE_"))
+        {
+            command.env_remove(name);
+        }
+        let output = command.arg(self.data()).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     /// Starts the binary; it listens on a port that the kernel chooses, unless flags say otherwise.
     pub(crate) fn spawn(&self, log: &str) -> Running {
         self.spawn_node(log, None)
@@ -254,6 +268,11 @@ impl Server {
     pub(crate) async fn terminate(&mut self, deadline_s: u64) -> ExitStatus {
         signal(self.pid(), Signal::TERM);
         self.running.ended(deadline_s).await
+    }
+
+    /// Runs a command of the binary on the same data.
+    pub(crate) fn tell(&self, words: &[&str]) -> String {
+        self.place.tell(words)
     }
 
     /// A second process on the data of this one.

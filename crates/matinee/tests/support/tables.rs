@@ -116,6 +116,15 @@ impl Tables {
         self.rows(sql).await.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
 
+    /// How each ended attempt of jobs of a kind ended, oldest first.
+    pub(crate) async fn outcomes(&mut self, kind: &str) -> Vec<String> {
+        let sql = "SELECT j.kind, a.outcome FROM job_attempt a JOIN job j ON j.id = a.job_id
+                   WHERE a.outcome IS NOT NULL ORDER BY a.ended_ms";
+        let rows = self.rows(sql).await;
+        let of_kind = rows.iter().filter(|row| row.get::<String, _>(0) == kind);
+        of_kind.map(|row| row.get(1)).collect()
+    }
+
     /// Gives an upload another secret in its address.
     pub(crate) async fn give_address(&mut self, old: &str, new: &str) {
         let changed = sqlx::query("UPDATE upload SET url_key = ?2 WHERE url_key = ?1").bind(old).bind(new);

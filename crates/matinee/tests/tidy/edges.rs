@@ -14,9 +14,11 @@ struct Part {
 
 /// `main` and `command` may name everything and so are not listed.
 const PARTS: &[Part] = &[
-    Part { name: "flow", may: &["node", "shelf", "turn"], io: true },
-    Part { name: "http", may: &["flow", "room", "edge", "node"], io: false },
+    Part { name: "flow", may: &["errand", "node", "shelf", "turn"], io: true },
+    Part { name: "http", may: &["errand", "flow", "room", "edge", "node"], io: false },
     Part { name: "worker", may: &["flow", "node"], io: false },
+    Part { name: "runner", may: &["errand", "flow"], io: true },
+    Part { name: "errand", may: &[], io: false },
     Part { name: "room", may: &["node"], io: true },
     Part { name: "edge", may: &["node"], io: true },
     Part { name: "node", may: &["config", "shelf", "turn"], io: true },
