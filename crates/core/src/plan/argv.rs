@@ -46,18 +46,23 @@ pub const AUDIO_OUTPUT: &str = "audio.mp4";
 /// the same of it, they make the same of a source. Only the encoder's own bytes are in the files, no container's.
 pub fn sample(encoders: &[&str]) -> Vec<String> {
     let pictures: Vec<_> = encoders.iter().filter(|name| !matches!(**name, "aac" | "libopus")).collect();
-    let labels: String = (0..pictures.len()).map(|n| format!("[v{n}]")).collect();
+    let labels: Vec<String> = (0..pictures.len()).map(|n| format!("[v{n}]")).collect();
     let mut argv = list(&BEGIN);
     argv.extend(list(&["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=1"]));
     argv.extend(list(&["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=1"]));
     if !pictures.is_empty() {
-        let split = format!("split={}{labels}", pictures.len());
-        argv.extend(["-filter_complex".into(), format!("[0:v]format=yuv420p,scale=426:240:flags=bicubic,{split}")]);
+        let split = format!("split={}{}", pictures.len(), labels.concat());
+        argv.extend([
+            "-filter_complex".into(),
+            format!("[0:v]format=yuv420p,scale=426:240:flags=bicubic,{split}"),
+        ]);
     }
     for (n, name) in pictures.into_iter().enumerate() {
         let settings: &[&str] = match *name {
             "libx264" => &["-preset", "veryfast", "-crf", "18", "-maxrate", "400k", "-bufsize", "800k"],
-            "libvpx-vp9" => &["-deadline", "good", "-cpu-used", "4", "-crf", "33", "-b:v", "0", "-row-mt", "0"],
+            "libvpx-vp9" => {
+                &["-deadline", "good", "-cpu-used", "4", "-crf", "33", "-b:v", "0", "-row-mt", "0"]
+            }
             "libsvtav1" => &["-preset", "10", "-crf", "36", "-svtav1-params", "lp=1"],
             _ => &[],
         };

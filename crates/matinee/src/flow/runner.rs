@@ -9,8 +9,8 @@ use matinee_core::access::secret::Secret;
 use matinee_core::id::{JobId, RunnerId};
 use matinee_core::job::{Kind, Lease};
 use matinee_core::limits;
-use matinee_core::runner::{ENCODERS, Report, State};
 use matinee_core::runner::Unfit;
+use matinee_core::runner::{ENCODERS, Report, State};
 use matinee_io::db::DbError;
 use matinee_io::db::runner::NewRunner;
 pub(crate) use matinee_io::db::runner::{Runner, Running};
@@ -147,7 +147,9 @@ async fn ours(node: &Node) -> Report {
         let made =
             node.fingerprint.get_or_try_init(|| work::fingerprint(ffmpeg, node.work_dir())).await.cloned();
         report.fingerprint = made
-            .inspect_err(|fault| tracing::error!(%fault, "our own encoders made nothing of the known picture"))
+            .inspect_err(
+                |fault| tracing::error!(%fault, "our own encoders made nothing of the known picture"),
+            )
             .unwrap_or_default();
     }
     report

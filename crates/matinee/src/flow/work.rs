@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use matinee_core::job::Task;
 use matinee_core::loudness::Measured;
-use matinee_core::runner;
 use matinee_core::plan::{self, Chunk, Plan, Track, argv};
+use matinee_core::runner;
 use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, Stdout};
 use tokio_util::sync::CancellationToken;
 

@@ -197,7 +197,8 @@ async fn runner(house: &House) -> (String, String) {
 }
 
 /// What a runner says of its machine.
-const REPORT: &str = r#"{"protocol":1,"encoders":["aac","libx264"],"slots":1}"#;
+const REPORT: &str =
+    r#"{"protocol":1,"encoders":["libx264","libvpx-vp9","libsvtav1","aac","libopus"],"slots":1}"#;
 
 /// Sends one row; what is made gets a name of its own.
 async fn send(

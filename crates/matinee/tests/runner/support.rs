@@ -187,7 +187,8 @@ impl Liar {
 
 /// What fits a server that asks for no equal bytes.
 pub(super) fn report() -> Value {
-    json!({ "protocol": 1, "version": "0", "ffmpeg": "5.1", "encoders": ["libx264", "aac"], "slots": 8 })
+    let encoders = ["libx264", "libvpx-vp9", "libsvtav1", "aac", "libopus"];
+    json!({ "protocol": 1, "version": "0", "ffmpeg": "5.1", "encoders": encoders, "slots": 8 })
 }
 
 /// What completing says of these outputs.

@@ -112,7 +112,10 @@ async fn a_lease_opens_its_job_to_its_runner_only(bench: Bench) {
     let lease = claimed.lease;
     let object = bench.intend(&lease, ledger::Kind::Work).await.unwrap();
     let work = bench.db.runner_work(&lease, one, T0).await.unwrap();
-    assert_eq!((work.task, work.outputs), (Task::Chunk { video: film.video, chunk: 0 }, vec![object]));
+    assert_eq!(
+        (work.task, work.outputs),
+        (Task::Chunk { video: film.video, chunk: 0, family: 0 }, vec![object])
+    );
     let stale = matinee_core::job::Lease { token: [0; 16], ..lease };
     for (lease, runner, at) in [(stale, one, 0), (lease, other, 0), (lease, one, LEASE_MS)] {
         let work = bench.db.runner_work(&lease, runner, T0.plus(at)).await;
