@@ -43,6 +43,14 @@ impl Codec {
         }
     }
 
+    /// The shortest side that its encoder takes, in pixels.
+    pub const fn side_min(self) -> u32 {
+        match self {
+            Self::H264 | Self::Vp9 => 2,
+            Self::Av1 => 64,
+        }
+    }
+
     /// How many pictures later than it is decoded one may be shown. x264 uses pictures that are shown later as
     /// references, two deep whatever the preset; VP9 and AV1 put such pictures into the sample of the next shown one
     /// (a superframe, a temporal unit), so samples are shown in the order of the file.

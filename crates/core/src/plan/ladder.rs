@@ -2,7 +2,7 @@
 
 use crate::pipeline::Hdr;
 
-use super::{Codec, Color, Family, Mode, Pipeline, Preset, Quality, Range, Rate, Rendition};
+use super::{Codec, Color, Family, Light, Mode, Pipeline, Preset, Quality, Range, Rate, Rendition};
 
 /// Short sides of the ladder in pixels and their caps in kbit/s, largest first.
 const STEPS: [(u32, u32); 7] =
@@ -27,18 +27,19 @@ pub fn ladder(
     sides.into_iter().map(|short| source.rendition(short, rate, pipeline.quality)).collect()
 }
 
-/// What is made in the background of the same sizes; `bright` is the colour of a source that shows more than a usual screen.
-pub fn background(ladder: &[Rendition], pipeline: &Pipeline, bright: Option<&Color>) -> Vec<Family> {
+/// What is made in the background of the same sizes; `bright` is what a source says of itself that shows more than a usual
+/// screen.
+pub fn background(ladder: &[Rendition], pipeline: &Pipeline, bright: Option<(&Color, Light)>) -> Vec<Family> {
     let usual = [Codec::Vp9, Codec::Av1].into_iter().filter(|codec| pipeline.codecs.contains(codec));
     let usual = usual.map(|codec| (codec, Range::Standard));
     let kept = bright.filter(|_| pipeline.hdr == Hdr::Keep);
-    let kept = kept.map(|color| (Codec::Av1, Range::Kept { color: color.clone() }));
-    let family = |(codec, range)| Family {
-        codec,
-        renditions: ladder.iter().map(|one| translated(one, codec, &range)).collect(),
-        range,
+    let kept = kept.map(|(color, light)| (Codec::Av1, Range::Kept { color: color.clone(), light }));
+    let family = |(codec, range): (Codec, Range)| {
+        let fitting = ladder.iter().filter(|one| one.width.min(one.height) >= codec.side_min());
+        let renditions = fitting.map(|one| translated(one, codec, &range)).collect();
+        Family { codec, range, renditions }
     };
-    usual.chain(kept).map(family).collect()
+    usual.chain(kept).map(family).filter(|family| !family.renditions.is_empty()).collect()
 }
 
 /// The same size and frames in another codec, at about the same quality.
@@ -46,7 +47,7 @@ fn translated(h264: &Rendition, codec: Codec, range: &Range) -> Rendition {
     let (crf, percent) = match codec {
         Codec::H264 => (h264.crf, 100),
         Codec::Vp9 => (33, 75),
-        Codec::Av1 => (36, 60),
+        Codec::Av1 => (33, 60),
     };
     let short = h264.width.min(h264.height);
     let (id, percent) = match range {

@@ -4,6 +4,7 @@ pub mod argv;
 pub mod chunks;
 mod decide;
 pub mod ladder;
+mod light;
 pub mod probe;
 pub mod rate;
 mod refusal;
@@ -14,6 +15,7 @@ pub mod timeline;
 use serde::{Deserialize, Serialize};
 
 pub use decide::{plan, plan_whole};
+pub use light::{Light, Mastering};
 pub use probe::{Container, Probe};
 pub use rate::Rate;
 pub use refusal::Refusal;
@@ -136,6 +138,9 @@ pub enum Range {
     Kept {
         /// Colour of the source, which the output has, too.
         color: Color,
+        /// What the source says of its brightness.
+        #[serde(default)]
+        light: Light,
     },
 }
 
@@ -144,7 +149,7 @@ impl Range {
     pub(crate) fn white(&self) -> Option<&'static str> {
         match self {
             Self::Standard => None,
-            Self::Kept { color } if color.transfer == "smpte2084" => Some("0.58"),
+            Self::Kept { color, .. } if color.transfer == "smpte2084" => Some("0.58"),
             Self::Kept { .. } => Some("0.75"),
         }
     }

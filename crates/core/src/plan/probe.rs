@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Color, Rate, Refusal};
+use super::{Color, Light, Rate, Refusal};
 use crate::limits;
 
 mod json;
@@ -170,6 +170,9 @@ pub struct VideoStream {
     pub interlaced: bool,
     /// Colour description.
     pub color: Color,
+    /// How bright it was made to be, where the container says so.
+    #[serde(default, skip_serializing_if = "is_dark")]
+    pub light: Light,
     /// Average frames per second of the header.
     pub average_rate: Option<Rate>,
     /// Nominal frames per second.
@@ -179,6 +182,10 @@ pub struct VideoStream {
     /// When ffmpeg shows the first picture, in microseconds.
     #[serde(default)]
     pub start_us: Option<i64>,
+}
+
+fn is_dark(light: &Light) -> bool {
+    *light == Light::default()
 }
 
 impl VideoStream {

@@ -21,7 +21,7 @@ pub(super) fn picture(
     argv.extend(match family.codec {
         Codec::H264 => h264(rendition, gop),
         Codec::Vp9 => vp9(rendition, gop),
-        Codec::Av1 => av1(rendition, gop),
+        Codec::Av1 => av1(rendition, gop, family.range),
     });
     // Counted in frames: at 29.97 frames a second a rule in seconds leaves the grid after 34 s.
     argv.extend(["-force_key_frames".into(), format!("expr:not(mod(n,{gop}))")]);
@@ -31,7 +31,7 @@ pub(super) fn picture(
     argv.extend(["-threads".into(), rendition.threads.to_string()]);
     argv.extend(color(match family.range {
         Range::Standard => &video.picture.color,
-        Range::Kept { color } => color,
+        Range::Kept { color, .. } => color,
     }));
     argv.extend(["-video_track_timescale".into(), video.rate.timescale().to_string()]);
     argv.extend(list(&BARE));
@@ -64,12 +64,16 @@ fn vp9(rendition: &Rendition, gop: u32) -> Vec<String> {
 
 /// Every key frame begins a closed group (`irefresh-type`), and one processor makes the bytes repeatable and the memory
 /// small: chunks are what runs side by side.
-fn av1(rendition: &Rendition, gop: u32) -> Vec<String> {
+fn av1(rendition: &Rendition, gop: u32, range: &Range) -> Vec<String> {
     let (preset, gop) = (if rendition.preset == Preset::Medium { "8" } else { "10" }, gop.to_string());
     let mut argv = list(&["-c:v", "libsvtav1", "-preset", preset, "-crf"]);
     argv.extend([rendition.crf.to_string(), "-maxrate".into(), format!("{}k", rendition.max_kbps)]);
     argv.extend(["-bufsize".into(), format!("{}k", 2 * rendition.max_kbps)]);
-    argv.extend(list(&["-g", &gop, "-svtav1-params", "irefresh-type=2:lp=1"]));
+    let light = match range {
+        Range::Standard => String::new(),
+        Range::Kept { light, .. } => light.svt(),
+    };
+    argv.extend(list(&["-g", &gop, "-svtav1-params", &format!("irefresh-type=2:lp=1{light}")]));
     argv
 }
 

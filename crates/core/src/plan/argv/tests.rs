@@ -223,7 +223,15 @@ fn a_bright_source_keeps_its_colour_in_av1_when_that_is_asked_for() {
     let colour =
         [("color_space", "bt2020nc"), ("color_transfer", "smpte2084"), ("color_primaries", "bt2020")];
     let changes = colour.map(|(name, value)| (format!("/streams/0/{name}"), json!(value)));
-    let changes = changes.each_ref().map(|(path, value)| (path.as_str(), value.clone()));
+    let mut changes = changes.each_ref().map(|(path, value)| (path.as_str(), value.clone())).to_vec();
+    let places = [("red", 34_000, 16_000), ("green", 13_250, 34_500), ("blue", 7_500, 3_000)];
+    let mut screen = json!({ "min_luminance": "50/10000", "max_luminance": "10000000/10000" });
+    for (name, x, y) in places.into_iter().chain([("white_point", 15_635, 16_450)]) {
+        screen[format!("{name}_x")] = json!(format!("{x}/50000"));
+        screen[format!("{name}_y")] = json!(format!("{y}/50000"));
+    }
+    let said = json!([screen, { "max_content": 1000, "max_average": 400 }]);
+    changes.push(("/streams/0/side_data_list", said));
     let plan = with(&changes, json!({ "sizes": [720], "hdr": "keep", "quality": "high" }));
     insta::assert_snapshot!(lines(&of_family(&plan, 1, 0)));
     assert!(graph_of(&nth(&plan, 0)).contains("tonemap"), "the others are brought down");

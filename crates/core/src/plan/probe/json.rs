@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{AudioStream, Chapter, SubtitleStream, VideoStream};
-use crate::plan::{Color, Rate};
+use crate::plan::{Color, Light, Mastering, Rate};
 
 /// A number, a text that holds one, or nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +34,12 @@ impl Loose {
     /// The value as a whole number.
     pub(super) fn whole<T: std::str::FromStr>(&self) -> Option<T> {
         self.text()?.parse().ok()
+    }
+
+    /// A fraction such as `34000/50000`, counted in parts of 1.
+    fn steps<T: TryFrom<u64>>(&self, parts: u64) -> Option<T> {
+        let (num, den) = fraction(&self.text()?, '/')?;
+        T::try_from(num.checked_mul(parts)?.checked_div(den)?).ok()
     }
 
     /// A time in seconds as microseconds.
@@ -94,11 +100,37 @@ pub(super) struct Stream {
     side_data_list: Vec<SideEntry>,
 }
 
-/// What travels beside a stream; only the rotation matters.
+/// What travels beside a stream: its rotation, and how bright it was made to be.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct SideEntry {
     rotation: Loose,
+    red_x: Loose,
+    red_y: Loose,
+    green_x: Loose,
+    green_y: Loose,
+    blue_x: Loose,
+    blue_y: Loose,
+    white_point_x: Loose,
+    white_point_y: Loose,
+    min_luminance: Loose,
+    max_luminance: Loose,
+    max_content: Loose,
+    max_average: Loose,
+}
+
+impl SideEntry {
+    fn mastering(&self) -> Option<Mastering> {
+        let place = |x: &Loose, y: &Loose| Some((x.steps(50_000)?, y.steps(50_000)?));
+        Some(Mastering {
+            red: place(&self.red_x, &self.red_y)?,
+            green: place(&self.green_x, &self.green_y)?,
+            blue: place(&self.blue_x, &self.blue_y)?,
+            white: place(&self.white_point_x, &self.white_point_y)?,
+            brightest: self.max_luminance.steps(10_000)?,
+            darkest: self.min_luminance.steps(10_000)?,
+        })
+    }
 }
 
 /// One chapter.
@@ -142,6 +174,14 @@ impl Stream {
             .map_or(0, |(_, degrees)| degrees)
     }
 
+    fn light(&self) -> Light {
+        let content = |side: &SideEntry| Some((side.max_content.whole()?, side.max_average.whole()?));
+        Light {
+            mastering: self.side_data_list.iter().find_map(SideEntry::mastering),
+            content: self.side_data_list.iter().find_map(content),
+        }
+    }
+
     fn video(&self, ordinal: u32) -> VideoStream {
         let aspect = fraction(&self.sample_aspect_ratio, ':').and_then(|(num, den)| Rate::reduced(num, den));
         let rate = |text: &str| fraction(text, '/').and_then(|(num, den)| Rate::reduced(num, den));
@@ -162,6 +202,7 @@ impl Stream {
                 transfer: word(&self.color_transfer),
                 matrix: word(&self.color_space),
             },
+            light: self.light(),
             average_rate: rate(&self.avg_frame_rate),
             nominal_rate: rate(&self.r_frame_rate),
             bit_rate: self.bit_rate.whole(),
