@@ -96,6 +96,13 @@ pub fn within((width, height): (u32, u32), width_max: u32) -> (u32, u32) {
     (even(u64::from(wanted)), even(tall))
 }
 
+/// The size of a picture that is made with no side longer than `side_max`, and never larger than it is; both sides even.
+pub fn within_side((width, height): (u32, u32), side_max: u32) -> (u32, u32) {
+    let longest = u64::from(width.max(height).max(1));
+    let width_max = u64::from(side_max) * u64::from(width) / longest;
+    within((width, height), u32::try_from(width_max).unwrap_or(u32::MAX))
+}
+
 /// A time of WebVTT.
 fn clock(ms: i64) -> String {
     let ms = ms.max(0);

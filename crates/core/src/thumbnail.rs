@@ -4,7 +4,7 @@ use crate::limits::{THUMBNAIL_STEP_MS, THUMBNAIL_WIDTH_MAX, THUMBNAIL_WIDTH_MIN,
 
 /// Width in pixels when nobody says one.
 const WIDTH_DEFAULT: u32 = 640;
-/// Where the still is when nobody says it: where the poster is.
+/// Where the still is when nobody says it: at a tenth, where the poster is unless somebody chose another place.
 const PART_DEFAULT: u64 = 10;
 
 /// One still, by what decides its bytes.

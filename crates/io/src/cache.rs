@@ -110,7 +110,8 @@ impl Cache {
         let bytes = make().await?;
         self.write(name, &bytes).await?;
         if let Some(guard) = guard {
-            // Somebody who forgot the video meanwhile has taken the place away; then the file is nobody's.
+            // Somebody took the place away meanwhile, or it is too large to be kept; then the file is nobody's. A video that
+            // was forgotten while its file was made gets it back: the sweeper looks for those.
             if guard.insert(bytes.len() as u64).is_err() {
                 let _ = fs::remove_file(name.path(&self.dir));
             }

@@ -38,12 +38,16 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Cue>, Unreadable> {
     for line in plain.lines().chain([""]) {
         match (times(line), &mut open) {
             (Some(next), open) => cues.extend(open.replace(next)),
-            (None, Some(_)) if line.trim().is_empty() => cues.extend(open.take()),
+            // In WebVTT a line of blanks is a line; SubRip's writers mean an empty one.
+            (None, Some(_)) if line.is_empty() || !says_so && line.trim().is_empty() => {
+                cues.extend(open.take());
+            }
             (None, Some(cue)) => {
                 if !cue.text.is_empty() {
                     cue.text.push('\n');
                 }
-                cue.text.extend(shown(line));
+                let line: String = shown(line).collect();
+                cue.text.push_str(&if says_so { line } else { escaped(&line) });
             }
             // A number, a name, a note or a style.
             (None, None) => {}
@@ -68,6 +72,24 @@ fn decoded(bytes: &[u8]) -> Result<String, Unreadable> {
     };
     let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
     String::from_utf16(&units).map_err(|_| Unreadable::Encoding)
+}
+
+/// A line of `SubRip`, which knows no escapes, for WebVTT: a `<` that opens or closes no tag is a letter.
+fn escaped(line: &str) -> String {
+    const TAGS: [&str; 4] = ["b", "i", "u", "font"];
+    let is_tag = |rest: &str| {
+        let name = rest.trim_start_matches('/').to_ascii_lowercase();
+        let after =
+            TAGS.iter().find_map(|tag| name.strip_prefix(tag).filter(|after| after.starts_with(['>', ' '])));
+        after.is_some_and(|after| after.contains('>'))
+    };
+    let mut parts = line.split('<');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(if is_tag(part) { "<" } else { "&lt;" });
+        text.push_str(part);
+    }
+    text
 }
 
 /// Letters that can be shown; the others do not belong into a text.

@@ -26,6 +26,11 @@ fn subrip_and_webvtt_are_read_as_they_are_found() {
     let wide: Vec<u8> =
         [0xff, 0xfe].into_iter().chain(subrip.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     assert_eq!(read(&wide), Ok(expected.to_vec()));
+    // SubRip has no escapes, and a line of blanks ends nothing in WebVTT.
+    let less = read(b"1\n00:00:01,000 --> 00:00:02,000\nif x < 5 and <b>y</b> > 3 <3\n \n").unwrap();
+    assert_eq!(less[0].text, "if x &lt; 5 and <b>y</b> > 3 &lt;3");
+    let blank = read(b"WEBVTT\n\n00:01.000 --> 00:02.000\nUp\n \ndown\n\nlost").unwrap();
+    assert_eq!(blank[0].text, "Up\n \ndown");
     let placed = read(b"WEBVTT\n\n00:01.000 --> 00:02.000 line:0 align:start onclick:x\nUp").unwrap();
     assert_eq!(placed[0].settings, "line:0 align:start");
 }

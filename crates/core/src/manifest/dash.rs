@@ -6,6 +6,10 @@ use super::{Audio, Brightness, Form, Kind, Presentation, Segment, Text, Tiles, T
 use crate::plan::Rate;
 use crate::storyboard::{COLUMNS, ROWS};
 
+/// Samples per second that sound has.
+const SAMPLE_RATES_HZ: [u32; 10] =
+    [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
+
 /// Writes into a `String`, which cannot fail.
 macro_rules! put {
     ($text:expr, $($arg:tt)*) => {
@@ -134,7 +138,11 @@ fn audio_set(text: &mut String, set: usize, audio: &Audio, form: &dyn Fn(&Track)
     let role = if audio.default { "main" } else { "alternate" };
     put!(text, "   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>\n");
     representation(text, &audio.track);
-    put!(text, " audioSamplingRate=\"{}\">\n", audio.rate_hz);
+    // A source may count its sound by another clock than its samples; then nothing is better than a wrong number.
+    if SAMPLE_RATES_HZ.contains(&audio.rate_hz) {
+        put!(text, " audioSamplingRate=\"{}\"", audio.rate_hz);
+    }
+    text.push_str(">\n");
     text.push_str("    <AudioChannelConfiguration");
     text.push_str(" schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\"");
     put!(text, " value=\"{}\"/>\n", audio.channels);
@@ -185,12 +193,12 @@ fn representation(text: &mut String, track: &Track) {
 }
 
 fn segments(text: &mut String, track: &Track, kind: Kind, form: Form) {
-    let first = track.segments.first().map_or(0, |segment| segment.start_ticks);
-    let offset = if first == 0 { String::new() } else { format!(" presentationTimeOffset=\"{first}\"") };
+    // No offset: `t` of the first segment says when it begins, and an offset of each track's own would shift them
+    // against each other.
     let folder = kind.folder();
     match form {
         Form::Slices => {
-            put!(text, "    <SegmentTemplate timescale=\"{}\"{offset} startNumber=\"1\"", track.timescale);
+            put!(text, "    <SegmentTemplate timescale=\"{}\" startNumber=\"1\"", track.timescale);
             put!(text, " initialization=\"$RepresentationID$/{folder}/init.mp4\"");
             put!(text, " media=\"$RepresentationID$/{folder}/$Number$.m4s\">\n");
             timeline(text, &track.segments);
@@ -198,7 +206,7 @@ fn segments(text: &mut String, track: &Track, kind: Kind, form: Form) {
         }
         Form::Ranges { init_offset, init_bytes } => {
             put!(text, "    <BaseURL>{}/file.mp4</BaseURL>\n", escaped(&track.name));
-            put!(text, "    <SegmentList timescale=\"{}\"{offset}>\n", track.timescale);
+            put!(text, "    <SegmentList timescale=\"{}\">\n", track.timescale);
             put!(text, "     <Initialization range=\"{}\"/>\n", range(init_offset, init_bytes));
             timeline(text, &track.segments);
             for segment in &track.segments {

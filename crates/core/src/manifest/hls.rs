@@ -159,8 +159,12 @@ fn stream(text: &mut String, variant: &Variant, presentation: &Presentation) {
     put!(text, "#EXT-X-STREAM-INF:BANDWIDTH={}", own.peak_bps + sound.peak_bps);
     put!(text, ",AVERAGE-BANDWIDTH={}", own.average_bps + sound.average_bps);
     put!(text, ",CODECS=\"{}", quoted(&variant.track.codec));
-    if let Some(first) = group.first() {
-        put!(text, ",{}", quoted(&first.track.codec));
+    // All that a player may need for the group, each once.
+    let codecs = group.iter().map(|one| one.track.codec.as_str());
+    for (n, codec) in codecs.clone().enumerate() {
+        if !codecs.clone().take(n).any(|before| before == codec) {
+            put!(text, ",{}", quoted(codec));
+        }
     }
     put!(text, "\",RESOLUTION={}x{}", variant.width, variant.height);
     let (num, den) = (u64::from(variant.rate.num), u64::from(variant.rate.den.max(1)));

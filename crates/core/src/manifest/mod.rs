@@ -115,13 +115,15 @@ enum Brightness {
 }
 
 /// The name that one of several tracks has in a menu: names must differ, and two tracks may well have the same label.
-fn distinct<'a>(labels: impl Iterator<Item = &'a str> + Clone, number: usize, kind: &str) -> String {
-    let label = labels.clone().nth(number).unwrap_or_default();
-    match (label.is_empty(), labels.take(number).any(|other| other == label)) {
-        (true, _) => format!("{kind} {}", number + 1),
-        (false, true) => format!("{label} {}", number + 1),
-        (false, false) => label.to_owned(),
+fn distinct<'a>(labels: impl Iterator<Item = &'a str>, number: usize, kind: &str) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for (at, label) in (1..).zip(labels.take(number + 1)) {
+        let plain = if label.is_empty() { format!("{kind} {at}") } else { label.to_owned() };
+        let counted = (at..).map(|n: usize| format!("{plain} {n}"));
+        let free = std::iter::once(plain.clone()).chain(counted).find(|name| !names.contains(name));
+        names.push(free.unwrap_or(plain));
     }
+    names.pop().unwrap_or_default()
 }
 
 /// What video and audio renditions have in common.
@@ -346,6 +348,16 @@ mod tests {
     use super::samples::segments;
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn names_in_a_menu_differ_whatever_tracks_are_called() {
+        let all = |labels: &[&str]| -> Vec<String> {
+            (0..labels.len()).map(|number| distinct(labels.iter().copied(), number, "Audio")).collect()
+        };
+        assert_eq!(all(&["A", "A", "A 2"]), ["A", "A 2", "A 2 3"]);
+        assert_eq!(all(&["", "Audio 1", ""]), ["Audio 1", "Audio 1 2", "Audio 3"]);
+        assert_eq!(all(&["B", "A", "A 2", "A"]), ["B", "A", "A 2", "A 4"]);
+    }
 
     #[test]
     fn the_peak_is_of_the_heaviest_run_about_as_long_as_a_segment() {

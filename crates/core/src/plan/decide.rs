@@ -36,6 +36,8 @@ const fn cost(codec: Codec, slow: bool) -> Cost {
 const BYTES_BASE: u64 = 64_000_000;
 /// Audio is encoded at 57 times real time on one core; this is on the safe side.
 const AUDIO_SPEED: u64 = 40;
+/// A picture stands at least so long before the end of a video, in microseconds: the last one at 10 a second and more.
+const LAST_PICTURE_US: i64 = 100_000;
 /// Front left, right and centre, two behind, and the low one.
 const SURROUND_CHANNELS: u32 = 6;
 
@@ -299,8 +301,10 @@ fn poster(probe: &Probe, timeline: &Timeline, times: &Times, pipeline: &Pipeline
     };
     let from_origin = timeline.origin_us - timeline.container_start_us;
     let wanted = pipeline.poster.of(times.duration_us);
-    let at_us = (from_origin + wanted.clamp(0, times.frames_us.max(0))).max(0);
-    Some(Poster { at_us, width_max: pipeline.poster_side, of })
+    // Behind the last picture there is none; the sound may go on for long.
+    let last = times.frames_us.saturating_sub(LAST_PICTURE_US).max(0);
+    let at_us = (from_origin + wanted.clamp(0, last)).max(0);
+    Some(Poster { at_us, side_max: pipeline.poster_side, of })
 }
 
 fn megapixels_frames(probe: &Probe, frames: u64) -> u64 {

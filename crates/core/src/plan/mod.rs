@@ -395,8 +395,8 @@ pub struct Images {
 pub struct Poster {
     /// Time in microseconds from the container's start, as `-ss` counts.
     pub at_us: i64,
-    /// Largest width in pixels.
-    pub width_max: u32,
+    /// Longest side in pixels.
+    pub side_max: u32,
     /// What is on it.
     #[serde(default)]
     pub of: Subject,

@@ -131,7 +131,7 @@ pub(crate) fn as_json(node: &Node, whole: &Whole) -> anyhow::Result<serde_json::
         || lock::address_of(&node.config.data).unwrap_or_else(|| format!("http://{}", node.config.listen));
     let url = node.config.public_url.clone().unwrap_or_else(served);
     let external = External::of(url.trim_end_matches('/').to_owned());
-    let playback = play::playback(node, whole);
+    let playback = play::playback(node, whole, play::Asker::Owner);
     let shown = view::Video::of(whole, playback.as_ref(), &external, view::Reach::Owner);
     Ok(serde_json::to_value(shown)?)
 }

@@ -7,8 +7,9 @@ use matinee_core::thumbnail::milliseconds;
 use matinee_io::db::Stored;
 use matinee_io::{random, store};
 
+use super::still::{self, Size};
 use super::whole::{Whole, show};
-use super::{Failure, now, still};
+use super::{Failure, now};
 use crate::node::Node;
 
 /// What the poster shall be.
@@ -33,7 +34,7 @@ pub(crate) async fn choose(
         Choice::At(seconds) => {
             let at_ms = milliseconds(seconds)
                 .map_err(|refusal| Failure::Refused { conflict: false, human: refusal.to_string() })?;
-            still::at(node, id, at_ms, POSTER_SIDE_MAX).await?
+            still::at(node, id, at_ms, Size::Side(POSTER_SIDE_MAX)).await?
         }
         Choice::Own(bytes) => still::brought(node, bytes).await?,
     };

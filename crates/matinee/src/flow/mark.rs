@@ -61,11 +61,12 @@ pub(crate) async fn make(node: &Node, hold: &Hold, pipeline: &Pipeline, plan: &P
 }
 
 fn refused() -> Fault {
+    // The pipeline is wrong, not the source: the video waits until somebody has mended it.
     Fault::new(
-        retry::Class::Refusal,
+        retry::Class::World,
         "watermark",
         "The watermark of this pipeline is a picture that cannot be decoded.",
-        "Give the pipeline another PNG picture, then run the video's job again.",
+        "Give the pipeline another PNG picture; the video goes on by itself.",
     )
 }
 

@@ -62,8 +62,17 @@ pub(crate) struct Download {
     pub(crate) file_name: String,
 }
 
+/// Who asks for the addresses of a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Somebody of its app.
+    Owner,
+    /// Somebody who may watch it.
+    Viewer,
+}
+
 /// The addresses of a video; `None` while nothing of it can be played.
-pub(crate) fn playback(node: &Node, whole: &Whole) -> Option<Playback> {
+pub(crate) fn playback(node: &Node, whole: &Whole, asker: Asker) -> Option<Playback> {
     let (video, renditions) = (&whole.video, whole.renditions.as_slice());
     let generation = video.generation;
     if video.playable.is_none()
@@ -74,9 +83,12 @@ pub(crate) fn playback(node: &Node, whole: &Whole) -> Option<Playback> {
     }
     let duration_ms = video.duration_ms.unwrap_or_default();
     let expires = expires(duration_ms);
-    let root = root(node, video.id, generation, expires);
+    // A watermark is worth nothing where everybody may fetch the file without it.
+    let source = asker == Asker::Owner || !is_changed(video);
+    let root = root(node, video.id, generation, (expires, source));
     let ended = generation == VIRTUAL || encoded_whole(renditions);
-    let downloads = downloads(video, renditions, whole.source_bytes, &root);
+    let mut downloads = downloads(video, renditions, whole.source_bytes, &root);
+    downloads.retain(|download| source || download.id != SOURCE);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
     let duration = duration_ms as f64 / 1_000.0;
     Some(Playback {
@@ -107,7 +119,7 @@ pub(crate) async fn early(node: &Node, video: VideoId) -> Result<Option<Playback
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
     let duration = duration_ms as f64 / 1_000.0;
     Ok(Some(Playback {
-        hls: format!("{}/m.m3u8", root(node, video, VIRTUAL, expires)),
+        hls: format!("{}/m.m3u8", root(node, video, VIRTUAL, (expires, true))),
         dash: None,
         mp4: None,
         webm: None,
@@ -146,10 +158,11 @@ fn captions(whole: &Whole, root: &str) -> Vec<Offered> {
     let sounds = |row: &&Rendition| row.generation == whole.video.generation && row.medium == Medium::Audio;
     let main = whole.renditions.iter().find(sounds);
     let spoken = main.and_then(|row| row.shape.language.as_deref()).unwrap_or_default();
+    let by_itself = whole.captions.iter().find(|one| one.file.is_some() && one.is_shown_to(spoken));
     let offered = |caption: &Caption| {
         let (object, _) = caption.file?;
         Some(Offered {
-            default: caption.is_shown_to(spoken),
+            default: by_itself.is_some_and(|one| one.name == caption.name),
             path: format!("{root}/sub/{}.vtt?v={object}", caption.name),
             caption: caption.clone(),
         })
@@ -163,10 +176,15 @@ fn has_chapters(video: &Video) -> bool {
     chapters.is_some_and(|chapters| !chapters.is_empty())
 }
 
-fn root(node: &Node, video: VideoId, generation: u32, expires: Millis) -> String {
+/// Are its pictures to be seen only after something was done to them?
+fn is_changed(video: &Video) -> bool {
+    let picture = video.plan.as_ref().and_then(|plan| plan.pointer("/video/picture"));
+    picture.is_some_and(|picture| picture.get("mark").is_some() || picture.get("cover").is_some())
+}
+
+fn root(node: &Node, video: VideoId, generation: u32, (expires, source): (Millis, bool)) -> String {
     let expires_s = u32::try_from(expires.0 / 1_000).unwrap_or(u32::MAX);
-    let grant =
-        Grant { expires_s, download: true, source: true, origins: [0; 4], viewer: None, address: None };
+    let grant = Grant { expires_s, download: true, source, origins: [0; 4], viewer: None, address: None };
     let token = path::sign(&node.path_key, video, &grant);
     format!("/p/{token}/{video}/{generation}")
 }

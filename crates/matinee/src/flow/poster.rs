@@ -4,7 +4,7 @@ use matinee_core::image;
 use matinee_core::ledger;
 use matinee_core::plan::argv::{self, Film};
 use matinee_core::plan::{Poster, Subject, Video};
-use matinee_core::storyboard::within;
+use matinee_core::storyboard::within_side;
 
 use super::coding::{Planned, encode, keep_file, planned};
 use super::fault::Fault;
@@ -55,7 +55,7 @@ impl Work<'_> {
         let input = self.node.input_text(self.planned.input)?;
         let film = Film { input: &input, container: self.planned.plan.container, raw: Some(video) };
         let top = video.renditions.first().map_or((2, 2), |top| (top.width, top.height));
-        let size = within(top, poster.width_max);
+        let size = within_side(top, poster.side_max);
         self.run(argv::poster(film, poster.at_us, size, NAME)).await?;
         if !self.scratch.file(NAME).exists() {
             // Exit code 0 without a file was seen: the time lay behind the last key frame.

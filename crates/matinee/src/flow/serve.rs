@@ -116,10 +116,15 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
     let captions = node.db.captions(id).await?;
     let sound = shelved.iter().find(|track| track.medium == Medium::Audio);
     let spoken = sound.map(|track| track.language.clone()).unwrap_or_default();
+    let mut captions: Vec<Words> =
+        captions.into_iter().filter_map(|caption| words(caption, &spoken)).collect();
+    // Of all that must be read, one is shown by itself: a group has at most one default (RFC 8216, 4.3.4.1.1).
+    let by_itself = captions.iter().position(|words| words.default);
+    (0..).zip(&mut captions).for_each(|(n, words)| words.default = Some(n) == by_itself);
     Ok(Some(Arc::new(Shown {
         source: Some(video.source),
         poster: video.poster,
-        captions: captions.into_iter().filter_map(|caption| words(caption, &spoken)).collect(),
+        captions,
         chapters: chapters(&video),
         duration_ms: video.duration_ms.unwrap_or_default(),
         board: board(node, &video).await?,

@@ -7,8 +7,8 @@ use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::image::{self, Head};
 use matinee_core::limits;
 use matinee_core::plan::argv::{self, Film};
-use matinee_core::plan::{Container, Plan};
-use matinee_core::storyboard::within;
+use matinee_core::plan::{self, Container, Plan};
+use matinee_core::storyboard::{within, within_side};
 use matinee_core::video::{ENCODED, Medium, RenditionState};
 use matinee_io::db::{Rendition, Video};
 use matinee_io::ffmpeg::{Class, Job, Limits, Program, Stdout};
@@ -30,13 +30,32 @@ const LIMITS: Limits = Limits {
 /// Where nothing is shown any more at the wanted moment, the last picture from so long before is taken, in microseconds.
 const BACK_US: i64 = 5_000_000;
 
-/// The picture that is shown at `at_ms`, no wider than `width_max`.
-pub(super) async fn at(node: &Node, video: VideoId, at_ms: u64, width_max: u32) -> Result<Bytes, Failure> {
+/// How large a picture may be, in pixels.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Size {
+    /// Its width.
+    Width(u32),
+    /// Its longest side.
+    Side(u32),
+}
+
+impl Size {
+    /// What becomes of a picture of this size.
+    fn of(self, whole: (u32, u32)) -> (u32, u32) {
+        match self {
+            Self::Width(most) => within(whole, most),
+            Self::Side(most) => within_side(whole, most),
+        }
+    }
+}
+
+/// The picture that is shown at `at_ms`.
+pub(super) async fn at(node: &Node, video: VideoId, at_ms: u64, most: Size) -> Result<Bytes, Failure> {
     let video = node.db.video_any(video).await?.ok_or(Failure::Absent)?;
     let plan = plan(&video).ok_or_else(nothing_yet)?;
     let renditions = node.db.renditions(video.id).await?;
     let moment_us = i64::try_from(at_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
-    let wanted = from(&video, &plan, &renditions, (moment_us, width_max)).ok_or(Failure::Absent)?;
+    let wanted = from(&video, &plan, &renditions, (moment_us, most)).ok_or_else(no_picture)?;
     let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
     let scratch = Scratch::fresh(node)?;
     let input = node.input_text(wanted.file)?;
@@ -70,7 +89,7 @@ pub(super) async fn brought(node: &Node, bytes: Bytes) -> Result<Bytes, Failure>
     tokio::fs::write(scratch.file(BROUGHT), &bytes).await?;
     let args = argv::picture(head.format, BROUGHT, NAME);
     match run(node, &scratch, args, vec![scratch.file(BROUGHT)]).await {
-        Err(Failure::Again(cause)) => {
+        Err(Ran::Media(cause)) => {
             tracing::info!(cause, "a picture that was brought cannot be decoded");
             return Err(refused("The picture is damaged, or of a kind that cannot be read."));
         }
@@ -103,17 +122,17 @@ fn plan(video: &Video) -> Option<Plan> {
     serde_json::from_value(video.plan.clone()?).ok()
 }
 
+fn no_picture() -> Failure {
+    let human = "This video has no picture; send one of your own as image/jpeg or image/png.";
+    Failure::Refused { conflict: false, human: human.to_owned() }
+}
+
 fn nothing_yet() -> Failure {
     Failure::Refused { conflict: true, human: "Nothing of this video can be shown yet.".to_owned() }
 }
 
 /// The smallest finished rendition that is wide enough, else the largest; before there is one, the source.
-fn from(
-    video: &Video,
-    plan: &Plan,
-    renditions: &[Rendition],
-    (at_us, width_max): (i64, u32),
-) -> Option<Wanted> {
+fn from(video: &Video, plan: &Plan, renditions: &[Rendition], (at_us, most): (i64, Size)) -> Option<Wanted> {
     let planned = plan.video.as_ref()?;
     let whole = |row: &&Rendition| {
         row.generation == ENCODED && row.medium == Medium::Video && row.state == RenditionState::Ready
@@ -127,7 +146,8 @@ fn from(
         })
         .collect();
     all.sort_by_key(|(known, _)| known.width);
-    let enough = all.iter().find(|(known, _)| known.width >= width_max).or(all.last());
+    let large = |known: &plan::Rendition| most.of((known.width, known.height)) != (known.width, known.height);
+    let enough = all.iter().find(|(known, _)| large(known)).or(all.last());
     // The picture on screen, not the next one; behind the last one that is the last.
     let last = planned.frames.saturating_sub(1);
     let frame = planned.rate.frame_at(at_us).min(last);
@@ -138,22 +158,39 @@ fn from(
             container: Container::Mov,
             raw: false,
             ss_us: planned.rate.frame_us(frame / every * every),
-            size: within((known.width, known.height), width_max),
+            size: most.of((known.width, known.height)),
         });
     }
     let top = planned.renditions.first()?;
     let from_origin_us = plan.origin_us - plan.container_start_us + planned.picture.late_us;
+    // Half a frame early: times of a container are rounded, and the first picture from there on is taken.
+    let half_us = planned.rate.frame_us(1) / 2;
     Some(Wanted {
         file: video.work.unwrap_or(video.source),
         container: plan.container,
         raw: true,
-        ss_us: (from_origin_us + planned.rate.frame_us(frame)).max(0),
-        size: within((top.width, top.height), width_max),
+        ss_us: (from_origin_us + planned.rate.frame_us(frame) - half_us).max(0),
+        size: most.of((top.width, top.height)),
     })
 }
 
-async fn run(node: &Node, scratch: &Scratch, args: Vec<String>, inputs: Vec<PathBuf>) -> Result<(), Failure> {
-    let ffmpeg = node.ffmpeg.as_ref().map_err(|error| Failure::Again(error.to_string()))?;
+/// Why a run gave nothing.
+enum Ran {
+    /// The world: no ffmpeg, no room, a node that ends.
+    World(String),
+    /// What was read.
+    Media(String),
+}
+
+impl From<Ran> for Failure {
+    fn from(ran: Ran) -> Self {
+        let (Ran::World(cause) | Ran::Media(cause)) = ran;
+        Self::Again(cause)
+    }
+}
+
+async fn run(node: &Node, scratch: &Scratch, args: Vec<String>, inputs: Vec<PathBuf>) -> Result<(), Ran> {
+    let ffmpeg = node.ffmpeg.as_ref().map_err(|error| Ran::World(error.to_string()))?;
     let job = Job {
         program: Program::Ffmpeg,
         args,
@@ -164,8 +201,10 @@ async fn run(node: &Node, scratch: &Scratch, args: Vec<String>, inputs: Vec<Path
     };
     match ffmpeg.run(job, |_| {}, node.stop.cancelled()).await {
         Ok(_) => Ok(()),
-        Err(error) if error.class() == Class::World => Err(Failure::Again(error.to_string())),
-        Err(error) => Err(Failure::Again(format!("{error}: {}", last_line(&error.stderr_tail)))),
+        Err(error) if error.class() == Class::World || node.stop.is_cancelled() => {
+            Err(Ran::World(error.to_string()))
+        }
+        Err(error) => Err(Ran::Media(format!("{error}: {}", last_line(&error.stderr_tail)))),
     }
 }
 

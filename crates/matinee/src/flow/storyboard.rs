@@ -113,7 +113,7 @@ async fn sheets(
 async fn preview(node: &Node, hold: &Hold, planned: &Planned, size: (u32, u32)) -> Result<Stored, Fault> {
     let scratch = Scratch::open(node, &hold.lease)?;
     let pictures_us = planned.plan.video.as_ref().map_or(0, |video| video.rate.frame_us(video.frames));
-    // Where the poster is, but never so late that less would be left.
+    // At a tenth, but never so late that less would be left.
     let from_us = (pictures_us / 10).min(pictures_us - argv::PREVIEW_US).max(0);
     let args = argv::preview(from_us, size, &node.input_text(planned.input)?, PREVIEW);
     encode(node, hold, planned, (&scratch, args), |_| {}).await?;

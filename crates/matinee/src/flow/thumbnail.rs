@@ -9,7 +9,8 @@ use matinee_core::thumbnail::{Refusal, Thumbnail};
 use matinee_core::video::Medium;
 use matinee_io::cache::Name;
 
-use super::{Failure, still};
+use super::Failure;
+use super::still::{self, Size};
 use crate::node::Node;
 use crate::shelf::Shown;
 
@@ -23,7 +24,7 @@ pub(crate) fn wanted(shown: &Shown, at_s: Option<f64>, width: Option<u32>) -> Re
 /// The still, a JPEG picture.
 pub(crate) async fn thumbnail(node: &Node, video: VideoId, wanted: Thumbnail) -> Result<Bytes, Failure> {
     let name = Name { video, file: wanted.name() };
-    node.thumbnails.get(&name, || still::at(node, video, wanted.at_ms, wanted.width)).await
+    node.thumbnails.get(&name, || still::at(node, video, wanted.at_ms, Size::Width(wanted.width))).await
 }
 
 /// What lies beside the stills of this node: those of other nodes, dead or alive.

@@ -31,6 +31,8 @@ const VTT: &str = "text/vtt";
 pub(crate) struct Options {
     /// Save the file under this name instead of playing it.
     download: Option<String>,
+    /// The object that the address was made for.
+    v: Option<String>,
 }
 
 /// Which still is meant.
@@ -67,12 +69,14 @@ pub(crate) async fn manifest(
             "poster.jpg" => {
                 let poster = shown.poster.ok_or_else(Problem::not_found)?;
                 let size = serve::object_size(&node, poster).await?;
-                file(&node, &File { object: poster, size, kind: JPEG }, None, &headers)
+                let answer = file(&node, &File { object: poster, size, kind: JPEG }, None, &headers)?;
+                Ok(named(answer, version(&uri).as_deref(), poster))
             }
             "preview.mp4" => {
                 let preview = shown.preview.ok_or_else(Problem::not_found)?;
                 let size = serve::object_size(&node, preview).await?;
-                file(&node, &File { object: preview, size, kind: MP4 }, None, &headers)
+                let answer = file(&node, &File { object: preview, size, kind: MP4 }, None, &headers)?;
+                Ok(named(answer, version(&uri).as_deref(), preview))
             }
             "thumbnail.jpg" => {
                 let asked = Query::<Moment>::try_from_uri(&uri);
@@ -83,7 +87,12 @@ pub(crate) async fn manifest(
                 let id = video.parse().map_err(|_| Problem::not_found())?;
                 let still = thumbnail::thumbnail(&node, id, wanted).await?;
                 let len = still.len() as u64;
-                Ok(whole(Body::from(still), len, JPEG))
+                let mut answer = whole(Body::from(still), len, JPEG);
+                if !shown.ended {
+                    // The same moment means another picture when more of the video is there.
+                    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(GROWING));
+                }
+                Ok(answer)
             }
             "storyboard.vtt" => {
                 let track = serve::storyboard(&shown).ok_or_else(Problem::not_found)?;
@@ -106,11 +115,12 @@ pub(crate) async fn of_track(
     let answer = async {
         let (shown, grant) = opened(&node, &token, &video, generation).await?;
         if track == "sub" {
-            return words(&node, &shown, &name, &headers);
+            return words(&node, &shown, (&name, options.v.as_deref()), &headers);
         }
         if track == "storyboard" {
             let sheet = serve::sheet(&shown, &name).ok_or_else(Problem::not_found)?;
-            return file(&node, &sheet, None, &headers);
+            let answer = file(&node, &sheet, None, &headers)?;
+            return Ok(named(answer, options.v.as_deref(), sheet.object));
         }
         let medium = match name.as_str() {
             "v.m3u8" => Medium::Video,
@@ -132,10 +142,16 @@ pub(crate) async fn of_track(
 }
 
 /// The playlist or the file of captions.
-fn words(node: &Shared, shown: &Shown, name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+fn words(
+    node: &Shared,
+    shown: &Shown,
+    (name, version): (&str, Option<&str>),
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     if let Some(name) = name.strip_suffix(".vtt") {
         let wanted = serve::caption_file(shown, name).ok_or_else(Problem::not_found)?;
-        return file(node, &wanted, None, headers);
+        let answer = file(node, &wanted, None, headers)?;
+        return Ok(named(answer, version, wanted.object));
     }
     let playlist = name.strip_suffix(".m3u8").and_then(|name| serve::caption_playlist(shown, name));
     Ok(text(playlist.ok_or_else(Problem::not_found)?, HLS, shown.ended, headers))
@@ -182,6 +198,19 @@ pub(crate) async fn preflight() -> Response {
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
     shared(Ok((StatusCode::NO_CONTENT, headers).into_response()))
+}
+
+/// The object that an address names behind its `v`.
+fn version(uri: &Uri) -> Option<String> {
+    Query::<Options>::try_from_uri(uri).ok()?.0.v
+}
+
+/// Kept for ever only under the address of the object that is sent: another node may have replaced it a moment ago.
+fn named(mut answer: Response, version: Option<&str>, sent: ObjectId) -> Response {
+    if version.is_some_and(|version| version != sent.to_string()) {
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(GROWING));
+    }
+    answer
 }
 
 /// What the token in a path opens. It is checked before anything else is looked at.

@@ -68,9 +68,9 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Playback>, Problem> {
     let (playback, reason) = match visible(&node, &caller, &id).await {
-        Ok((whole, _)) => {
+        Ok((whole, reach)) => {
             let failed = whole.video.state == matinee_core::video::State::Failed;
-            (playable(&node, &whole).await?, whole.video.reason.filter(|_| failed))
+            (playable(&node, &whole, reach).await?, whole.video.reason.filter(|_| failed))
         }
         Err(problem) => {
             let upload = arriving(&node, &caller, &id).await?.ok_or(problem)?;

@@ -74,7 +74,7 @@ pub(crate) async fn list(
 
 /// What a reader sees of a video, with fresh addresses.
 pub(super) fn seen(node: &Shared, external: &External, whole: &Whole, reach: Reach) -> Video {
-    let playback = play::playback(node, whole);
+    let playback = play::playback(node, whole, reach.into());
     Video::of(whole, playback.as_ref(), external, reach)
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn show(
 ) -> Result<Json<Video>, Problem> {
     match visible(&node, &caller, &id).await {
         Ok((whole, reach)) => {
-            let playback = playable(&node, &whole).await?;
+            let playback = playable(&node, &whole, reach).await?;
             Ok(Json(Video::of(&whole, playback.as_ref(), &external, reach)))
         }
         Err(problem) => {
@@ -116,8 +116,12 @@ pub(crate) async fn show(
 }
 
 /// Where players find a video, also before its source was examined.
-pub(super) async fn playable(node: &Shared, whole: &Whole) -> Result<Option<Playback>, Problem> {
-    match play::playback(node, whole) {
+pub(super) async fn playable(
+    node: &Shared,
+    whole: &Whole,
+    reach: Reach,
+) -> Result<Option<Playback>, Problem> {
+    match play::playback(node, whole, reach.into()) {
         None if whole.video.probe.is_none() => Ok(play::early(node, whole.video.id).await?),
         found => Ok(found),
     }

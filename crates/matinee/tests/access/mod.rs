@@ -1,6 +1,6 @@
 //! Who may do what: newcomers, links, sessions, tokens, foreign pages and the addresses of media.
 
-mod people;
+pub(crate) mod people;
 mod routes;
 mod senders;
 mod tenants;

@@ -22,7 +22,11 @@ impl House {
     }
 
     pub(crate) async fn at(place: Place) -> Self {
-        let server = Server::at(place).await;
+        Self::of(Server::at(place).await).await
+    }
+
+    /// Claims a server that is open to this machine.
+    pub(crate) async fn of(server: Server) -> Self {
         let secret = claim(&server).await;
         let cookie = signed_in(&server, &secret).await.unwrap();
         let body = json!({ "name": "admin", "scopes": ["admin"] });

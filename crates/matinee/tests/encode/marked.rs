@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use base64::Engine as _;
+use http::Method;
 use matinee_core::image::jpeg_size;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::made;
+use crate::access::people::House;
+use crate::support::clips;
 use crate::support::invariants::{all_hold, here};
 use crate::support::process::tool;
+use crate::support::sender::{create, patch};
 use crate::support::server::Server;
 
 /// Red, green and blue of a part of the first picture of a file: left, top, width and height.
@@ -119,14 +123,37 @@ async fn nobody_sees_the_picture_without_its_watermark() {
     let server =
         Server::with(&format!("[[pipeline]]\n[pipeline.watermark]\npicture = \"{}\"\n", logo.display()))
             .await;
-    let video = made(&server, None, &crate::support::clips::mp4(2)).await;
-    let (_, events) = server.get(&format!("/v1/events?subject={}", video["id"].as_str().unwrap())).await;
-    let topics: Vec<&Value> = events["items"].as_array().unwrap().iter().map(|one| &one["topic"]).collect();
-    assert!(topics.iter().any(|topic| **topic == "video.playable"), "{topics:?}");
-    // The source can be played as it is, but what is played is encoded: its own tracks are not among those made.
-    let (_, listed) = server.get("/v1/pipelines").await;
-    assert_eq!(listed["items"][0]["watermark"], true);
-    let playable =
-        events["items"].as_array().unwrap().iter().find(|one| one["topic"] == "video.playable").unwrap();
-    assert_eq!(playable["payload"]["generation"], 2, "{playable}");
+    // Not while it arrives, though it could be played as it is.
+    let clip = clips::faststart(12);
+    let sent = create(&server, clip.len() as u64, "film.mp4").await;
+    let most = clip.len() * 9 / 10;
+    assert_eq!(patch(&server, &sent.path, 0, clip[..most].to_vec()).await.status(), 204);
+    let address = format!("/v1/videos/{}/playback", sent.video);
+    let (status, problem) = server.get(&address).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("not_playable_yet")), "{problem}");
+    assert_eq!(patch(&server, &sent.path, most as u64, clip[most..].to_vec()).await.status(), 204);
+    server.video_in(&sent.video, &["ready"], 120).await;
+    let (_, events) = server.get(&format!("/v1/events?subject={}", sent.video)).await;
+    let playable = events["items"].as_array().unwrap().iter().find(|one| one["topic"] == "video.playable");
+    assert_eq!(playable.unwrap()["payload"]["generation"], 2, "its own tracks are never played");
+
+    // The original is its owner's.
+    let house = House::of(server).await;
+    let (_, viewer) = house.app("other", &["video:read"]).await;
+    let public = Some(json!({ "policy": "public" }));
+    let path = format!("/v1/videos/{}", sent.video);
+    assert_eq!(house.ask(&house.admin, Method::PATCH, &path, public).await.0, 200);
+    let (_, own) = house.ask(&house.admin, Method::GET, &address, None).await;
+    let ids = |playback: &Value| -> Vec<String> {
+        let all = playback["downloads"].as_array().unwrap();
+        all.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&own), ["h264-180", "source"]);
+    let (_, theirs) = house.ask(&viewer, Method::GET, &address, None).await;
+    assert_eq!(ids(&theirs), ["h264-180"]);
+    let get = async |playback: &Value| {
+        let root = here(&house.server, &playback["hls"]).rsplit_once('/').unwrap().0.to_owned();
+        house.server.http.get(format!("{root}/source/file.mp4")).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((get(&own).await, get(&theirs).await), (200, 404));
 }

@@ -119,6 +119,8 @@ fn still(
     output: &str,
 ) -> Vec<String> {
     let mut argv = list(&BEGIN);
+    // Somebody waits for a still, but others encode on the same cores.
+    argv.extend(list(&["-threads", "1"]));
     if let Some(at_us) = at_us {
         argv.extend(["-ss".into(), seconds(at_us)]);
     }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{Caption, Reason, time};
 use crate::flow::job::{Job, done};
-use crate::flow::play::{Playback, brought_in};
+use crate::flow::play::{Asker, Playback, brought_in};
 use crate::flow::upload::Upload;
 use crate::flow::video::{Rendition as Track, Whole};
 use crate::http::request::External;
@@ -28,6 +28,15 @@ pub(crate) enum Reach {
     Owner,
     /// Somebody with the link of a public video.
     Viewer,
+}
+
+impl From<Reach> for Asker {
+    fn from(reach: Reach) -> Self {
+        match reach {
+            Reach::Owner => Self::Owner,
+            Reach::Viewer => Self::Viewer,
+        }
+    }
 }
 
 /// A video.
