@@ -31,12 +31,7 @@ fn film() -> Vec<u8> {
 
 /// What the server makes of the film alone.
 async fn alone() -> Output {
-    alone_with("").await
-}
-
-/// The same with this configuration.
-async fn alone_with(config: &str) -> Output {
-    let server = Server::with(config).await;
+    let server = Server::start().await;
     let sent = upload(&server, &film(), "alone.mp4").await;
     server.video_in(&sent.video, &["ready"], DONE_S).await;
     output(&server, &sent.video).await
@@ -86,7 +81,7 @@ async fn one_runner_and_three_with_kills_give_the_bytes_of_the_server_alone() {
 }
 
 #[tokio::test]
-async fn what_a_pipeline_lays_over_a_film_and_how_loud_it_is_comes_along() {
+async fn all_that_a_pipeline_asks_for_comes_along() {
     let dir = tempfile::tempdir().unwrap();
     let logo = dir.path().join("logo.png");
     let red = "color=red:s=64x32,format=rgba";
@@ -94,13 +89,25 @@ async fn what_a_pipeline_lays_over_a_film_and_how_loud_it_is_comes_along() {
     tool("ffmpeg", &args);
     let logo = base64::engine::general_purpose::STANDARD.encode(std::fs::read(logo).unwrap());
     let pipeline = format!(
-        "[[pipeline]]\nloudness_lufs = -18\n[pipeline.watermark]\npicture = \"data:image/png;base64,{logo}\"\n"
+        "[[pipeline]]\nsizes = [240]\ncodecs = [\"vp9\", \"av1\"]\nloudness_lufs = -18\n[pipeline.watermark]\npicture = \"data:image/png;base64,{logo}\"\n"
     );
-    let expected = alone_with(&pipeline).await;
+    let whole = async |server: &Server, name: &str| {
+        let sent = upload(server, &film(), name).await;
+        server.video_in(&sent.video, &["ready"], DONE_S).await;
+        until("the background is done", DONE_S, async || {
+            let (_, video) = server.get(&format!("/v1/videos/{}", sent.video)).await;
+            let mut rows = video["renditions"].as_array().unwrap().iter();
+            let over = rows.all(|row| matches!(row["state"].as_str(), Some("ready" | "failed")));
+            (over && video["playback"]["webm"].is_string()).then_some(())
+        })
+        .await;
+        output(server, &sent.video).await
+    };
+    let expected = whole(&Server::with(&pipeline).await, "alone.mp4").await;
     let server = Server::with(&format!("{ELSEWHERE}{pipeline}")).await;
     let _runner = Runner::start(&server);
-    let sent = upload(&server, &film(), "marked.mp4").await;
-    ready_as(&server, &sent, &expected).await;
+    whole(&server, "marked.mp4").await.is(&expected);
+    all_hold(&server).await;
 }
 
 #[tokio::test]
