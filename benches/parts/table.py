@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from . import encode, ladder, playable, serving, upload
+from . import encode, ladder, playable, queue, serving, upload
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -185,6 +185,25 @@ def of_upload(result):
     return lines
 
 
+def of_queue(rows):
+    lines = [
+        "**The queue**: microseconds of one claim of a job, median of 200, and what nine of ten do not exceed; beside rows that wait, "
+        "whose time has not come, or that are done. The peer is a table without them.",
+        "",
+        "| Database | Waiting | Not yet | Done | A claim, µs | Nine of ten, µs | To the empty table | Goal |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    empty = {row["database"]: row["median_us"]["median"] for row in rows if not row["waiting"] + row["later"] + row["done"]}
+    for row in rows:
+        ratio = row["median_us"]["median"] / empty[row["database"]]
+        goal = verdict(ratio, queue.GOAL) if row["done"] else ""
+        lines.append(
+            f"| {row['database']} | {row['waiting']:,} | {row['later']:,} | {row['done']:,} | {span(row['median_us'], 0)} "
+            f"| {span(row['p90_us'], 0)} | {ratio:.2f} | {goal} |"
+        )
+    return lines
+
+
 def of_serving(rows):
     names = {
         "stored": "matinee, stored size",
@@ -217,4 +236,5 @@ WRITERS = {
     "upload": of_upload,
     "serving": of_serving,
     "encode": of_encode,
+    "queue": of_queue,
 }

@@ -1,6 +1,8 @@
 //! What a job is, and which of its moves are allowed.
 
+pub mod load;
 pub mod retry;
+pub mod wait;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -85,6 +87,31 @@ impl Kind {
     /// Can a runner do it: only ffmpeg on one file, with outputs that prove themselves?
     pub const fn is_for_runners(self) -> bool {
         matches!(self, Self::Audio | Self::Chunk)
+    }
+
+    /// Does it run ffmpeg or ffprobe?
+    pub const fn encodes(self) -> bool {
+        match self {
+            Self::Probe
+            | Self::Remux
+            | Self::Audio
+            | Self::Chunk
+            | Self::Poster
+            | Self::Subtitles
+            | Self::Storyboard
+            | Self::Webm => true,
+            Self::Fetch | Self::Join | Self::Take | Self::Assemble | Self::Finish | Self::Erase => false,
+        }
+    }
+
+    /// Does it write so little that it goes on when the disk is full? What makes room must.
+    pub const fn writes_little(self) -> bool {
+        matches!(self, Self::Probe | Self::Finish | Self::Erase)
+    }
+
+    /// Is it worth to let it come to its end when the server stops? What moves bytes goes on where it was anyway.
+    pub const fn may_finish(self) -> bool {
+        !matches!(self, Self::Fetch | Self::Join | Self::Take | Self::Erase)
     }
 
     /// Can its work take the worker down? A fetch only moves bytes, so a lost lease is a restart and nothing worse.
@@ -358,6 +385,8 @@ pub struct NewJob {
     pub run_at: Millis,
     /// The jobs that must be over before, and what their death means.
     pub needs: Vec<(JobId, OnDeath)>,
+    /// What it is expected to need.
+    pub load: load::Load,
     /// A second job with the same key is refused.
     pub idem_key: Option<String>,
 }

@@ -354,3 +354,54 @@ pub const WATERMARK_PIXELS_MAX: u64 = 4 << 20;
 
 /// The largest picture that somebody may choose as a poster, in bytes: a photograph of a good camera.
 pub const POSTER_BYTES_MAX: usize = 20 << 20;
+
+/// With so many bytes free no disk is full, whatever the percentage: a dozen long videos with all their sizes.
+pub const DISK_PLENTY_BYTES: u64 = 100 << 30;
+
+/// A disk that is used so far, in percent, lets nothing new in (F5).
+pub const DISK_ADMIT_PERCENT: u8 = 90;
+
+/// A disk that is used so far, in percent, is not written to any more: what runs needs the rest (F5).
+pub const DISK_WORK_PERCENT: u8 = 95;
+
+/// How long a job may be without a step before it counts as stalled, at least, in milliseconds (F7).
+pub const STALL_MS: i64 = 60_000;
+
+/// A job whose steps are rare is stalled after so many of its median ones.
+pub const STALL_STEPS: u64 = 20;
+
+/// How long a server that stops lets those jobs go on that are nearly done, in milliseconds: containers are killed
+/// after ten seconds.
+pub const FINISH_WITHIN_MS: i64 = 8_000;
+
+/// The sweeper says in one of so many rounds of the reaper that its node lives: 20 s.
+pub const BEAT_ROUNDS: u64 = 4;
+
+/// A node that has not said so for this long is taken as gone, in milliseconds: two may be lost.
+pub const NODE_ALIVE_MS: i64 = 65_000;
+
+/// A node that was seen within this counts when somebody asks whether any machine has enough memory, in milliseconds: one
+/// that is mended overnight is no reason to give a job up.
+pub const NODE_COUNTS_MS: i64 = 86_400_000;
+
+/// A node is forgotten after this, in milliseconds.
+pub const NODE_FORGOTTEN_MS: i64 = 7 * 86_400_000;
+
+/// Of the machine's memory jobs may use this share, in percent, when nothing else is said: the rest is for the server,
+/// the database and the page cache.
+pub const MEMORY_PERCENT: u64 = 75;
+
+/// What is kept of the standard error of a run that went well, in bytes; of a failed one all that there is.
+pub const RUN_STDERR_BYTES: usize = 4 << 10;
+
+/// Bytes of the beginning of a source in a reproducer: every demuxer decides within that.
+pub const REPRODUCER_SOURCE_BYTES: u64 = 1 << 20;
+
+/// Bytes of the index of a source in a reproducer, when it lies elsewhere: that of two hours.
+pub const REPRODUCER_INDEX_BYTES: u64 = 8 << 20;
+
+/// The farthest that a priority may be from the usual one, 0.
+pub const PRIORITY_MAX: i64 = 100;
+
+/// How long what waits before a video is remembered, in milliseconds: an estimate needs no more.
+pub const QUEUE_REMEMBERED_MS: u64 = 5_000;

@@ -3,6 +3,7 @@
 mod ingest;
 mod pipeline;
 pub(crate) mod source;
+mod work;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use matinee_core::limits;
 use matinee_core::pipeline::{DEFAULT, Pipeline, Quality};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ingest::{Ingest, Zoom};
 pub(crate) use self::source::{Bucket, Watch};
+pub(crate) use self::work::{Keep, Work, Workers};
 
 /// Everything that an operator can set. Every key has a default, and nothing needs to be set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) ingest: Ingest,
     pub(crate) zoom: Zoom,
     pub(crate) workers: Workers,
+    pub(crate) work: Work,
     pub(crate) encode: Encode,
     pub(crate) log: Log,
     /// Templates of what is made from a source; one named `default` replaces what is built in.
@@ -79,18 +83,6 @@ pub(crate) struct Uploads {
     pub(crate) import_roots: Vec<PathBuf>,
 }
 
-/// How much work runs at the same time on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Workers {
-    /// Chunks that are encoded at the same time; 0 = one for each core.
-    pub(crate) chunks: u32,
-    /// What runners can do is done here, too. Set to false it is left to them, and waits while there is none.
-    pub(crate) here: bool,
-    /// Only runners whose encoders give the same bytes as those here get work.
-    pub(crate) identical: bool,
-}
-
 /// How ffmpeg is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -101,6 +93,8 @@ pub(crate) struct Encode {
     pub(crate) quality: Quality,
     /// The folder with `ffmpeg` and `ffprobe`; the PATH is searched when it is not set.
     pub(crate) ffmpeg_dir: Option<PathBuf>,
+    /// An encoder that takes no step for so long is ended and started again; slow ones get 20 of their own steps.
+    pub(crate) stall: Span,
 }
 
 /// What is written about the work.
@@ -172,6 +166,7 @@ impl Default for Config {
             ingest: Ingest::default(),
             zoom: Zoom::default(),
             workers: Workers::default(),
+            work: Work::default(),
             encode: Encode::default(),
             log: Log::default(),
             pipeline: Vec::new(),
@@ -201,15 +196,14 @@ impl Default for Uploads {
     }
 }
 
-impl Default for Workers {
-    fn default() -> Self {
-        Self { chunks: 0, here: true, identical: true }
-    }
-}
-
 impl Default for Encode {
     fn default() -> Self {
-        Self { accept_unsandboxed: false, quality: Quality::Default, ffmpeg_dir: None }
+        Self {
+            accept_unsandboxed: false,
+            quality: Quality::Default,
+            ffmpeg_dir: None,
+            stall: Span { ms: limits::STALL_MS },
+        }
     }
 }
 
@@ -280,6 +274,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
         )));
     }
     source::check(&mut config)?;
+    work::check(&config)?;
     let beside = if file.exists() { file.as_path() } else { Path::new("/etc/matinee/matinee.toml") };
     pipeline::check(&mut config.pipeline, beside)?;
     config.checked()

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use matinee_core::access::path::Key;
+use matinee_core::disk::{Level, Marks, Room};
 use matinee_core::id::{AppId, CollectionId, ObjectId};
+use matinee_core::job::Kind;
 use matinee_core::limits;
 use matinee_core::plan::{Capabilities, Pipeline};
 use matinee_io::cache::Cache;
@@ -20,8 +22,8 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-pub(crate) use crate::config::source;
-use crate::shelf::{Arrivals, Shelf};
+pub(crate) use crate::config::{Keep, source};
+use crate::shelf::{Arrivals, Lookout, Shelf};
 use crate::turn::{Door, Turns};
 
 /// The parts of a running matinee; handed around as `Arc<Node>`.
@@ -48,13 +50,17 @@ pub(crate) struct Node {
     /// Stills that were asked for.
     pub(crate) thumbnails: Cache,
     pub(crate) shelf: Shelf,
+    /// What lies before the videos that wait.
+    pub(crate) lookout: Lookout,
     pub(crate) arrivals: Arrivals,
     /// `name/run`: who holds a lease; the run is new at each start.
     pub(crate) holder: String,
     /// An administrator exists; asked of the database until it does.
     pub(crate) claimed: AtomicBool,
-    /// Cancelled when the process is to end.
+    /// Cancelled when the process is to end: nothing new begins.
     pub(crate) stop: CancellationToken,
+    /// Cancelled when it is to end at once: what still runs is given back.
+    pub(crate) halt: CancellationToken,
 }
 
 /// Why a process could not start, in a sentence that says what to do.
@@ -130,10 +136,12 @@ impl Node {
             darkroom: Door::new(limits::STILLS_AT_ONCE, limits::STILLS_WAITING_MAX),
             thumbnails: thumbnails(&config),
             shelf: Shelf::new(),
+            lookout: Lookout::default(),
             arrivals: Arrivals::new(),
             holder: format!("{}/{run:016x}", node_name(&config)),
             claimed: AtomicBool::new(false),
             stop: CancellationToken::new(),
+            halt: CancellationToken::new(),
             config,
         }
     }
@@ -176,6 +184,42 @@ impl Node {
         slots(&self.config)
     }
 
+    /// Jobs of a kind that run here at the same time. Each kind has its own slots: short jobs never wait behind the chunks
+    /// of a long video.
+    pub(crate) fn slots_of(&self, kind: Kind) -> u32 {
+        match kind {
+            Kind::Fetch => self.config.ingest.fetches,
+            Kind::Chunk => self.slots(),
+            Kind::Probe => 4,
+            Kind::Remux
+            | Kind::Audio
+            | Kind::Poster
+            | Kind::Subtitles
+            | Kind::Storyboard
+            | Kind::Webm
+            | Kind::Erase => 1,
+            Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish => 2,
+        }
+    }
+
+    /// Memory for all jobs that run here, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        memory_bytes(&self.config)
+    }
+
+    /// What the disk still allows; a disk that cannot be asked is no reason to stop.
+    pub(crate) fn disk(&self) -> (Room, Level) {
+        let (free, total) = self.store.room().unwrap_or((u64::MAX, u64::MAX));
+        let (room, work) = (Room { free, total }, &self.config.work);
+        (room, room.level(Marks { admit: work.admit_percent, work: work.full_percent }))
+    }
+
+    /// May something of so many bytes be let in?
+    pub(crate) fn admits(&self, bytes: u64) -> bool {
+        let (room, level) = self.disk();
+        level == Level::Roomy && room.free >= bytes.saturating_add(self.config.ingest.keep_free_bytes)
+    }
+
     /// The pipeline of this name; the default one for a name that is no longer known.
     pub(crate) fn pipeline(&self, name: &str) -> Pipeline {
         let mut all = self.config.pipelines();
@@ -204,7 +248,7 @@ pub(crate) fn capabilities(config: &Config, ffmpeg: Option<&Ffmpeg>) -> Capabili
     let found = ffmpeg.map(Ffmpeg::found).cloned().unwrap_or_default();
     Capabilities {
         slots: slots(config),
-        memory_bytes: memory_bytes(),
+        memory_bytes: memory_bytes(config),
         encoders: found.encoders.into_iter().collect(),
         filters: found.filters.into_iter().collect(),
     }
@@ -279,13 +323,20 @@ fn host_name() -> String {
     if name.is_empty() { "node".to_owned() } else { name }
 }
 
-/// Bytes of memory that are free for work, as the kernel says.
-fn memory_bytes() -> u64 {
+/// Memory for all jobs together: what the operator says, else a share of what the machine or its container has.
+fn memory_bytes(config: &Config) -> u64 {
+    if config.workers.memory_bytes > 0 {
+        return config.workers.memory_bytes;
+    }
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib =
         line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
-    kib.unwrap_or(1 << 20) * 1_024
+    let machine = kib.unwrap_or(1 << 20) * 1_024;
+    // "max" where nobody has set a limit.
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
+    let container = limit.trim().parse::<u64>().unwrap_or(u64::MAX);
+    machine.min(container) / 100 * limits::MEMORY_PERCENT
 }
 
 /// A directory that only its owner can read: it holds everybody's videos and keys.

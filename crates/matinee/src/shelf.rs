@@ -1,6 +1,8 @@
 //! What viewers ask for again and again, in memory: the tracks of a video with their segment tables, and the layouts of
 //! sources that are played while they arrive.
 
+mod lookout;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +15,8 @@ use matinee_core::video::Medium;
 use matinee_io::db::{Shape, Sheet};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+pub(crate) use self::lookout::{Lookout, View};
 
 /// Segment tables of about a thousand hours.
 const WEIGHT_MAX: u64 = 48 << 20;

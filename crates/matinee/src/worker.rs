@@ -7,7 +7,7 @@ use matinee_core::job::Kind;
 use tokio::task::JoinSet;
 
 use crate::flow::lease::{self, Hold, Slots};
-use crate::flow::{self, Failure};
+use crate::flow::{self, Failure, scratch};
 use crate::node::Node;
 
 /// Without a wake-up the table is looked at so often: another process may have inserted a job.
@@ -19,11 +19,12 @@ pub(crate) async fn run(node: Arc<Node>) {
     let mut ready = node.db.job_ready();
     let mut running = JoinSet::new();
     loop {
-        let claimed = tokio::select! {
-            claimed = lease::claim(&node, &limits) => claimed,
-            () = node.stop.cancelled() => break,
-        };
-        match claimed {
+        if node.stop.is_cancelled() {
+            break;
+        }
+        // Waited for even when we are told to stop: a job that was claimed and dropped would be lost to everybody until its
+        // lease ends.
+        match lease::claim(&node, &limits).await {
             Ok(Some(hold)) => {
                 running.spawn(work(Arc::clone(&node), hold));
                 continue;
@@ -41,31 +42,12 @@ pub(crate) async fn run(node: Arc<Node>) {
     while running.join_next().await.is_some() {}
 }
 
-/// How many jobs of each kind run here at once. Short ones never wait behind the chunks of a long video.
+/// How many jobs of each kind run here at once.
 fn limits(node: &Node) -> Vec<Slots> {
     let encoding = node.ffmpeg.is_ok();
-    let of = |kind: Kind| {
-        let node_max = match kind {
-            Kind::Fetch => node.config.ingest.fetches,
-            Kind::Chunk => node.slots(),
-            Kind::Probe => 4,
-            Kind::Remux
-            | Kind::Audio
-            | Kind::Poster
-            | Kind::Subtitles
-            | Kind::Storyboard
-            | Kind::Webm
-            | Kind::Erase => 1,
-            Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish => 2,
-        };
-        Slots { kind, node_max, all_max: u32::MAX }
-    };
-    let needs_ffmpeg = |kind: Kind| {
-        use Kind::{Audio, Chunk, Poster, Probe, Remux, Storyboard, Subtitles, Webm};
-        matches!(kind, Probe | Remux | Audio | Chunk | Poster | Subtitles | Storyboard | Webm)
-    };
+    let of = |kind: Kind| Slots { kind, node_max: node.slots_of(kind), all_max: u32::MAX };
     let here = |kind: Kind| node.config.workers.here || !kind.is_for_runners();
-    let mine = |kind: &Kind| (encoding || !needs_ffmpeg(*kind)) && here(*kind);
+    let mine = |kind: &Kind| (encoding || !kind.encodes()) && here(*kind);
     Kind::ALL.into_iter().filter(mine).map(of).collect()
 }
 
@@ -74,9 +56,11 @@ async fn work(node: Arc<Node>, hold: Hold) {
         outcome = flow::perform(&node, &hold) => outcome,
         () = lease::renew(&node, &hold) => Err(interruption(&hold)),
     };
+    hold.keep_runs(&node).await;
     let given_back = match outcome {
-        Ok(()) => return,
+        Ok(()) => return scratch::judge(&node, &hold.lease, false),
         Err(fault) => {
+            scratch::judge(&node, &hold.lease, lease::interrupted(&hold).is_none());
             let fault = lease::interrupted(&hold).unwrap_or(fault);
             lease::fail(&node, &hold, &fault).await
         }

@@ -32,3 +32,5 @@ mod serve;
 mod support;
 #[cfg(test)]
 mod tus;
+#[cfg(test)]
+mod work;

@@ -19,6 +19,8 @@ function video(id: string, created_at: string, title = id): Video {
     reason: null,
     damaged: null,
     progress: { overall: 0, steps: [] },
+    forecast: null,
+    run_after: null,
     source: null,
     renditions: [],
     judged: [],

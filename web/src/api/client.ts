@@ -1,6 +1,20 @@
 // Asks the server; every refusal becomes a `Refused` with a problem that can be shown.
 import { problemOf, unreachable } from './problem.ts';
-import type { Page, Playback, Problem, Runner, Server, TimelineItem, Upload, Video } from './types.ts';
+import type {
+  Job,
+  JobDetail,
+  JobGroup,
+  JobList,
+  NodeState,
+  Page,
+  Playback,
+  Problem,
+  Runner,
+  Server,
+  TimelineItem,
+  Upload,
+  Video,
+} from './types.ts';
 
 /** A request that was not done, with the reason to show. */
 class Refused extends Error {
@@ -68,4 +82,21 @@ export const api = {
     call<void>('POST', `/v1/runners/${id(runner)}/${on ? 'drain' : 'undrain'}`),
   revoke: (runner: string) => call<void>('DELETE', `/v1/runners/${id(runner)}`),
   timeline: (video: string) => call<{ items: TimelineItem[] }>('GET', `/v1/videos/${id(video)}/timeline`),
+  jobs: (group: JobGroup, kind: string, video: string, before: string | null) => {
+    const query = new URLSearchParams({ group, limit: '50' });
+    if (kind) query.set('kind', kind);
+    if (video) query.set('video', video);
+    if (before) query.set('before', before);
+    return call<JobList>('GET', `/v1/jobs?${query}`);
+  },
+  job: (job: string) => call<JobDetail>('GET', `/v1/jobs/${id(job)}`),
+  retryJob: (job: string) => call<Job>('POST', `/v1/jobs/${id(job)}/retry`),
+  cancelJob: (job: string) => call<Job>('POST', `/v1/jobs/${id(job)}/cancel`),
+  putJob: (job: string, priority: number, with_video: boolean) =>
+    call<Job>('PATCH', `/v1/jobs/${id(job)}`, { priority, with_video }),
+  pauseJobs: (paused: boolean) =>
+    call<{ paused_at: string | null }>(paused ? 'PUT' : 'DELETE', '/v1/jobs/pause'),
+  nodes: () => call<{ items: NodeState[] }>('GET', '/v1/nodes'),
+  drainNode: (node: string, drained: boolean) =>
+    call<NodeState>(drained ? 'PUT' : 'DELETE', `/v1/nodes/${id(node)}/drain`),
 };

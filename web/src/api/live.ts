@@ -39,6 +39,7 @@ export const TOPICS = [
   'upload.expired',
   'upload.cancelled',
   'rendition.ready',
+  'jobs.changed',
 ] as const;
 
 /** Puts a video into its place: ids grow with time, so the newest comes first. */

@@ -135,6 +135,8 @@ export interface Video {
   reason: Reason | null;
   damaged: Reason | null;
   progress: { overall: number; steps: Step[] };
+  forecast: { ready_in_s: number; speed: number | null } | null;
+  run_after: string | null;
   source: Source | null;
   renditions: Rendition[];
   judged: Judged[];
@@ -158,6 +160,89 @@ export interface Playback extends Addresses {
   captions: (Caption & { default: boolean; url: string })[];
   chapters: string | null;
   downloads: Download[];
+}
+
+export type JobGroup = 'running' | 'waiting' | 'retrying' | 'stuck' | 'over';
+
+/** A piece of work. */
+export interface Job {
+  id: string;
+  kind: string;
+  human: string;
+  state: 'blocked' | 'ready' | 'leased' | 'done' | 'dead' | 'cancelled';
+  video_id: string | null;
+  title: string | null;
+  attempt: number;
+  priority: number;
+  progress: number;
+  fps: number | null;
+  speed: number | null;
+  left_s: number | null;
+  node: string | null;
+  stopping: boolean;
+  waits: { code: string; human: string } | null;
+  last_error: Reason | null;
+  created_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  run_at: string;
+}
+
+/** A group of jobs, with how many are in each. */
+export interface JobList {
+  items: Job[];
+  next: string | null;
+  groups: { running: number; waiting: number; retrying: number; stuck: number } | null;
+  paused_at: string | null;
+}
+
+/** One run of a program. */
+interface JobRun {
+  program: string;
+  args: string[];
+  stderr: string;
+  fault: string | null;
+  cpu_s: number;
+  memory_bytes: number;
+  ended: boolean;
+}
+
+export interface JobAttempt {
+  attempt: number;
+  node: string;
+  started_at: string;
+  ended_at: string | null;
+  outcome: string | null;
+  error: Reason | null;
+  runs: JobRun[];
+}
+
+/** A job with all that is known of it. */
+export interface JobDetail extends Job {
+  memory_bytes: number;
+  attempts: JobAttempt[];
+  needs: { id: string; kind: string; state: string }[];
+}
+
+/** A server that works. */
+export interface NodeState {
+  id: string;
+  state: 'running' | 'drained' | 'stopped' | 'lost';
+  version: string;
+  cores: number;
+  load: number | null;
+  memory_bytes: number;
+  memory_used_bytes: number;
+  running: number;
+  concurrency: number | null;
+  slots: Record<string, number>;
+  disk_used_percent: number | null;
+  disk_full: boolean;
+  ffmpeg: string | null;
+  pace: Record<string, number>;
+  started_at: string;
+  seen_at: string;
+  drained_at: string | null;
 }
 
 export interface TimelineItem {

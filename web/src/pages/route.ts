@@ -3,6 +3,8 @@
 export type Route =
   | { page: 'home' }
   | { page: 'video'; id: string }
+  | { page: 'jobs' }
+  | { page: 'job'; id: string }
   | { page: 'claim' }
   | { page: 'runners' }
   | { page: 'not-found' };
@@ -12,8 +14,16 @@ export function routeOf(path: string): Route {
   if (path === '/' || path === '/index.html') return { page: 'home' };
   if (path === '/claim' || path === '/claim/') return { page: 'claim' };
   if (path === '/runners' || path === '/runners/') return { page: 'runners' };
+  if (path === '/jobs' || path === '/jobs/') return { page: 'jobs' };
+  const job = /^\/jobs\/(job_[0-9A-Za-z]+)\/?$/.exec(path);
+  if (job?.[1]) return { page: 'job', id: job[1] };
   const video = /^\/v\/(vid_[0-9A-Za-z]+)\/?$/.exec(path);
   return video?.[1] ? { page: 'video', id: video[1] } : { page: 'not-found' };
+}
+
+/** The address of a job's page. */
+export function jobPath(id: string): string {
+  return `/jobs/${id}`;
 }
 
 /** The address of a video's page. */

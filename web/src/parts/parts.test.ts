@@ -103,6 +103,9 @@ test.each([
   ['/v/', { page: 'not-found' }],
   ['/v/job_1', { page: 'not-found' }],
   ['/v/vid_1/x', { page: 'not-found' }],
+  ['/jobs', { page: 'jobs' }],
+  ['/jobs/job_7', { page: 'job', id: 'job_7' }],
+  ['/jobs/vid_7', { page: 'not-found' }],
 ])('the address %s is %j', (path, route) => expect(routeOf(path)).toEqual(route));
 test('a video’s own address leads to it', () =>
   expect(routeOf(videoPath('vid_7'))).toEqual({ page: 'video', id: 'vid_7' }));

@@ -48,9 +48,19 @@ export function stateSentence(video: Video, now_ms: number): string {
     return 'The file is being received';
   const parts = [video.playable ? 'Playable now' : 'Getting ready'];
   if (all > 0) parts.push(`${ready} of ${all} sizes`);
-  const left_s = secondsLeft(video.progress.overall, Date.parse(video.created_at), now_ms);
-  if (left_s !== null) parts.push(`ready in about ${about(left_s)}`);
+  parts.push(...outlook(video, now_ms));
   return parts.join(' · ');
+}
+
+/** When it will be done, and how fast that goes, as far as that can be told. */
+function outlook(video: Video, now_ms: number): string[] {
+  if (video.run_after && Date.parse(video.run_after) > now_ms)
+    return [`encoded from ${new Date(video.run_after).toLocaleString()} on`];
+  const speed = video.forecast?.speed;
+  const left_s =
+    video.forecast?.ready_in_s ?? secondsLeft(video.progress.overall, Date.parse(video.created_at), now_ms);
+  if (left_s === null) return [];
+  return [`ready in about ${about(left_s)}`, ...(speed ? [`${speed.toFixed(1)}x`] : [])];
 }
 
 /** The time left when work goes on at its mean pace so far, in seconds; null while that would be a guess. */

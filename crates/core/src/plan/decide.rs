@@ -35,7 +35,7 @@ const fn cost(codec: Codec, slow: bool) -> Cost {
 /// ffmpeg itself and its libraries.
 const BYTES_BASE: u64 = 64_000_000;
 /// Audio is encoded at 57 times real time on one core; this is on the safe side.
-const AUDIO_SPEED: u64 = 40;
+pub(super) const AUDIO_SPEED: u64 = 40;
 /// A picture stands at least so long before the end of a video, in microseconds: the last one at 10 a second and more.
 const LAST_PICTURE_US: i64 = 100_000;
 /// Front left, right and centre, two behind, and the low one.
@@ -92,6 +92,11 @@ fn build(
     let audio = audio(probe, video.as_ref(), pipeline);
     tools(video.as_ref(), &audio, capabilities)?;
     let estimate = estimate(probe, (video.as_ref(), &audio), times.duration_us);
+    if video.is_some() && estimate.memory_bytes > capabilities.memory_bytes {
+        // Left waiting it would wait for ever.
+        let (needs_mb, has_mb) = (estimate.memory_bytes / 1_000_000, capabilities.memory_bytes / 1_000_000);
+        return Err(Refusal::NeedsMemory { needs_mb, has_mb });
+    }
     Ok(Plan {
         version: VERSION,
         container: probe.container,

@@ -5,6 +5,7 @@ pub mod chunks;
 mod decide;
 pub mod ladder;
 mod light;
+mod load;
 pub mod probe;
 pub mod rate;
 mod refusal;

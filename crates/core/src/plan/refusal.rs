@@ -39,6 +39,16 @@ pub enum Refusal {
         /// Frames that are allowed.
         budget: u64,
     },
+    /// No machine here may use so much memory.
+    #[error(
+        "Encoding this video needs about {needs_mb} MB of memory; the largest machine here may use {has_mb} MB."
+    )]
+    NeedsMemory {
+        /// Megabytes of one job.
+        needs_mb: u64,
+        /// Megabytes that a machine may use.
+        has_mb: u64,
+    },
     /// The installed ffmpeg cannot do what this source needs.
     #[error("The installed ffmpeg lacks `{name}`, which this video needs.")]
     ToolMissing {
@@ -57,6 +67,7 @@ impl Refusal {
             Self::TooLarge { .. } => "too_large",
             Self::TooManyStreams { .. } => "too_many_streams",
             Self::OverBudget { .. } => "over_budget",
+            Self::NeedsMemory { .. } => "needs_memory",
             Self::ToolMissing { .. } => "tool_missing",
         }
     }
@@ -70,6 +81,9 @@ impl Refusal {
             Self::TooLarge { .. } => "Scale the picture down to at most 8192x4320, then upload it again.",
             Self::TooManyStreams { .. } => "Keep only the streams you need, then upload the file again.",
             Self::OverBudget { .. } => "Cut the video, or repair its time stamps, then upload it again.",
+            Self::NeedsMemory { .. } => {
+                "Scale the picture down, or ask the operator to raise `workers.memory_bytes` or to add a larger machine."
+            }
             Self::ToolMissing { .. } => "Ask the operator to run `matinee doctor` and install a full ffmpeg.",
         }
     }

@@ -1,6 +1,7 @@
 //! Concatenation: parts that make no video, and final uploads that become one when the last of their parts is there.
 
 use matinee_core::id::{JobId, ObjectId, UploadId};
+use matinee_core::job::load::Load;
 use matinee_core::job::{Lease, NewJob, Task};
 use matinee_core::limits::JOINED_PART_MS;
 use matinee_core::time::Millis;
@@ -187,6 +188,7 @@ async fn finish_if_whole(tx: &mut Tx, id: UploadId, now: Millis) -> Result<(), D
         weight: 0,
         run_at: now,
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: Some(format!("join/{}", upload.video)),
     };
     become_video(tx, &upload, size, &join, now).await

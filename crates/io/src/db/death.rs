@@ -3,7 +3,8 @@
 //! * Without the fetch there is no video: its upload fails.
 //! * Subtitles that cannot be converted fail alone.
 //! * A poster or a storyboard that cannot be made is only noted by the job's own event.
-//! * A file that cannot be assembled fails its rendition; the others go on. So does a sound that is only an alternative.
+//! * A file that cannot be assembled fails its rendition; the others go on, until it was the last. So does a sound that is
+//!   only an alternative.
 //! * What is made in the background fails alone: the video is what it would be without it.
 //! * Without the probe, the remux, a chunk or the main sound nothing can be encoded: all encoded renditions that are not
 //!   whole fail, and the rest of the work is cancelled. The video is then ready with the source as it is if browsers
@@ -15,13 +16,14 @@ use matinee_core::event::Topic;
 use matinee_core::id::{AppId, JobId, RenditionId, VideoId};
 use matinee_core::job::Task;
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, Problem, State};
+use matinee_core::video::{ENCODED, Medium, Problem, RenditionState, State};
 use serde_json::{Value, json};
 
+use super::encoded::settle_sound;
 use super::error::DbError;
 use super::lease::lock_video;
 use super::ready::{become_ready, drop_unused, final_generation};
-use super::rendition::renditions_of;
+use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
@@ -60,7 +62,11 @@ pub(crate) async fn job_died(
             | Task::Finish { background: true, .. }
             | Task::Audio { track: 1.., .. } => {}
             Task::Subtitles { .. } => caption::give_up(tx, video, &reason).await?,
-            Task::Assemble { rendition, .. } => fail_rendition(tx, app, *rendition, &reason, now).await?,
+            Task::Assemble { rendition, .. } => {
+                fail_rendition(tx, app, *rendition, &reason, now).await?;
+                settle_sound(tx, video, now).await?;
+                hopeless |= nothing_left(&renditions_of(tx, video).await?);
+            }
             Task::Fetch { .. }
             | Task::Join { .. }
             | Task::Take { .. }
@@ -80,6 +86,14 @@ pub(crate) async fn job_died(
         clear(tx, video, matches!(first, Task::Probe { .. }), now).await?;
     }
     Ok(())
+}
+
+/// Has everything failed that a video of these renditions is watched by?
+fn nothing_left(renditions: &[Rendition]) -> bool {
+    let encoded = || renditions.iter().filter(|one| one.generation == ENCODED && !one.background);
+    let pictures = encoded().any(|rendition| rendition.medium == Medium::Video);
+    let wanted = if pictures { Medium::Video } else { Medium::Audio };
+    encoded().filter(|row| row.medium == wanted).all(|row| row.state == RenditionState::Failed)
 }
 
 /// The operator wants dead jobs again: their rendition or video is worked on again, with all that was cancelled

@@ -1,7 +1,7 @@
 //! What encoding has made, published under the lease of its job.
 
 use matinee_core::event::Topic;
-use matinee_core::id::{ObjectId, RenditionId};
+use matinee_core::id::{ObjectId, RenditionId, VideoId};
 use matinee_core::job::{Lease, NewJob};
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::time::Millis;
@@ -44,7 +44,7 @@ pub struct Assembled {
     pub bytes: u64,
     /// One row of fixed size for each segment.
     pub rows: Vec<u8>,
-    /// With the best picture: where the sound is, from now on.
+    /// With a picture: where the main sound is in its file. The best picture that can still be made carries it for all.
     pub sound: Option<SoundInFile>,
     /// When it happens.
     pub now: Millis,
@@ -187,11 +187,37 @@ async fn assemble(tx: &mut Tx, lease: &Lease, done: &Assembled) -> Result<(), Db
     let stored = done.stored;
     present(tx, (stored.object, stored.size, Some(stored.blake3)), done.now).await?;
     replace_in(tx, held, (done.rendition, done.segments, done.bytes, &done.rows), done).await?;
-    if let Some(sound) = &done.sound {
+    if let Some(sound) = &done.sound
+        && is_best(tx, held.video, done.rendition).await?
+    {
         replace_in(tx, held, (sound.rendition, sound.segments, sound.bytes, &sound.rows), done).await?;
     }
+    settle_sound(tx, held.video, done.now).await?;
     let facts = json!({ "video": held.video, "bytes": stored.size });
     tell(tx, held.app, Topic::RenditionReady, (done.rendition.to_string(), facts), done.now).await
+}
+
+/// Is there no better picture that is whole or can still be made?
+async fn is_best(tx: &mut Tx, video: VideoId, rendition: RenditionId) -> Result<bool, DbError> {
+    let sql = "SELECT 1 AS better FROM rendition b JOIN rendition r ON r.id = $2
+               WHERE b.video_id = $1 AND b.generation = r.generation AND b.media = 'video' AND b.state <> 'failed'
+                 AND NOT b.background AND b.place < r.place LIMIT 1";
+    Ok(tx.row(sql, args![video, rendition]).await?.is_none())
+}
+
+/// When every picture is whole or has failed, the main sound is whole as well, though no file carries it: the best
+/// picture may have failed after the others were written. Then it is played from its own parts.
+pub(crate) async fn settle_sound(tx: &mut Tx, video: VideoId, now: Millis) -> Result<(), DbError> {
+    let sql = "UPDATE rendition SET state = 'ready', ready_ms = COALESCE(ready_ms, $2)
+               WHERE video_id = $1 AND generation = $3 AND media = 'audio' AND state IN ('waiting', 'encoding') AND NOT background
+                 AND place = (SELECT min(a.place) FROM rendition a
+                              WHERE a.video_id = $1 AND a.generation = $3 AND a.media = 'audio')
+                 AND EXISTS (SELECT 1 FROM rendition p WHERE p.video_id = $1 AND p.generation = $3
+                               AND p.media = 'video' AND p.state = 'ready' AND NOT p.background)
+                 AND NOT EXISTS (SELECT 1 FROM rendition p WHERE p.video_id = $1 AND p.generation = $3
+                               AND p.media = 'video' AND p.state IN ('waiting', 'encoding')
+                               AND NOT p.background)";
+    tx.execute(sql, args![video, now, ENCODED]).await.map(drop)
 }
 
 async fn replace_in(

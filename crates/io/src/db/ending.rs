@@ -2,6 +2,7 @@
 
 use matinee_core::event::Topic;
 use matinee_core::id::{UploadId, VideoId};
+use matinee_core::job::load::Load;
 use matinee_core::job::{Lease, NewJob, Task};
 use matinee_core::quota::{Refusal, Whose};
 use matinee_core::time::Millis;
@@ -243,6 +244,7 @@ pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<Result<Vid
         weight: 0,
         run_at: finish.now,
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: Some(format!("probe/{}", upload.video)),
     };
     become_video(tx, &upload, finish.size, &probe, finish.now).await?;
@@ -287,8 +289,8 @@ pub(crate) async fn become_video(
 ) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO video (id, app_id, collection_id, upload_id, source_id, title, policy, state, generation,
-           created_ms, updated_ms, facts, external_id, pipeline)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'processing', 0, $8, $8, $9, $10, $11)",
+           created_ms, updated_ms, facts, external_id, pipeline, run_after_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'processing', 0, $8, $8, $9, $10, $11, $12)",
         args![
             upload.video,
             upload.app,
@@ -300,7 +302,8 @@ pub(crate) async fn become_video(
             now,
             upload.facts.clone(),
             upload.external_id.as_deref(),
-            upload.pipeline.as_str()
+            upload.pipeline.as_str(),
+            upload.run_after
         ],
     )
     .await?;

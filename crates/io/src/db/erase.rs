@@ -5,6 +5,7 @@
 
 use matinee_core::event::Topic;
 use matinee_core::id::{AppId, CollectionId, JobId, VideoId};
+use matinee_core::job::load::Load;
 use matinee_core::job::{Lease, NewJob, Task};
 use matinee_core::limits::{ERASE_BATCH, ERASE_EVENTS};
 use matinee_core::time::Millis;
@@ -117,6 +118,7 @@ async fn close(tx: &mut Tx, erase: Erase, now: Millis) -> Result<JobId, DbError>
         weight: 0,
         run_at: now,
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: Some(key),
     };
     job::insert(tx, &new, now).await?;

@@ -5,6 +5,8 @@ mod claim;
 mod end;
 mod list;
 mod order;
+mod runs;
+mod shown;
 
 use matinee_core::id::{JobId, VideoId};
 use matinee_core::job::{Lease, NewJob, OnDeath, Outcome, State};
@@ -12,17 +14,20 @@ use matinee_core::time::Millis;
 use serde_json::Value;
 
 use super::error::DbError;
+use super::pace;
 use super::tx::{Sql, Tx};
 use super::value::args;
 
 pub(crate) use self::cascade::task_of;
-pub use self::claim::{Claim, Claimed, Renewed, Slots};
+pub use self::claim::{Claim, Claimed, Renewed, Room, Slots};
 #[cfg(test)]
 pub(crate) use self::claim::{explain_claim, node_of};
 pub(crate) use self::end::give_back_all;
 pub use self::end::{Ended, Reaped};
 pub use self::list::{Count, Filter, Job};
 pub use self::order::Cancelled;
+pub use self::runs::Run;
+pub use self::shown::{Closer, Group, Groups, Queued, Titled, Wish};
 
 /// Inserts a job in the caller's transaction, ready or blocked, and wakes the workers after its commit.
 ///
@@ -34,8 +39,8 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewJob, now: Millis) -> Result<(),
     let payload = serde_json::to_value(&new.task).expect("because a task is plain text and numbers");
     tx.execute(
         "INSERT INTO job (id, app_id, kind, state, prio, weight, video_id, needs, run_at_ms, attempt, tries_from,
-           cancel_requested, idem_key, payload, created_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13)",
+           cancel_requested, idem_key, payload, created_ms, cost_ms, memory_bytes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13, $14, $15)",
         args![
             new.id,
             new.app,
@@ -50,6 +55,8 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewJob, now: Millis) -> Result<(),
             new.idem_key.clone(),
             payload,
             now,
+            new.load.cost_ms,
+            new.load.memory_bytes,
         ],
     )
     .await?;
@@ -121,7 +128,8 @@ pub(crate) async fn settle(
         return Err(DbError::LeaseLost);
     }
     close_attempt(tx, lease.job, Outcome::Done, None, now).await?;
-    cascade::release(tx, lease.job).await
+    cascade::release(tx, lease.job).await?;
+    pace::learn(tx, lease.job).await
 }
 
 /// Ends the open attempt of a job.

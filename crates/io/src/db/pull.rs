@@ -1,6 +1,7 @@
 //! Uploads whose bytes the server fetches itself: made with their job, continued, finished together with it.
 
 use matinee_core::id::{AppId, JobId, UploadId, VideoId};
+use matinee_core::job::load::Load;
 use matinee_core::job::{Lease, NewJob, Task};
 use matinee_core::time::Millis;
 use matinee_core::upload::Phase;
@@ -196,6 +197,7 @@ async fn insert(tx: &mut Tx, new: &NewPull) -> Result<(), DbError> {
         weight: 0,
         run_at: upload.now,
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: new.idem_key.clone(),
     };
     job::insert(tx, &fetch, upload.now).await

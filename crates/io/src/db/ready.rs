@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Db;
 use super::error::DbError;
-use super::lease::settled;
+use super::lease::{lock_video, settled};
 use super::object::unwanted_if_unused;
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
@@ -73,6 +73,34 @@ fn wanted_in_background(renditions: &[Rendition]) -> bool {
     renditions.iter().any(|one| one.background && one.state != RenditionState::Ready)
 }
 
+impl Db {
+    /// Lets go of what ready videos kept for dead jobs that are forgotten by now, of so many videos; returns of how many.
+    pub async fn forget_failed(&self, limit: u32, now: Millis) -> Result<u32, DbError> {
+        self.write((limit, now), |tx, (limit, now)| {
+            Box::pin(async move {
+                let sql = "SELECT DISTINCT r.video_id FROM rendition r JOIN video v ON v.id = r.video_id
+                           WHERE r.state = 'failed' AND NOT r.background AND v.state = 'ready'
+                             AND v.deleted_ms IS NULL
+                             AND EXISTS (SELECT 1 FROM part p WHERE p.rendition_id = r.id) LIMIT $1";
+                let mut forgotten = 0;
+                for row in tx.rows(sql, args![*limit]).await? {
+                    let video: VideoId = row.get("video_id")?;
+                    lock_video(tx, video).await?;
+                    if may_be_run_again(tx, video).await? {
+                        continue;
+                    }
+                    let renditions = renditions_of(tx, video).await?;
+                    forget_failed(tx, video, &renditions).await?;
+                    drop_unused(tx, video, *now).await?;
+                    forgotten += 1;
+                }
+                Ok(forgotten)
+            })
+        })
+        .await
+    }
+}
+
 /// Which generation is served once nothing is left to be made.
 pub(crate) fn final_generation(renditions: &[Rendition]) -> u32 {
     let encoded = || renditions.iter().filter(|one| one.generation == ENCODED && !one.background);
@@ -100,16 +128,13 @@ pub(crate) async fn become_ready(
     }
     tx.execute_one(
         "UPDATE video SET state = 'ready', generation = $2, ready_ms = $3, updated_ms = $3,
-           work_id = CASE WHEN $4 THEN work_id ELSE NULL END, playable_ms = COALESCE(playable_ms, $3) WHERE id = $1",
-        args![video, generation, now, wanted_in_background(renditions)],
+           playable_ms = COALESCE(playable_ms, $3) WHERE id = $1",
+        args![video, generation, now],
     )
     .await?;
-    tx.execute(
-        "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1 AND state = 'failed'
-           AND NOT background)",
-        args![video],
-    )
-    .await?;
+    if !may_be_run_again(tx, video).await? {
+        forget_failed(tx, video, renditions).await?;
+    }
     drop_unused(tx, video, now.plus(REPLACED_GRACE_MS)).await?;
     let failed: Vec<&str> = renditions
         .iter()
@@ -118,6 +143,27 @@ pub(crate) async fn become_ready(
         .collect();
     let facts = json!({ "generation": generation, "failed": failed });
     tell(tx, app, Topic::VideoReady, (video.to_string(), facts), now).await
+}
+
+/// Is there a dead job that would go on from what is there? Not one that fell with another, and not one whose source was
+/// judged: that would be repeated.
+async fn may_be_run_again(tx: &mut Tx, video: VideoId) -> Result<bool, DbError> {
+    let sql = "SELECT 1 AS found FROM job j WHERE j.video_id = $1 AND j.state = 4
+                 AND j.kind IN ('remux', 'chunk', 'audio', 'assemble') AND j.started_ms IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM job_attempt a WHERE a.job_id = j.id AND a.attempt = j.attempt
+                                   AND a.outcome IN ('refusal', 'damage')) LIMIT 1";
+    Ok(tx.row(sql, args![video]).await?.is_some())
+}
+
+/// What was made of renditions that failed, and what they were made from, is of no use any more.
+async fn forget_failed(tx: &mut Tx, video: VideoId, renditions: &[Rendition]) -> Result<(), DbError> {
+    let sql = "DELETE FROM part WHERE rendition_id IN
+                 (SELECT id FROM rendition WHERE video_id = $1 AND state = 'failed' AND NOT background)";
+    tx.execute(sql, args![video]).await?;
+    if wanted_in_background(renditions) {
+        return Ok(());
+    }
+    tx.execute("UPDATE video SET work_id = NULL WHERE id = $1", args![video]).await.map(drop)
 }
 
 /// All objects of the video that nothing points at are deleted from `later` on.

@@ -3,6 +3,7 @@
 mod arrivals;
 mod background;
 mod captions;
+mod claims;
 mod concat;
 mod encoding;
 mod evidence;
@@ -13,6 +14,9 @@ mod pulls;
 mod random;
 mod rules;
 mod runners;
+mod schedule;
+mod shown;
+mod sounds;
 mod stage;
 pub(crate) mod support;
 mod tails;

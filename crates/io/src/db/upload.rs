@@ -53,6 +53,8 @@ pub struct NewUpload {
     pub size: Option<u64>,
     /// The pipeline by which its video is encoded.
     pub pipeline: String,
+    /// Not before this moment is its video encoded.
+    pub run_after: Option<Millis>,
     /// What its sender may do.
     pub allowance: Allowance,
     /// The Idempotency-Key of the one who announced it.
@@ -96,6 +98,8 @@ pub struct Upload {
     pub size: Option<u64>,
     /// The pipeline by which its video is encoded.
     pub pipeline: String,
+    /// Not before this moment is its video encoded.
+    pub run_after: Option<Millis>,
     /// What its sender may do.
     pub allowance: Allowance,
     /// Which connection may commit offsets: the one that took this number.
@@ -340,9 +344,10 @@ async fn insert_row(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), D
     tx.execute(
         "INSERT INTO upload (id, app_id, collection_id, video_id, object_id, url_key, way, state, title, metadata,
            size_bytes, offset_bytes, epoch, created_ms, updated_ms, expires_ms, facts, external_id,
-           reserved_bytes, max_bytes, max_duration_ms, deadline_ms, origins, repeat_key, pipeline)
+           reserved_bytes, max_bytes, max_duration_ms, deadline_ms, origins, repeat_key, pipeline,
+           run_after_ms)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9, $10, 0, 0, $11, $11, $12, $13, $14,
-           $15, $16, $17, $18, $19, $20, $21)",
+           $15, $16, $17, $18, $19, $20, $21, $22)",
         args![
             new.id,
             new.app,
@@ -364,7 +369,8 @@ async fn insert_row(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), D
             allowance.deadline,
             json!(allowance.origins),
             new.repeat_key.as_deref(),
-            new.pipeline.as_str()
+            new.pipeline.as_str(),
+            new.run_after
         ],
     )
     .await
@@ -412,6 +418,7 @@ pub(crate) fn upload_of(row: &Row) -> Result<Upload, DbError> {
         offset,
         size,
         pipeline: row.get("pipeline")?,
+        run_after: row.get("run_after_ms")?,
         allowance: allowance_of(row)?,
         epoch: row.get("epoch")?,
         hold: hold::hold_of(row)?,

@@ -54,6 +54,8 @@ pub struct Video {
     pub generation: u32,
     /// The pipeline by which it is encoded.
     pub pipeline: String,
+    /// Not before this moment is it encoded.
+    pub run_after: Option<Millis>,
     /// Its length in milliseconds.
     pub duration_ms: Option<u64>,
     /// What the probe said.
@@ -247,6 +249,7 @@ pub(crate) fn video_of(row: &Row) -> Result<Video, DbError> {
         damaged: row.get("damaged")?,
         generation: row.get("generation")?,
         pipeline: row.get("pipeline")?,
+        run_after: row.get("run_after_ms")?,
         duration_ms: row.get("duration_ms")?,
         probe: row.get("probe")?,
         plan: row.get("plan")?,

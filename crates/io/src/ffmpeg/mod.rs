@@ -111,7 +111,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Bytes of the largest single file.
     pub output_bytes: u64,
-    /// Milliseconds without a step of `out_time_us`; counts only with [`Stdout::Progress`].
+    /// Milliseconds without a step of `out_time_us`, or 20 times the median step of this run when that is longer; counts only
+    /// with [`Stdout::Progress`].
     pub stall_ms: u64,
 }
 
@@ -128,6 +129,8 @@ pub struct Progress {
     pub frame: u64,
     /// Microseconds of output.
     pub out_time_us: i64,
+    /// Frames per second; 0 when not known yet.
+    pub fps: f64,
     /// Seconds of output per second; 0 when not known yet.
     pub speed: f64,
     /// Whether ffmpeg called this its last report.

@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
-use super::progress::Reports;
+use super::progress::{Reports, Steps};
 use super::sandbox::{self, Policy};
 use super::spawn::{self, Group, Start};
 use super::{Failure, Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout};
@@ -126,8 +126,7 @@ struct Watch<P> {
     tail: VecDeque<u8>,
     ending: Ending,
     since: Stopwatch,
-    step_us: i64,
-    step_at_ms: u64,
+    steps: Steps,
     memory_seen_bytes: u64,
 }
 
@@ -149,8 +148,7 @@ impl<P: FnMut(Progress)> Watch<P> {
             tail: VecDeque::new(),
             ending: Ending::No,
             since: Stopwatch::start(),
-            step_us: i64::MIN,
-            step_at_ms: 0,
+            steps: Steps::default(),
             memory_seen_bytes: 0,
         })
     }
@@ -193,10 +191,7 @@ impl<P: FnMut(Progress)> Watch<P> {
         match self.mode {
             Stdout::Progress => {
                 for report in self.reports.feed(bytes) {
-                    if report.out_time_us > self.step_us {
-                        self.step_us = report.out_time_us;
-                        self.step_at_ms = self.since.elapsed_ms();
-                    }
+                    self.steps.hear(report.out_time_us, self.since.elapsed_ms());
                     (self.progress)(report);
                 }
             }
@@ -228,8 +223,10 @@ impl<P: FnMut(Progress)> Watch<P> {
             Ending::No => {
                 if now_ms >= self.limits.wall_ms {
                     self.ask(Failure::Timeout(self.limits.wall_ms), now_ms);
-                } else if self.mode == Stdout::Progress && now_ms - self.step_at_ms >= self.limits.stall_ms {
-                    self.ask(Failure::Stalled(self.limits.stall_ms), now_ms);
+                } else if self.mode == Stdout::Progress
+                    && let Some(stalled_ms) = self.steps.stalled_ms(self.limits.stall_ms, now_ms)
+                {
+                    self.ask(Failure::Stalled(stalled_ms), now_ms);
                 }
             }
             Ending::Asked { why, at_ms } if now_ms - at_ms >= TERM_GRACE_MS => self.kill(why),

@@ -195,6 +195,14 @@ impl Local {
     pub fn free_bytes(&self) -> Result<u64, StoreError> {
         Ok(free_bytes_at(&self.objects)?)
     }
+
+    /// The same, with how many may be written in all.
+    pub fn room(&self) -> Result<(u64, u64), StoreError> {
+        let found = rustix::fs::statvfs(&*self.objects).map_err(io::Error::from)?;
+        let blocks = found.f_blocks.saturating_sub(found.f_bfree).saturating_add(found.f_bavail);
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok((bytes(found.f_bavail), bytes(blocks)))
+    }
 }
 
 /// Bytes that may still be written where `path` lies.

@@ -17,6 +17,7 @@ pub(crate) async fn run(flags: &Flags, form: Form, out: &mut impl Write) -> anyh
         server: lock::server_of(&config.data),
         database: config.database()?,
         listen: config.listen,
+        keep: (config.work.keep_temp, config.work.keep_days),
         ffmpeg: programs(&config, Path::new("/proc/self/exe")),
         data: config.data,
     };

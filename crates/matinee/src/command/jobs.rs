@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+mod one;
+
 use matinee_core::id::{JobId, VideoId};
-use matinee_core::job::{Attempt, State};
-use serde_json::json;
+use matinee_core::job::State;
+use matinee_core::limits::PRIORITY_MAX;
 
 use super::Form;
-use super::text::{Column, ago, moment, plain, short, table};
+use super::text::{Column, ago, short, table, took};
 use crate::config::Flags;
-use crate::flow::Failure;
-use crate::flow::job::{self, Job, Wanted};
+use crate::flow::job::{self, Job, Shown, Wanted, Wish};
+use crate::flow::{Failure, now};
 use crate::http::view;
 use crate::node::Node;
 
@@ -19,7 +21,8 @@ use crate::node::Node;
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee jobs\n  matinee jobs ls --state dead\n  matinee jobs retry job_01k..."
+    after_help = "Examples:\n  matinee jobs\n  matinee jobs ls --group waiting\n  matinee jobs ls --state dead\n  \
+                  matinee jobs retry job_01k...\n  matinee jobs reproducer job_01k... > job.tar"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -38,6 +41,26 @@ enum Order {
     Retry(OneArguments),
     /// Cancels a job; one that runs is asked to stop
     Cancel(OneArguments),
+    /// Puts a job before or behind others
+    Priority(PriorityArguments),
+    /// Writes what is needed to see a dead job fail elsewhere: commands, last words, the first bytes of the source (tar)
+    Reproducer(OneArguments),
+    /// No new work begins from now on; what runs goes on
+    Pause(Form),
+    /// Work begins again
+    Resume(Form),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct PriorityArguments {
+    #[command(flatten)]
+    one: OneArguments,
+    /// From -100 to 100; a higher one goes first, and 0 is usual
+    #[arg(value_name = "PRIORITY", allow_hyphen_values = true, value_parser = clap::value_parser!(i64).range(-PRIORITY_MAX..=PRIORITY_MAX))]
+    priority: i64,
+    /// All open jobs of the same video, too
+    #[arg(long)]
+    with_video: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -45,6 +68,9 @@ struct ListArguments {
     /// Only jobs in this state
     #[arg(long, value_name = "STATE", value_parser = ["blocked", "ready", "leased", "done", "dead", "cancelled"])]
     state: Option<String>,
+    /// Only jobs of this group, in the order in which one wants to see them
+    #[arg(long, value_name = "GROUP", conflicts_with = "state", value_parser = ["running", "waiting", "retrying", "stuck", "over"])]
+    group: Option<String>,
     /// Only jobs of this video
     #[arg(long, value_name = "ID")]
     video: Option<VideoId>,
@@ -78,10 +104,21 @@ pub(crate) async fn run(
     let (told, one) = match &arguments.order {
         None => return list(&node, &arguments.list, out).await,
         Some(Order::Ls(list_arguments)) => return list(&node, list_arguments, out).await,
-        Some(Order::Show(one)) => return show(&node, one, out).await,
-        Some(Order::Retry(one) | Order::Cancel(one)) if one.dry_run => return show(&node, one, out).await,
+        Some(Order::Pause(form)) => return pause(&node, true, *form, out).await,
+        Some(Order::Resume(form)) => return pause(&node, false, *form, out).await,
+        Some(Order::Reproducer(one)) => return one::reproducer(&node, one, out).await,
+        Some(Order::Show(one)) => return one::show(&node, one, out).await,
+        Some(Order::Retry(one) | Order::Cancel(one) | Order::Priority(PriorityArguments { one, .. }))
+            if one.dry_run =>
+        {
+            return one::show(&node, one, out).await;
+        }
         Some(Order::Retry(one)) => (job::retry(&node, app, one.id).await, one),
         Some(Order::Cancel(one)) => (job::cancel(&node, app, one.id).await, one),
+        Some(Order::Priority(order)) => {
+            let put = job::put(&node, (app, order.one.id), order.priority, order.with_video).await;
+            (put, &order.one)
+        }
     };
     match told {
         Err(Failure::Absent) => Ok(absent(one.id)),
@@ -98,12 +135,30 @@ pub(crate) async fn run(
     }
 }
 
+/// No new work begins, or it begins again.
+async fn pause(node: &Node, paused: bool, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let since = job::pause(node, node.defaults.app, paused).await?;
+    if form.json {
+        writeln!(out, "{}", serde_json::to_string(&view::Pause { paused_at: since.map(view::time) })?)?;
+    } else if !form.quiet {
+        let text = if paused { "paused: no new work begins; what runs goes on" } else { "work begins again" };
+        writeln!(out, "{text}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn absent(id: JobId) -> ExitCode {
     super::complain(&format!("matinee: there is no job {id}. `matinee jobs` lists them."));
     ExitCode::from(super::NOT_FOUND)
 }
 
 async fn list(node: &Node, arguments: &ListArguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let group = arguments.group.as_deref();
+    if let Some((_, group)) = view::JOB_GROUPS.iter().find(|(word, _)| Some(*word) == group) {
+        let (app, video, limit) = (node.defaults.app, arguments.video, arguments.limit);
+        let wish = Wish { app, group: *group, kind: None, video, before: None, limit };
+        return group_list(node, &wish, arguments.form, out).await;
+    }
     let state = arguments.state.as_deref();
     let state = view::JOB_STATES.iter().find(|(word, _)| Some(*word) == state).map(|(_, state)| *state);
     let wanted = Wanted { state, video: arguments.video, before: None, limit: arguments.limit };
@@ -132,6 +187,59 @@ async fn list(node: &Node, arguments: &ListArguments, out: &mut impl Write) -> a
         table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A group, with what one wants to know of its jobs.
+async fn group_list(node: &Node, wish: &Wish, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let board = job::board(node, wish).await?;
+    if form.json || form.quiet {
+        for shown in &board.jobs {
+            let text = if form.json {
+                serde_json::to_string(&view::Job::from(shown))?
+            } else {
+                shown.job.id.to_string()
+            };
+            writeln!(out, "{text}")?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if board.paused.is_some() {
+        writeln!(out, "All work is paused; `matinee jobs resume` lets it begin again.")?;
+    }
+    let groups = board.groups;
+    writeln!(
+        out,
+        "{} running, {} waiting, {} retrying, {} stuck",
+        groups.running, groups.waiting, groups.retrying, groups.stuck
+    )?;
+    if board.jobs.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let columns = [("ID", false), ("JOB", false), ("STATE", false), ("LEFT", true), ("VIDEO", false)];
+    let rows: Vec<_> = board.jobs.iter().map(shown_row).collect();
+    table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown_row(shown: &Shown) -> Vec<String> {
+    let job = &shown.job;
+    let said = match (job.state, shown.wait, shown.progress.fps > 0.0) {
+        (State::Leased, _, true) => {
+            format!("{}, {:.0} fps, {:.1}x", state(job), shown.progress.fps, shown.progress.speed)
+        }
+        (State::Ready, Some(_), _) if job.run_at > now() => {
+            format!("in {}", took(job.run_at.since(now()).unsigned_abs()))
+        }
+        (State::Ready | State::Blocked, Some(wait), _) => wait.human(),
+        _ => state(job),
+    };
+    vec![
+        job.id.to_string(),
+        view::job_titled(job.task.as_ref()),
+        said,
+        shown.left_ms.map(took).unwrap_or_default(),
+        shown.title.as_deref().map(|title| short(title, 40)).unwrap_or_default(),
+    ]
 }
 
 fn row(job: &Job) -> Vec<String> {
@@ -167,65 +275,4 @@ fn state(job: &Job) -> String {
         State::Dead => "given up".to_owned(),
         State::Cancelled => "cancelled".to_owned(),
     }
-}
-
-async fn show(node: &Node, one: &OneArguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let found = node.db.job(node.defaults.app, one.id).await.map_err(Failure::from)?;
-    let Some((job, attempts)) = found else { return Ok(absent(one.id)) };
-    if one.form.json {
-        let mut value = serde_json::to_value(view::Job::from(&job))?;
-        value["attempts"] = attempts.iter().map(attempt_json).collect();
-        writeln!(out, "{value}")?;
-    } else if !one.form.quiet {
-        write_one(out, &job, &attempts)?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn write_one(out: &mut impl Write, job: &Job, attempts: &[Attempt]) -> std::io::Result<()> {
-    writeln!(out, "{}", kind(job))?;
-    writeln!(out, "  id        {}", job.id)?;
-    writeln!(out, "  state     {}", state(job))?;
-    if let Some(video) = job.video {
-        writeln!(out, "  video     {video}")?;
-    }
-    if let Some(holder) = &job.holder {
-        writeln!(out, "  holder    {}", plain(holder))?;
-    }
-    writeln!(out, "  made      {} UTC, {}", moment(job.created), ago(matinee_io::clock::now(), job.created))?;
-    if let Some(error) = job.last_error.as_ref().map(view::Reason::stored) {
-        writeln!(out, "  error     {} [{}]", plain(&error.human), error.code)?;
-        writeln!(out, "            {}", plain(&error.fix))?;
-    }
-    for attempt in attempts {
-        let end = attempt.ended.map_or_else(
-            || "runs".to_owned(),
-            |(at, outcome)| {
-                format!("{} after {:.1} s", outcome_word(outcome), seconds(at.since(attempt.started)))
-            },
-        );
-        writeln!(out, "  attempt {}  {} UTC  {end}", attempt.attempt, moment(attempt.started))?;
-    }
-    Ok(())
-}
-
-fn attempt_json(attempt: &Attempt) -> serde_json::Value {
-    json!({
-        "attempt": attempt.attempt,
-        "holder": attempt.holder,
-        "started_at": view::time(attempt.started),
-        "ended_at": attempt.ended.map(|(at, _)| view::time(at)),
-        "outcome": attempt.ended.map(|(_, outcome)| outcome),
-        "error": attempt.error,
-    })
-}
-
-fn outcome_word(outcome: matinee_core::job::Outcome) -> String {
-    let word = serde_json::to_value(outcome).ok().and_then(|word| word.as_str().map(str::to_owned));
-    word.unwrap_or_default().replace('_', " ")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "an attempt has no 285,000 years")]
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1_000.0
 }

@@ -7,6 +7,7 @@ mod doctor;
 mod import;
 mod jobs;
 mod lock;
+mod nodes;
 mod openapi;
 mod plan;
 mod progress;
@@ -55,10 +56,12 @@ pub(crate) enum Command {
     Show(videos::ShowArguments),
     /// Deletes videos with all that is stored of them
     Rm(rm::Arguments),
-    /// Lists jobs, shows one, runs one again or cancels it
+    /// Lists jobs, shows one, runs one again, cancels it, puts it before others; pauses all work
     Jobs(jobs::Arguments),
     /// Works for a matinee on another machine; or makes, lists, drains and revokes the runners of this one
     Runner(runner::Arguments),
+    /// Lists the servers that work; lets no new work begin on one
+    Nodes(nodes::Arguments),
     /// Makes, lists and ends tokens for programs
     Token(token::Arguments),
     /// Makes, lists and deletes apps: tenants that do not see each other
@@ -98,6 +101,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),
         Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),
         Command::Runner(arguments) => with_runtime(runner::run(flags, &arguments, out)),
+        Command::Nodes(arguments) => with_runtime(nodes::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),
         Command::App(arguments) => with_runtime(app::run(flags, &arguments, out)),
         Command::Collection(arguments) => with_runtime(collection::run(flags, &arguments, out)),

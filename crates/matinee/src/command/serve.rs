@@ -87,8 +87,23 @@ async fn serve(
     tracing::info!("stopping: running requests and jobs are put away safely");
     node.stop.cancel();
     node.turns.end_all();
-    for task in [working, sweeping, hearing, serving].into_iter().chain(sources) {
-        task.await?;
+    let ended = async {
+        for task in [working, sweeping, hearing, serving].into_iter().chain(sources) {
+            task.await?;
+        }
+        anyhow::Ok(())
+    };
+    let mut ended = std::pin::pin!(ended);
+    tokio::select! {
+        ended = &mut ended => ended?,
+        // Whoever asks twice does not want to wait for jobs that are nearly done.
+        () = async { tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} } } => {
+            node.halt.cancel();
+            ended.await?;
+        }
+    }
+    if let Err(failure) = flow::roster::leave(&node).await {
+        tracing::warn!(%failure, "that this node ends could not be written down");
     }
     Ok(ExitCode::SUCCESS)
 }

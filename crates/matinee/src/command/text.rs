@@ -93,6 +93,11 @@ pub(crate) fn ago(now: Millis, at: Millis) -> String {
     }
 }
 
+/// How long something takes, such as `4.2 s` or `1:05`.
+pub(crate) fn took(ms: u64) -> String {
+    if ms < 60_000 { format!("{}.{} s", ms / 1_000, ms % 1_000 / 100) } else { length(ms) }
+}
+
 /// A moment as people write it, in UTC.
 pub(crate) fn moment(at: Millis) -> String {
     let text = crate::http::view::time(at);

@@ -8,7 +8,7 @@ use matinee_core::ledger;
 use matinee_core::video::{Medium, RenditionState, State};
 use serde_json::json;
 
-use super::text::{Column, ago, length, moment, plain, short, size, table};
+use super::text::{Column, ago, length, moment, plain, short, size, table, took};
 use super::{Form, lock, progress, write_problem};
 use crate::config::Flags;
 use crate::flow::Failure;
@@ -189,6 +189,10 @@ fn write_whole(out: &mut impl Write, whole: &Whole, shown: &serde_json::Value) -
     writeln!(out, "  id        {}", video.id)?;
     writeln!(out, "  state     {}", state(whole))?;
     writeln!(out, "  steps     {}", progress::steps(&view::ribbon(whole)))?;
+    if let Some(outlook) = &whole.outlook {
+        let speed = outlook.speed.map(|speed| format!(", {speed:.1}x")).unwrap_or_default();
+        writeln!(out, "  ready     in about {}{speed}", took(outlook.left_ms))?;
+    }
     if let Some(duration_ms) = video.duration_ms {
         writeln!(out, "  length    {}", length(duration_ms))?;
     }

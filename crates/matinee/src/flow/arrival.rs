@@ -2,6 +2,7 @@
 
 use matinee_core::arrival::Place;
 use matinee_core::id::{AppId, CollectionId, UploadId};
+use matinee_core::job::load::Load;
 use matinee_core::job::retry::Class;
 use matinee_core::job::{NewJob, Task};
 use matinee_core::limits::LOOK_HOLD_MS;
@@ -37,8 +38,7 @@ pub(crate) async fn may_look(node: &Node, source: &str, pause_ms: u64) -> Result
 /// Announces originals, all or none; a job will take each.
 pub(crate) async fn announce(node: &Node, all: Vec<Wanted>) -> Result<Vec<UploadId>, Failure> {
     let bytes = all.iter().filter_map(|wanted| wanted.draft.size).fold(0, u64::saturating_add);
-    if node.store.free_bytes()? < bytes.saturating_add(node.config.ingest.keep_free_bytes) && !may_share(&all)
-    {
+    if !may_share(&all) && !node.admits(bytes) {
         return Err(Failure::Full);
     }
     let all: Vec<_> = all.into_iter().map(|wanted| row(node, wanted)).collect();
@@ -75,6 +75,7 @@ fn row(node: &Node, wanted: Wanted) -> NewArrival {
         weight: 0,
         run_at: upload.now,
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: Some(format!("take/{}", upload.video)),
     };
     NewArrival { upload, job, original: wanted.original }

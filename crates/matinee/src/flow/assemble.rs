@@ -36,16 +36,14 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) ->
     let stored = keep(node, hold, ledger::Kind::Rendition, file.rope, from_store).await?;
     hold.progress(0.9);
     verify(node, &stored, len, (&file.video_rows, &file.audio_rows)).await?;
-    let pictures = ladder.iter().filter(|row| row.medium == Medium::Video && !row.background);
-    let best = pictures.map(|row| row.place).min();
-    let carries_sound = picture.is_some_and(|picture| Some(picture.place) == best);
     let rows = if picture.is_some() { &file.video_rows } else { &file.audio_rows };
-    let in_file = sound.filter(|_| carries_sound).map(|sound| SoundInFile {
-        rendition: sound.id,
-        segments: count(&file.audio_rows),
-        bytes: bytes_of(&file.audio_rows),
-        rows: rows_encode(&file.audio_rows),
-    });
+    let in_file =
+        sound.filter(|_| picture.is_some_and(|picture| !picture.background)).map(|sound| SoundInFile {
+            rendition: sound.id,
+            segments: count(&file.audio_rows),
+            bytes: bytes_of(&file.audio_rows),
+            rows: rows_encode(&file.audio_rows),
+        });
     let assembled = Assembled {
         rendition,
         stored,

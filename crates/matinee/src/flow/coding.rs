@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use matinee_core::id::ObjectId;
 use matinee_core::ledger;
+use matinee_core::limits;
 use matinee_core::media::rope::{Piece, Rope};
-use matinee_core::plan::Plan;
+use matinee_core::plan::{Capabilities, Plan};
+use matinee_io::db::job::Run;
 use matinee_io::db::{NewObject, Stored, Video};
-use matinee_io::ffmpeg::{Ffmpeg, Finished, Progress};
+use matinee_io::ffmpeg::{Ffmpeg, Finished, Progress, RunError};
 use matinee_io::{random, store};
 
 use super::fault::Fault;
 use super::lease::Hold;
 use super::now;
 use super::scratch::Scratch;
-use super::work::Bench;
+use super::work::{Bench, Told};
 use crate::node::Node;
 
 /// A video whose plan is known.
@@ -49,6 +51,14 @@ pub(crate) fn ffmpeg(node: &Node) -> Result<&Ffmpeg, Fault> {
     node.ffmpeg.as_ref().map_err(|error| Fault::world(error.to_string()))
 }
 
+/// What this node can do, with the memory of the largest one: the jobs may run there.
+pub(crate) async fn anywhere(node: &Node) -> Result<Capabilities, Fault> {
+    let mut capabilities = node.capabilities();
+    let most = node.db.memory_max(now().plus(-limits::NODE_COUNTS_MS)).await?;
+    capabilities.memory_bytes = capabilities.memory_bytes.max(most.unwrap_or_default());
+    Ok(capabilities)
+}
+
 /// What an attempt of this node works with.
 pub(crate) fn bench<'a>(
     node: &'a Node,
@@ -64,7 +74,34 @@ pub(crate) fn bench<'a>(
         safe_profile: hold.safe_profile,
         stop: &hold.stop,
         progress: Box::new(|done| hold.progress(done)),
+        stall_ms: node.config.encode.stall.ms.unsigned_abs(),
+        told: Box::new(|told| match told {
+            Told::Begins { program, args } => {
+                hold.begins(Run { program, args: args.to_vec(), ..Run::default() });
+            }
+            Told::Saw(at) => hold.saw(at),
+            Told::Ended(ran) => hold.ended(|run| note(run, ran)),
+        }),
     })
+}
+
+/// What is kept of a run for who looks closer.
+fn note(run: &mut Run, ran: &Result<Finished, RunError>) {
+    run.ended = true;
+    match ran {
+        Ok(finished) => {
+            let said = &finished.stderr_tail;
+            let from = said.len().saturating_sub(limits::RUN_STDERR_BYTES);
+            // Not within a letter.
+            let from = (from..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(said.len());
+            said[from..].clone_into(&mut run.stderr);
+            (run.cpu_ms, run.memory_bytes) = (finished.cpu_ms, finished.memory_seen_bytes);
+        }
+        Err(error) => {
+            run.stderr.clone_from(&error.stderr_tail);
+            (run.fault, run.cpu_ms) = (Some(error.to_string()), error.cpu_ms);
+        }
+    }
 }
 
 /// Runs ffmpeg in the attempt's directory with the plan's limits; `done` is told the frames and microseconds.

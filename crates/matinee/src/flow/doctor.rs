@@ -12,6 +12,7 @@ use matinee_io::ffmpeg;
 use serde::Serialize;
 
 use super::now;
+use crate::node::Keep;
 
 /// Serving needs a descriptor for each viewer and for each open file.
 const OPEN_FILES_MIN: u64 = 1_024;
@@ -27,6 +28,8 @@ pub(crate) struct Patient {
     pub(crate) database: db::Config,
     pub(crate) listen: SocketAddr,
     pub(crate) ffmpeg: ffmpeg::Config,
+    /// Whether folders of attempts are kept, and for how many days.
+    pub(crate) keep: (Keep, u32),
     /// Who serves the data directory now.
     pub(crate) server: Option<String>,
 }
@@ -70,6 +73,7 @@ impl Finding {
 pub(crate) async fn examine(patient: &Patient) -> Vec<Finding> {
     let mut findings = programs::examine(&patient.ffmpeg).await;
     findings.extend(disk::examine(&patient.data));
+    findings.push(disk::kept(&patient.data, patient.keep));
     findings.push(database(patient).await);
     findings.push(clock(&patient.data));
     findings.push(open_files(&std::fs::read_to_string("/proc/self/limits").unwrap_or_default()));

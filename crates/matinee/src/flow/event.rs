@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Failure;
+use super::board::{Board, running};
 use super::whole::{self, Whole};
 use crate::node::Node;
 
@@ -39,7 +40,12 @@ pub(crate) enum Told {
     Event(Event),
     /// A video that is, or just was, being worked on; it may be the same as before.
     Looked(Box<Whole>),
+    /// The jobs that run, and how many wait; it may be the same as before.
+    Jobs(Box<Board>),
 }
+
+/// Who watches this subject is told of all jobs.
+pub(crate) const JOBS: &str = "jobs";
 
 /// Somebody who watches the events of an app.
 pub(crate) struct Watch {
@@ -99,6 +105,11 @@ impl Watch {
 
     /// Looks at the videos in work, and once more at those that were in work at the last look.
     async fn look(&mut self) -> Result<(), Failure> {
+        if self.subject.as_deref() == Some(JOBS) {
+            let board = running(&self.node, self.app).await?;
+            self.queue.push_back(Told::Jobs(Box::new(board)));
+            return Ok(());
+        }
         let mut due = self.in_work().await?;
         std::mem::swap(&mut self.working, &mut due);
         due.extend(&self.working);

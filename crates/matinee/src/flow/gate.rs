@@ -6,7 +6,7 @@ use matinee_core::gate::{self, Judged};
 use matinee_core::plan::{self, Chunk, Pipeline, Plan, Probe, Timeline, argv};
 use serde_json::json;
 
-use super::coding::ffmpeg;
+use super::coding::{anywhere, ffmpeg};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::mark;
@@ -33,7 +33,7 @@ pub(crate) async fn pass(
     tracing::info!(?judged, saved, "a ladder was judged");
     let sizes = judged.iter().filter(|one| one.kept).map(|one| one.short).collect();
     let worth = Pipeline { sizes, ..pipeline.clone() };
-    let fewer = plan::plan(probe, timeline, &worth, &node.capabilities())?;
+    let fewer = plan::plan(probe, timeline, &worth, &anywhere(node).await?)?;
     Ok(Plan { judged, ..fewer })
 }
 
@@ -55,6 +55,8 @@ async fn look(
         safe_profile: hold.safe_profile,
         stop: &hold.stop,
         progress: Box::new(|_| {}),
+        stall_ms: node.config.encode.stall.ms.unsigned_abs(),
+        told: Box::new(|_| {}),
     };
     let ladder = video.family(0).expect("because the first family is the ladder");
     let outputs = argv::chunk_outputs(ladder);

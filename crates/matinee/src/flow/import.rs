@@ -259,10 +259,7 @@ fn fault(failure: ImportFailure) -> Fault {
 pub(crate) async fn import(node: &Node, order: &Order, heard: Heard) -> Result<Imported, ImportFailure> {
     let original = open(node, &order.path)?;
     let size = original.size();
-    if node.store.free_bytes().map_err(Failure::from)?
-        < size.saturating_add(node.config.ingest.keep_free_bytes)
-        && matches!(order.keep, Keep::Copied)
-    {
+    if matches!(order.keep, Keep::Copied) && !node.admits(size) {
         return Err(Failure::Full.into());
     }
     let new = order.draft(node, node.defaults.app, size).begun(now().plus(SILENCE_MS));

@@ -30,6 +30,8 @@ pub(crate) struct Draft {
     pub(crate) way: Way,
     /// The name of the pipeline by which its video is encoded.
     pub(crate) pipeline: String,
+    /// Not before this moment is its video encoded.
+    pub(crate) run_after: Option<Millis>,
     /// What its sender may do.
     pub(crate) allowance: Allowance,
     /// Makes a repeat of the announcement harmless.
@@ -53,6 +55,7 @@ impl Draft {
             size: None,
             way,
             pipeline: pipeline::DEFAULT.to_owned(),
+            run_after: None,
             allowance: Allowance::default(),
             repeat_key: None,
             partial: false,
@@ -81,6 +84,7 @@ impl Draft {
             external_id: self.external_id,
             size: self.size,
             pipeline: self.pipeline,
+            run_after: self.run_after,
             allowance: self.allowance,
             repeat_key: self.repeat_key,
             expires,

@@ -1,11 +1,15 @@
-//! Jobs as operators see them: listed, run again, cancelled.
+//! Jobs as operators see them: listed in groups, looked at closely, put in another order, run again, cancelled, paused.
 
 use matinee_core::id::{AppId, JobId, VideoId};
 use matinee_core::job::{State, Task};
+use matinee_core::time::Millis;
+use matinee_core::video::{ENCODED, Medium};
 use matinee_io::db::DbError;
 use matinee_io::db::job::Filter;
-pub(crate) use matinee_io::db::job::Job;
 
+pub(crate) use super::board::{
+    Board, Closer, Group, Groups, Job, Run, Shown, Wish, board, closer, done, hide_holder,
+};
 use super::{Failure, now};
 use crate::node::Node;
 
@@ -17,17 +21,6 @@ pub(crate) struct Wanted {
     pub(crate) limit: u32,
 }
 
-/// How much of a job is done, from 0 to 1: what its holder said last, while it runs.
-pub(crate) fn done(job: &Job) -> f64 {
-    let said =
-        job.progress.as_ref().and_then(|progress| progress.get("done")).and_then(serde_json::Value::as_f64);
-    match job.state {
-        State::Done => 1.0,
-        State::Leased => said.unwrap_or_default().clamp(0.0, 1.0),
-        State::Blocked | State::Ready | State::Dead | State::Cancelled => 0.0,
-    }
-}
-
 /// Jobs of an app, the newest first.
 pub(crate) async fn list(node: &Node, app: AppId, wanted: &Wanted) -> Result<Vec<Job>, Failure> {
     let filter = Filter {
@@ -37,7 +30,11 @@ pub(crate) async fn list(node: &Node, app: AppId, wanted: &Wanted) -> Result<Vec
         before: wanted.before,
         limit: wanted.limit,
     };
-    Ok(node.db.jobs(&filter).await?)
+    let mut jobs = node.db.jobs(&filter).await?;
+    for job in &mut jobs {
+        hide_holder(node, job);
+    }
+    Ok(jobs)
 }
 
 /// Runs a job again that was given up.
@@ -52,6 +49,51 @@ pub(crate) async fn retry(node: &Node, app: AppId, id: JobId) -> Result<Job, Fai
     Ok(job)
 }
 
+/// Makes a rendition again that failed: runs the job again whose death it was.
+pub(crate) async fn retry_rendition(
+    node: &Node,
+    app: AppId,
+    video: VideoId,
+    name: &str,
+) -> Result<Job, Failure> {
+    node.db.video(app, video).await?.ok_or(Failure::Absent)?;
+    let ladder: Vec<_> =
+        node.db.renditions(video).await?.into_iter().filter(|row| row.generation == ENCODED).collect();
+    let refused = || Failure::Refused {
+        conflict: true,
+        human: "Only a rendition that failed can be made again, and its job must still be known.".to_owned(),
+    };
+    let mine = ladder.iter().find(|row| row.name == name).ok_or_else(refused)?;
+    let sound = ladder.iter().filter(|row| row.medium == Medium::Audio).position(|row| row.id == mine.id);
+    let sound = sound.and_then(|number| u32::try_from(number).ok());
+    let wanted = Wanted { state: Some(State::Dead), video: Some(video), before: None, limit: u32::MAX };
+    let dead = list(node, app, &wanted).await?;
+    // Its own job first; else one without which nothing is made.
+    let own = |job: &&Job| match job.task {
+        Some(Task::Assemble { rendition, .. }) => rendition == mine.id,
+        Some(Task::Audio { track, .. }) => Some(track) == sound,
+        _ => false,
+    };
+    let shared = |job: &&Job| {
+        matches!(job.task, Some(Task::Chunk { .. } | Task::Remux { .. } | Task::Audio { track: 0, .. }))
+    };
+    // A job that fell with another one has never run.
+    let cause = || dead.iter().filter(|job| job.started.is_some());
+    let found = cause().find(own).or_else(|| cause().find(shared));
+    retry(node, app, found.ok_or_else(refused)?.id).await
+}
+
+/// Puts a job, or all open ones of its video, before or behind others; a higher priority goes first.
+pub(crate) async fn put(
+    node: &Node,
+    (app, id): (AppId, JobId),
+    priority: i64,
+    with_video: bool,
+) -> Result<Job, Failure> {
+    let told = node.db.put_job((app, id), -priority, with_video).await;
+    after(node, app, id, told, "The job is over already; its order does not matter any more.").await
+}
+
 /// Cancels a job; one that runs is asked to stop.
 pub(crate) async fn cancel(node: &Node, app: AppId, id: JobId) -> Result<Job, Failure> {
     let (job, _) = node.db.job(app, id).await?.ok_or(Failure::Absent)?;
@@ -64,6 +106,15 @@ pub(crate) async fn cancel(node: &Node, app: AppId, id: JobId) -> Result<Job, Fa
     after(node, app, id, told, "The job is over already; there is nothing to cancel.").await
 }
 
+/// No new work of an app begins from now on, or again. What runs goes on. Since when it is paused.
+pub(crate) async fn pause(node: &Node, app: AppId, paused: bool) -> Result<Option<Millis>, Failure> {
+    if paused && node.db.paused(app).await?.is_some() {
+        return Ok(node.db.paused(app).await?);
+    }
+    node.db.pause_app(app, paused.then(now)).await?;
+    Ok(node.db.paused(app).await?)
+}
+
 /// The job as it is after an order; `Absent` of a job that exists means that its state forbade the order.
 async fn after(
     node: &Node,
@@ -72,7 +123,8 @@ async fn after(
     told: Result<(), DbError>,
     refused: &str,
 ) -> Result<Job, Failure> {
-    let (job, _) = node.db.job(app, id).await?.ok_or(Failure::Absent)?;
+    let (mut job, _) = node.db.job(app, id).await?.ok_or(Failure::Absent)?;
+    hide_holder(node, &mut job);
     match told {
         Ok(()) => Ok(job),
         Err(DbError::Absent) => Err(Failure::Refused { conflict: true, human: refused.to_owned() }),

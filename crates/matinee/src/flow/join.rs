@@ -1,5 +1,6 @@
 //! The join job: makes the source of a final upload of its parts, then has that probed.
 
+use matinee_core::job::load::Load;
 use matinee_core::job::{NewJob, Task};
 use matinee_core::ledger;
 use matinee_io::db::NewObject;
@@ -33,6 +34,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         weight: 0,
         run_at: now(),
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: Some(format!("probe/{video}")),
     };
     Ok(node.db.publish_joined(&hold.lease, (object, size), probe, now()).await?)

@@ -1,18 +1,20 @@
 //! The lease of a job: claimed, renewed with progress while the work runs, given back with its outcome.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use matinee_core::disk::Level;
 use matinee_core::id::AppId;
+use matinee_core::job::load::{self, Progress};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{Lease, Task};
 use matinee_core::limits;
 use matinee_io::clock::Stopwatch;
 use matinee_io::db::DbError;
 pub(crate) use matinee_io::db::job::Slots;
-use matinee_io::db::job::{Claim, Ended};
+use matinee_io::db::job::{Claim, Ended, Room, Run};
 use matinee_io::db::runner::Work;
-use matinee_io::random;
+use matinee_io::{ffmpeg, random};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 use super::fault::Fault;
 use super::{Failure, now};
 use crate::node::Node;
+
+/// A change of less than this is not worth a write.
+const STEP_MIN: f64 = 0.005;
 
 /// A job that this process holds.
 pub(crate) struct Hold {
@@ -30,7 +35,10 @@ pub(crate) struct Hold {
     pub(crate) safe_profile: bool,
     /// Cancelled when the lease is lost, the job is cancelled or the process ends: the work stops at once.
     pub(crate) stop: CancellationToken,
-    progress: watch::Sender<f64>,
+    progress: watch::Sender<Progress>,
+    /// The programs that it has run, and whether the database knows all of it.
+    runs: Mutex<(Vec<Run>, bool)>,
+    since: Stopwatch,
 }
 
 impl Hold {
@@ -42,13 +50,20 @@ impl Hold {
             task: work.task.clone(),
             safe_profile: false,
             stop: CancellationToken::new(),
-            progress: watch::Sender::new(0.0),
+            progress: watch::Sender::new(Progress::default()),
+            runs: Mutex::new((Vec::new(), true)),
+            since: Stopwatch::start(),
         }
     }
 
     /// Says how much of the job is done, 0 to 1; it is saved with the next renewal.
     pub(crate) fn progress(&self, done: f64) {
-        self.progress.send_replace(done.clamp(0.0, 1.0));
+        self.progress.send_modify(|said| said.done = done.clamp(0.0, 1.0));
+    }
+
+    /// Says how fast its program is; saved with the next renewal, too.
+    pub(crate) fn saw(&self, at: &ffmpeg::Progress) {
+        self.progress.send_modify(|said| (said.frame, said.fps, said.speed) = (at.frame, at.fps, at.speed));
     }
 
     /// Says how many of `size` bytes are there; for a thread that does the work.
@@ -56,8 +71,45 @@ impl Hold {
         let progress = self.progress.clone();
         #[expect(clippy::cast_precision_loss, reason = "it is shown in percent")]
         Arc::new(move |done| {
-            progress.send_replace(done as f64 / size.max(1) as f64);
+            progress.send_modify(|said| said.done = done as f64 / size.max(1) as f64);
         })
+    }
+
+    /// Says that a program runs; it is told with the next renewal.
+    pub(crate) fn begins(&self, run: Run) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.0.push(run);
+        runs.1 = false;
+    }
+
+    /// Says what has become of the program that began last.
+    pub(crate) fn ended(&self, end: impl FnOnce(&mut Run)) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(run) = runs.0.last_mut() {
+            end(run);
+        }
+        runs.1 = false;
+    }
+
+    /// Tells the database what it does not know of the programs. Nothing depends on it, so a failure is only logged.
+    pub(crate) async fn keep_runs(&self, node: &Node) {
+        let new = {
+            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            (!std::mem::replace(&mut runs.1, true)).then(|| runs.0.clone())
+        };
+        let Some(runs) = new else { return };
+        match node.db.keep_runs(&self.lease, &runs).await {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(%error, job = %self.lease.job, "what a job has run could not be kept");
+            }
+        }
+    }
+
+    /// Will it be done soon enough to be waited for when the process ends?
+    fn is_nearly_done(&self, within_ms: u64) -> bool {
+        let left_ms = load::left_ms(*self.progress.borrow(), self.since.elapsed_ms(), None);
+        self.task.kind().may_finish() && left_ms.is_some_and(|left| left <= within_ms)
     }
 }
 
@@ -68,45 +120,68 @@ pub(crate) async fn claim(node: &Node, kinds: &[Slots]) -> Result<Option<Hold>, 
 
 /// The same for a holder `name/run`, which may be elsewhere.
 pub(crate) async fn claim_as(node: &Node, holder: &str, kinds: &[Slots]) -> Result<Option<Hold>, Failure> {
+    let full = node.disk().1 == Level::Full;
     let claim = Claim {
-        kinds: kinds.to_vec(),
+        kinds: kinds.iter().filter(|slots| !full || slots.kind.writes_little()).copied().collect(),
         holder: holder.to_owned(),
         now: now(),
         lease_ms: limits::LEASE_MS,
         token: random::bytes(),
     };
-    let claimed = node.db.claim(&claim).await?;
+    let concurrency = node.config.workers.concurrency;
+    // What a runner has left it knows itself: it asks only when it has a slot.
+    let room = if holder == node.holder {
+        Room { jobs_max: (concurrency > 0).then_some(concurrency), memory_bytes: Some(node.memory_bytes()) }
+    } else {
+        Room::default()
+    };
+    let claimed = node.db.claim_within(&claim, room).await?;
     Ok(claimed.map(|claimed| Hold {
         lease: claimed.lease,
         app: claimed.app,
         task: claimed.task,
         safe_profile: claimed.safe_profile,
-        stop: node.stop.child_token(),
-        progress: watch::Sender::new(0.0),
+        stop: node.halt.child_token(),
+        progress: watch::Sender::new(Progress::default()),
+        runs: Mutex::new((Vec::new(), true)),
+        since: Stopwatch::start(),
     }))
 }
 
-/// Renews the lease until the work is over; stops the work when the lease cannot be kept.
+/// Renews the lease until the work is over; stops the work when the lease cannot be kept, or when the process ends
+/// and the work is not nearly done.
 pub(crate) async fn renew(node: &Node, hold: &Hold) {
     let mut progress = hold.progress.subscribe();
     let mut alive = Stopwatch::start();
     let mut saved = 0.0_f64;
     let mut tick = tokio::time::interval(Duration::from_millis(limits::PROGRESS_MS));
+    let within_ms = node.config.workers.finish_within.ms.unsigned_abs();
+    let mut ending: Option<Stopwatch> = None;
     loop {
         tokio::select! {
             () = hold.stop.cancelled() => return,
+            () = node.stop.cancelled(), if ending.is_none() => {
+                if !hold.is_nearly_done(within_ms) {
+                    return hold.stop.cancel();
+                }
+                ending = Some(Stopwatch::start());
+            }
             _ = tick.tick() => {}
         }
-        let done = *progress.borrow_and_update();
+        if ending.as_ref().is_some_and(|ending| ending.elapsed_ms() >= within_ms) {
+            return hold.stop.cancel();
+        }
+        hold.keep_runs(node).await;
+        let said = *progress.borrow_and_update();
         let due = alive.elapsed_ms() >= limits::LEASE_RENEW_MS.unsigned_abs();
-        if !due && (done - saved).abs() < 0.005 {
+        if !due && (said.done - saved).abs() < STEP_MIN {
             continue;
         }
         let until = now().plus(limits::LEASE_MS);
-        match node.db.renew(&hold.lease, until, Some(json!({ "done": done })), now()).await {
+        match node.db.renew(&hold.lease, until, Some(json!(said)), now()).await {
             Ok(renewed) if renewed.cancel => hold.stop.cancel(),
             Ok(_) => {
-                saved = done;
+                saved = said.done;
                 alive = Stopwatch::start();
             }
             Err(DbError::LeaseLost) => hold.stop.cancel(),

@@ -12,12 +12,13 @@ use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
 use matinee_core::plan::{self, Plan, Probe, Rendition, SoundCodec, Subtitle};
+use matinee_core::time::Millis;
 use matinee_core::video::Medium;
 use matinee_io::db::{NewCaption, NewTrack, Probed, Shape, Stored, Video, VirtualSet};
 use matinee_io::random;
 use serde_json::json;
 
-use super::coding::{ffmpeg, keep, video};
+use super::coding::{anywhere, ffmpeg, keep, video};
 use super::early::{self, virtual_track};
 use super::fault::Fault;
 use super::lease::Hold;
@@ -36,7 +37,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         None => probe,
     };
     let pipeline = node.pipeline(&video.pipeline);
-    let plan = plan::plan(&probe, &timeline, &pipeline, &node.capabilities())?;
+    let plan = plan::plan(&probe, &timeline, &pipeline, &anywhere(node).await?)?;
     short_enough(node, &video, plan.duration_us / 1_000).await?;
     mark::make(node, hold, &pipeline, &plan).await?;
     let plan = gate::pass(node, hold, (&path, &probe, &timeline), &pipeline, plan).await?;
@@ -157,19 +158,21 @@ fn captions(plan: &Plan) -> Vec<NewCaption> {
 /// All jobs of a plan with what they wait for.
 fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold: &Hold) -> Vec<NewJob> {
     let id = video.id;
+    let run_at = video.run_after.unwrap_or(Millis(0)).max(now());
     let new = |task: Task, weight: i64, needs: Vec<(JobId, OnDeath)>| NewJob {
         id: random::id(),
         app: hold.app,
         video: Some(id),
+        load: plan.load(&task),
         task,
         prio: -i64::from(priority),
         weight,
-        run_at: now(),
+        run_at,
         needs,
         idem_key: None,
     };
     if plan.remux.is_some() {
-        return vec![new(Task::Remux { video: id }, 0, Vec::new())];
+        return vec![NewJob { run_at: now(), ..new(Task::Remux { video: id }, 0, Vec::new()) }];
     }
     let chunks = plan.video.iter().flat_map(|video| video.chunks.iter());
     let mut jobs: Vec<NewJob> = chunks

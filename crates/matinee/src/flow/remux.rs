@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use matinee_core::job::load::Load;
 use matinee_core::job::{NewJob, Task};
 use matinee_core::ledger;
 use matinee_core::media::rope::Rope;
@@ -51,6 +52,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         weight: 0,
         run_at: now(),
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: Some(format!("probe-work-{}", stored.object)),
     };
     Ok(node.db.publish_remux(&hold.lease, stored, probe, now()).await?)

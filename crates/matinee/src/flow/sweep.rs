@@ -10,7 +10,7 @@ use matinee_io::random;
 use matinee_io::store::Removed;
 use serde_json::json;
 
-use super::{Failure, now};
+use super::{Failure, now, roster};
 use crate::node::Node;
 
 /// So many entries of the ledger are worked in one round.
@@ -47,11 +47,28 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
     }
     ledger(node).await?;
     node.db.forget_closed(now()).await?;
+    if rounds.is_multiple_of(limits::BEAT_ROUNDS) {
+        node.db.beat(&roster::beat(node)).await?;
+    }
     if rounds.is_multiple_of(limits::PRUNE_ROUNDS) {
         node.db.sweep_intended(now(), limits::INTENDED_GRACE_MS).await?;
         node.db.prune_uploads(now().plus(-limits::FINISHED_UPLOAD_MS), ROUND).await?;
         node.db.prune_jobs(now(), limits::DONE_JOB_MS).await?;
+        node.db.forget_failed(ROUND, now()).await?;
+        hopeless(node).await?;
+        super::scratch::clear_aside(node)?;
         thumbnails(node, rounds / limits::PRUNE_ROUNDS).await?;
+    }
+    Ok(())
+}
+
+/// Jobs that no machine has the memory for are given up, and machines that are gone are forgotten.
+async fn hopeless(node: &Node) -> Result<(), Failure> {
+    node.db.prune_nodes(now().plus(-limits::NODE_FORGOTTEN_MS)).await?;
+    let Some(most) = node.db.memory_max(now().plus(-limits::NODE_COUNTS_MS)).await? else { return Ok(()) };
+    let refused = node.db.refuse_oversized(most, now()).await?;
+    if refused > 0 {
+        tracing::error!(refused, "jobs need more memory than any node may use, and were given up");
     }
     Ok(())
 }

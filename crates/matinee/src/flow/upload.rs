@@ -85,8 +85,7 @@ pub(crate) async fn create(node: &Node, draft: Draft) -> Result<Opened, Failure>
 
 /// Creates an upload with this id, and with this secret in its address.
 async fn create_as(node: &Node, draft: Draft, (id, key): (UploadId, String)) -> Result<Opened, Failure> {
-    let keep_free = node.config.ingest.keep_free_bytes;
-    if node.store.free_bytes()? < draft.size.unwrap_or_default().saturating_add(keep_free) {
+    if !node.admits(draft.size.unwrap_or_default()) {
         return Err(Failure::Full);
     }
     let (partial, digest, resumable) = (draft.partial, draft.digest, draft.way == Way::Resumable);

@@ -1,6 +1,7 @@
 //! Videos as their owners and viewers see them: listed, shown, changed, deleted, and what happened to them.
 
 use matinee_core::id::{AppId, VideoId};
+use matinee_core::time::Millis;
 use matinee_core::video::{Policy, State};
 use matinee_io::db::VideoFilter;
 use matinee_io::db::job::Job;
@@ -48,6 +49,15 @@ pub(crate) async fn change(
     // The title is the name of downloads.
     node.shelf.forget(id);
     show(node, Some(app), id).await
+}
+
+/// Nothing more of a video begins to be encoded before this moment, or again as soon as there is a slot.
+pub(crate) async fn put_off(
+    node: &Node,
+    video: (AppId, VideoId),
+    run_after: Option<Millis>,
+) -> Result<(), Failure> {
+    Ok(node.db.put_off_video(video, run_after, now()).await?)
 }
 
 /// Deletes a video: nobody can watch it any more, and its bytes go.

@@ -1,12 +1,16 @@
 //! A video with all that its page and its watchers are shown.
 
 use matinee_core::id::{AppId, VideoId};
+use matinee_core::job::load::{self, Outlook, Share};
+use matinee_core::limits::BACKGROUND_PRIO_MIN;
 use matinee_core::video::{Policy, RenditionState, State};
 use matinee_io::db::job::{Filter, Job};
 use matinee_io::db::{Caption, Rendition, Video};
 
-use super::Failure;
+use super::roster::roster;
+use super::{Failure, now};
 use crate::node::Node;
+use crate::shelf::View;
 
 /// No plan makes so many jobs: chunks of 12 hours and some files.
 const JOBS_MAX: u32 = 20_000;
@@ -20,6 +24,8 @@ pub(crate) struct Whole {
     pub(crate) jobs: Vec<Job>,
     /// The length of the source in bytes.
     pub(crate) source_bytes: u64,
+    /// When it will be done, while it is being worked on.
+    pub(crate) outlook: Option<Outlook>,
 }
 
 /// One video, if somebody of `app` may see it; without an app only what is public.
@@ -41,8 +47,43 @@ pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
         State::Ready if !renditions.iter().any(is_open) => Vec::new(),
         State::Processing | State::Failed | State::Ready => jobs(node, video.app, video.id).await?,
     };
+    let outlook = match (video.state, video.duration_ms) {
+        (State::Processing, Some(duration_ms)) => outlook(node, &video, duration_ms, &jobs).await?,
+        (State::Processing | State::Ready | State::Failed, _) => None,
+    };
     let size = node.store.size(video.source).await.map_err(|error| Failure::Again(error.to_string()))?;
-    Ok(Whole { video, renditions, captions, jobs, source_bytes: size.unwrap_or_default() })
+    Ok(Whole { video, renditions, captions, jobs, source_bytes: size.unwrap_or_default(), outlook })
+}
+
+/// When a video will be done, by its jobs and by what lies before them.
+async fn outlook(
+    node: &Node,
+    video: &Video,
+    duration_ms: u64,
+    jobs: &[Job],
+) -> Result<Option<Outlook>, Failure> {
+    let view = match node.lookout.last() {
+        Some(view) => view,
+        None => node.lookout.remember(view(node).await?),
+    };
+    // A video is ready without what is made in the background.
+    let needed = jobs.iter().filter(|job| job.prio < BACKGROUND_PRIO_MIN);
+    let share = |job: &Job| {
+        let kind = job.task.as_ref()?.kind();
+        let expected_ms = view.expect_ms(kind, job.cost_ms);
+        Some(Share { kind, state: job.state, done: job.far().done, expected_ms, started: job.started })
+    };
+    let shares: Vec<_> = needed.filter_map(share).collect();
+    let waits = video.run_after.map_or(0, |at| u64::try_from(at.since(now())).unwrap_or_default());
+    let outlook = load::outlook(&shares, (view.slots, view.ahead_ms(video.id)), duration_ms, now());
+    Ok(outlook.map(|outlook| Outlook { left_ms: outlook.left_ms.saturating_add(waits), ..outlook }))
+}
+
+async fn view(node: &Node) -> Result<View, Failure> {
+    let roster = roster(node).await?;
+    let kinds = roster.paces.iter().map(|(_, kind, _)| *kind);
+    let paces = kinds.map(|kind| (kind, roster.pace(None, kind))).collect();
+    Ok(View { paces, slots: roster.chunk_slots().max(1), queue: node.db.queue().await? })
 }
 
 /// Is something of a video that is ready still being made?

@@ -6,7 +6,7 @@ use matinee_core::job::Task;
 use matinee_core::loudness::Measured;
 use matinee_core::plan::{self, Chunk, Plan, Track, argv};
 use matinee_core::runner;
-use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, Stdout};
+use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
@@ -27,6 +27,25 @@ pub(crate) struct Bench<'a> {
     pub(crate) stop: &'a CancellationToken,
     /// Hears how much is done, 0 to 1.
     pub(crate) progress: Box<dyn Fn(f64) + Send + Sync + 'a>,
+    /// How long ffmpeg may be without a step, at least.
+    pub(crate) stall_ms: u64,
+    /// Hears what is run and how fast it is, for who looks closer.
+    pub(crate) told: Box<dyn Fn(Told<'_>) + Send + Sync + 'a>,
+}
+
+/// What an attempt tells of the programs that it runs.
+pub(crate) enum Told<'t> {
+    /// One begins.
+    Begins {
+        /// The program with its release.
+        program: String,
+        /// Its arguments.
+        args: &'t [String],
+    },
+    /// It says how far and how fast it is.
+    Saw(&'t Progress),
+    /// It is over.
+    Ended(&'t Result<Finished, RunError>),
 }
 
 impl Bench<'_> {
@@ -104,17 +123,24 @@ impl Bench<'_> {
     pub(crate) async fn encode(
         &self,
         args: Vec<String>,
-        done: impl FnMut(Progress) + Send,
+        mut done: impl FnMut(Progress) + Send,
     ) -> Result<Finished, Fault> {
         let job = Job {
             program: Program::Ffmpeg,
             args: args.clone(),
             inputs: vec![self.input.clone()],
             dir: Some(self.dir.to_owned()),
-            limits: limits(&self.plan.limits),
+            limits: Limits { stall_ms: self.stall_ms, ..limits(&self.plan.limits) },
             stdout: Stdout::Progress,
         };
-        let run = self.ffmpeg.run(job, done, self.stop.cancelled()).await;
+        let program = format!("ffmpeg {}", self.ffmpeg.found().version);
+        (self.told)(Told::Begins { program, args: &args });
+        let seen = |at: Progress| {
+            (self.told)(Told::Saw(&at));
+            done(at);
+        };
+        let run = self.ffmpeg.run(job, seen, self.stop.cancelled()).await;
+        (self.told)(Told::Ended(&run));
         run.map_err(|error| {
             let mut fault = Fault::from(error);
             fault.detail["args"] = args.into();

@@ -18,7 +18,7 @@ use super::Shared;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::video::seen;
-use super::view::{Ask, Event, EventList, Problems, Reach, page_limit};
+use super::view::{Ask, Event, EventList, JobList, Problems, Reach, page_limit};
 use crate::flow::event::{self, Told, Watch};
 
 /// A quiet stream says so often that it is still there: proxies end a silent connection after a minute.
@@ -45,7 +45,7 @@ pub(crate) struct Which {
 pub(crate) struct Following {
     /// From behind this cursor on; from now on when it is missing. `Last-Event-ID` wins over it.
     after: Option<i64>,
-    /// Only of the thing with this id.
+    /// Only of the thing with this id; `jobs` tells of all running jobs instead, as `jobs.changed`.
     subject: Option<String>,
 }
 
@@ -74,6 +74,9 @@ pub(crate) async fn stream(
     Ask(following): Ask<Following>,
 ) -> Result<Response, Problem> {
     let app = caller.permit(Scope::VideoRead)?;
+    if following.subject.as_deref() == Some(event::JOBS) {
+        caller.permit(Scope::JobRead)?;
+    }
     let after = last_read(&headers)?.or(following.after);
     let watch = Watch::begin(&node, app, following.subject, after).await?;
     let telling = Telling { node, external, watch, known: HashMap::new() };
@@ -133,6 +136,16 @@ impl Telling {
                     }
                     let frame = Frame::default().event("video.changed");
                     return Some(frame.json_data(&video).expect("because a video is made of plain values"));
+                }
+                Ok(Some(Told::Jobs(board))) => {
+                    let list = JobList::of(&board, None);
+                    let text = serde_json::to_string(&list).expect("because a job is made of plain values");
+                    if self.known.get(event::JOBS) == Some(&text) {
+                        continue;
+                    }
+                    let frame = Frame::default().event("jobs.changed").data(&text);
+                    self.known.insert(event::JOBS.to_owned(), text);
+                    return Some(frame);
                 }
                 Ok(None) => return None,
                 Err(failure) => {

@@ -14,6 +14,7 @@ mod ingest_path;
 mod ingest_url;
 mod job;
 mod linger;
+mod node;
 mod origin;
 mod page;
 mod pipeline;
@@ -58,7 +59,7 @@ pub(crate) type Shared = Arc<Node>;
 struct Api;
 
 fn api() -> OpenApiRouter<Shared> {
-    OpenApiRouter::with_openapi(Api::openapi())
+    with_work(OpenApiRouter::with_openapi(Api::openapi()))
         .routes(routes!(about::show))
         .routes(routes!(session::create, session::delete))
         .routes(routes!(token::create, token::list))
@@ -79,9 +80,6 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(poster::choose))
         .routes(routes!(video::timeline))
         .routes(routes!(caption::add, caption::remove))
-        .routes(routes!(job::list))
-        .routes(routes!(job::retry))
-        .routes(routes!(job::cancel))
         .routes(routes!(event::list))
         .routes(routes!(event::stream))
         .merge(of_runners())
@@ -99,6 +97,20 @@ fn of_runners() -> OpenApiRouter<Shared> {
         .routes(routes!(errand::renew))
         .routes(routes!(errand::complete))
         .routes(routes!(errand::fail))
+}
+
+/// The work, and the servers that do it.
+fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
+    router
+        .routes(routes!(job::list))
+        .routes(routes!(job::pause, job::resume))
+        .routes(routes!(job::show, job::change))
+        .routes(routes!(job::retry))
+        .routes(routes!(job::cancel))
+        .routes(routes!(job::reproducer))
+        .routes(routes!(job::retry_rendition))
+        .routes(routes!(node::list))
+        .routes(routes!(node::drain, node::resume))
 }
 
 /// What carries its right in a signature over its body, so that neither token nor site is looked at.

@@ -85,7 +85,8 @@ enum Place<'p> {
 fn place(path: &str) -> Place<'_> {
     let name = path.trim_start_matches('/');
     let video = name.strip_prefix("v/").is_some_and(|id| !id.is_empty() && !id.contains('/'));
-    if name.is_empty() || name == "claim" || name == "runners" || video {
+    let job = name.strip_prefix("jobs/").is_some_and(|id| !id.is_empty() && !id.contains('/'));
+    if name.is_empty() || ["claim", "jobs", "runners"].contains(&name) || video || job {
         return Place::Application;
     }
     let api = ["v1", "p", "r", "files"].into_iter().any(|root| name.split('/').next() == Some(root));
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn paths_are_pages_files_or_the_api() {
-        for path in ["/", "/claim", "/runners", "/v/vid_1"] {
+        for path in ["/", "/claim", "/runners", "/v/vid_1", "/jobs", "/jobs/job_1"] {
             assert_eq!(place(path), Place::Application, "{path}");
         }
         for path in ["/v1", "/v1/nothing", "/p/x", "/files/a/b"] {

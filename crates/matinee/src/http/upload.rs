@@ -20,8 +20,8 @@ use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::video::titled;
 use super::view::{
-    Ask, Problems, Sent, UPLOAD_STATES, Upload, UploadList, page_limit, parse_id, possible, upload_phases,
-    word_of,
+    Ask, Problems, Sent, UPLOAD_STATES, Upload, UploadList, page_limit, parse_id, possible, read_time,
+    upload_phases, word_of,
 };
 use crate::flow::upload::{self, Draft};
 use crate::flow::{Failure, app, now};
@@ -58,6 +58,8 @@ pub(crate) struct NewUpload {
     max_duration_s: Option<u32>,
     /// What is made of it: the name of a pipeline in the configuration; `default` when it is missing.
     pipeline: Option<String>,
+    /// Not before this moment is the video encoded, as RFC 3339 text; a source that browsers can play is played all the same.
+    run_after: Option<String>,
     /// How long the address is good, in seconds, from 60 to 604800.
     #[schema(minimum = 60, maximum = 604_800, default = 86_400)]
     expires_in_s: Option<u64>,
@@ -103,6 +105,7 @@ async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Proble
     let expires_s = expires_s(new.expires_in_s)?;
     let mut draft = Draft::new(node, app, described.title, Way::Tus);
     draft.pipeline = pipeline(node, new.pipeline.as_deref())?;
+    draft.run_after = new.run_after.as_deref().map(moment).transpose()?;
     if let Some(name) = &new.collection {
         draft.collection = match app::find_collection(node, app, name).await {
             Err(Failure::Absent) => {
@@ -127,6 +130,13 @@ async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Proble
         },
         ..draft
     })
+}
+
+/// A moment that somebody has written.
+pub(super) fn moment(text: &str) -> Result<Millis, Problem> {
+    let wrong =
+        || Problem::new(Code::BadRequest, "`run_after` must be a moment such as 2026-11-21T10:00:00Z.");
+    read_time(text).ok_or_else(wrong)
 }
 
 /// The pipeline of this name, which the server must have.

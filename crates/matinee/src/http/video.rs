@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
+use super::upload::moment;
 use super::view::{
     Ask, Problems, Reach, Sent, Timeline, VIDEO_STATES, Video, VideoList, page_limit, parse_id, word_of,
 };
@@ -45,6 +46,8 @@ pub(crate) struct Change {
     title: Option<String>,
     /// Who may watch: `app` or `public`.
     policy: Option<String>,
+    /// Not before this moment is it encoded, as RFC 3339 text; an empty text: as soon as there is a slot.
+    run_after: Option<String>,
 }
 
 const POLICIES: [(&str, Policy); 2] = [("app", Policy::App), ("public", Policy::Public)];
@@ -154,6 +157,14 @@ pub(crate) async fn change(
     let id = id.parse().map_err(|_| Problem::not_found())?;
     let title = change.title.as_deref().map(titled).transpose()?;
     let policy = word_of("policy", change.policy.as_deref(), &POLICIES)?;
+    let run_after = match change.run_after.as_deref() {
+        Some("") => Some(None),
+        Some(text) => Some(Some(moment(text)?)),
+        None => None,
+    };
+    if let Some(run_after) = run_after {
+        video::put_off(&node, (app, id), run_after).await?;
+    }
     let whole = video::change(&node, (app, id), title, policy).await?;
     Ok(Json(seen(&node, &external, &whole, Reach::Owner)))
 }

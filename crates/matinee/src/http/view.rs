@@ -3,7 +3,9 @@
 mod ask;
 mod caption;
 mod event;
+mod forecast;
 mod job;
+mod node;
 mod person;
 mod tenant;
 mod time;
@@ -24,7 +26,10 @@ use utoipa::{IntoResponses, ToSchema};
 pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, word_of};
 pub(crate) use self::caption::Caption;
 pub(crate) use self::event::{Event, EventList};
-pub(crate) use self::job::{Job, JobList, STATES as JOB_STATES};
+pub(crate) use self::job::{
+    GROUPS as JOB_GROUPS, Job, JobDetail, JobList, Pause, STATES as JOB_STATES, titled as job_titled,
+};
+pub(crate) use self::node::{Node, NodeList};
 pub(crate) use self::tenant::{
     App, AppList, Collection, CollectionList, Deletion, NewTenant, TenantChange, name_of, possible,
 };

@@ -118,6 +118,8 @@ impl Attempt<'_> {
             progress: Box::new(|done| {
                 self.progress.send_replace(done);
             }),
+            stall_ms: matinee_core::limits::STALL_MS.unsigned_abs(),
+            told: Box::new(|_| {}),
         };
         bench.perform(&task).await?;
         drop(source);

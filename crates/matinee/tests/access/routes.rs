@@ -63,6 +63,16 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ),
     ("DELETE /v1/videos/{id}/captions/{caption}", Has(&["video:write"]), None),
     ("GET /v1/jobs", Has(&["job:read"]), None),
+    ("PUT /v1/jobs/pause", Has(&["job:write"]), None),
+    ("DELETE /v1/jobs/pause", Has(&["job:write"]), None),
+    ("GET /v1/jobs/{id}", Has(&["job:read"]), None),
+    ("PATCH /v1/jobs/{id}", Has(&["job:write"]), Some(r#"{"priority":5}"#)),
+    // It tells of the job and holds bytes of the video: that needs two rights.
+    ("GET /v1/jobs/{id}/reproducer", Has(&["admin"]), None),
+    ("POST /v1/videos/{id}/renditions/{rendition}/retry", Has(&["job:write"]), None),
+    ("GET /v1/nodes", Has(&["job:read"]), None),
+    ("PUT /v1/nodes/{id}/drain", Has(&["admin"]), None),
+    ("DELETE /v1/nodes/{id}/drain", Has(&["admin"]), None),
     ("POST /v1/jobs/{id}/retry", Has(&["job:write"]), None),
     ("POST /v1/jobs/{id}/cancel", Has(&["job:write"]), None),
     ("GET /v1/events", Has(&["video:read"]), None),
@@ -127,7 +137,7 @@ impl Things {
         };
         if path.contains("{id}") {
             let id = id.unwrap_or_else(|| panic!("say in `Things` which thing {path} is about"));
-            path.replace("{id}", id).replace("{caption}", "en")
+            path.replace("{id}", id).replace("{caption}", "en").replace("{rendition}", "h264-720")
         } else {
             path.to_owned()
         }
@@ -156,6 +166,7 @@ async fn things(house: &House) -> Things {
     let body = Some(json!({ "name": "films" }));
     let (_, collection) = house.ask(&house.admin, Method::POST, "/v1/collections", body).await;
     let upload = house.announce(&house.admin, json!({ "size_bytes": 5 })).await;
+    let (_, nodes) = house.ask(&house.admin, Method::GET, "/v1/nodes", None).await;
     Things {
         mine: vec![
             ("videos", video),
@@ -166,6 +177,7 @@ async fn things(house: &House) -> Things {
             ("uploads", text(&upload["id"])),
             ("runners", runner(house).await.0),
             ("lease", "job_01jd3x00000000000000000000".to_owned()),
+            ("nodes", text(&nodes["items"][0]["id"])),
         ],
         absent: vec![
             ("videos", "vid_01jd3x00000000000000000000"),
@@ -176,6 +188,7 @@ async fn things(house: &House) -> Things {
             ("uploads", "upl_01jd3x00000000000000000000"),
             ("runners", "rnr_01jd3x00000000000000000000"),
             ("lease", "job_01jd3x00000000000000000000"),
+            ("nodes", "nowhere"),
         ],
     }
 }

@@ -99,7 +99,7 @@ async fn finish_sending(server: &Server, sent: &Sent, bytes: &[u8]) {
 }
 
 /// What the same source gives when nobody disturbs.
-async fn undisturbed(bytes: &[u8]) -> Output {
+pub(crate) async fn undisturbed(bytes: &[u8]) -> Output {
     let server = Server::start().await;
     let sent = crate::support::sender::upload(&server, bytes, "calm.mp4").await;
     server.video_in(&sent.video, &["ready"], DONE_S).await;

@@ -28,6 +28,8 @@ const PARTS: &[Part] = &[
 ];
 /// What jobs have in common: tools of a flow, not stories of their own. None of them may name a story.
 const SHARED_BY_FLOWS: &[&str] = &[
+    "board",   // jobs as people see them
+    "roster",  // the nodes, and what they have learned
     "arrival", // what comes from outside, announced with the job that takes it
     "coding",  // one run of an encoder and one stored output
     "early",   // a source that is played while it arrives

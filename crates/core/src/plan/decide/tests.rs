@@ -301,3 +301,17 @@ fn a_task_id_changes_with_the_source_and_with_each_argument() {
     assert_eq!(all[0], id("a", &["b", "c"]));
     assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
 }
+
+#[test]
+fn a_source_that_no_machine_has_the_memory_for_is_refused_with_the_figures() {
+    let timeline = timeline(100, 40_000, 50, 0);
+    let needed = planned(&[], &timeline).estimate.memory_bytes;
+    let on = |memory_bytes| {
+        let node = Capabilities { memory_bytes, ..node() };
+        plan(&probe(&[]).unwrap(), &timeline, &Pipeline::default(), &node)
+    };
+    assert!(on(needed).is_ok());
+    let refused = on(needed - 1).unwrap_err();
+    assert_eq!(refused.code(), "needs_memory");
+    assert!(refused.to_string().contains(&format!("about {} MB", needed / 1_000_000)), "{refused}");
+}

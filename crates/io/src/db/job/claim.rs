@@ -46,6 +46,15 @@ pub struct Claim {
     pub token: [u8; 16],
 }
 
+/// What a holder has left besides its slots; by default nothing is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// How many jobs may run on the node of the holder at once, whatever their kind.
+    pub jobs_max: Option<u32>,
+    /// Bytes of memory for all jobs that run there, as they are expected to need.
+    pub memory_bytes: Option<u64>,
+}
+
 /// A job that the caller now holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
@@ -76,7 +85,8 @@ pub(crate) fn node_of(holder: &str) -> String {
 }
 
 // The head of the queue of each app and kind is looked up in the index `job_ready`; of the heads, the one of the app
-// with the fewest leases goes first; all of the background goes behind all others. `state = 1` is asked again outside, because PostgreSQL repeats only that part
+// with the fewest leases goes first; all of the background goes behind all others. A head that finds no memory waits, and
+// nothing behind it overtakes it: else small jobs could keep a large one out for ever. `state = 1` is asked again outside, because PostgreSQL repeats only that part
 // after it waited for a row. PostgreSQL gets LATERAL: it would join `job` by reading all of it while it has no
 // statistics. SQLite has no LATERAL, and joins by the primary key.
 macro_rules! claim_sql {
@@ -89,6 +99,8 @@ macro_rules! claim_sql {
                WHERE node_max > (SELECT count(*) FROM job l WHERE l.state = 2 AND l.kind = wanted.kind
                                    AND substr(l.holder, 1, length($2)) = $2)
                  AND all_max > (SELECT count(*) FROM job l WHERE l.state = 2 AND l.kind = wanted.kind)
+                 AND $8 > (SELECT count(*) FROM job l WHERE l.state = 2 AND substr(l.holder, 1, length($2)) = $2)
+                 AND NOT EXISTS (SELECT 1 FROM node WHERE name = rtrim($2, '/') AND drained_ms IS NOT NULL)
              ), head AS (",
             $head,
             ")
@@ -97,7 +109,9 @@ macro_rules! claim_sql {
              WHERE state = 1 AND id = (
                SELECT j.id FROM ",
             $next,
-            " ORDER BY j.prio >= $7, (SELECT count(*) FROM job l WHERE l.state = 2 AND l.app_id = j.app_id),
+            " WHERE j.memory_bytes <= $9 - COALESCE((SELECT sum(l.memory_bytes) FROM job l
+                 WHERE l.state = 2 AND substr(l.holder, 1, length($2)) = $2), 0)
+               ORDER BY j.prio >= $7, (SELECT count(*) FROM job l WHERE l.state = 2 AND l.app_id = j.app_id),
                  j.prio, j.weight, j.id LIMIT 1)
              RETURNING id, app_id, video_id, attempt, tries_from, payload"
         )
@@ -110,15 +124,16 @@ const CLAIM: Sql = Sql::Each {
                    value ->> 'all_max' AS all_max FROM json_each($1)",
         head: "SELECT (SELECT j.id FROM job j WHERE j.state = 1 AND j.kind = free.kind AND j.app_id = app.id
                          AND j.run_at_ms <= $3 ORDER BY j.prio, j.weight, j.id LIMIT 1) AS id
-               FROM app CROSS JOIN free",
+               FROM app CROSS JOIN free WHERE app.paused_ms IS NULL OR free.kind = 'erase'",
         next: "head JOIN job j ON j.id = head.id"
     ),
     postgres: claim_sql!(
         wanted: "SELECT * FROM jsonb_to_recordset($1) AS k (kind text, node_max bigint, all_max bigint)",
         head: "SELECT first.* FROM app CROSS JOIN free CROSS JOIN LATERAL (
-                 SELECT j.id, j.app_id, j.prio, j.weight FROM job j
+                 SELECT j.id, j.app_id, j.prio, j.weight, j.memory_bytes FROM job j
                  WHERE j.state = 1 AND j.kind = free.kind AND j.app_id = app.id AND j.run_at_ms <= $3
-                 ORDER BY j.prio, j.weight, j.id LIMIT 1) first",
+                 ORDER BY j.prio, j.weight, j.id LIMIT 1) first
+               WHERE app.paused_ms IS NULL OR free.kind = 'erase'",
         next: "head j"
     ),
 };
@@ -126,10 +141,15 @@ const CLAIM: Sql = Sql::Each {
 impl Db {
     /// Takes the next job that the holder may have, or `None`.
     pub async fn claim(&self, claim: &Claim) -> Result<Option<Claimed>, DbError> {
-        self.write(claim.clone(), |tx, claim| {
+        self.claim_within(claim, Room::default()).await
+    }
+
+    /// The same for a holder that has only so much room.
+    pub async fn claim_within(&self, claim: &Claim, room: Room) -> Result<Option<Claimed>, DbError> {
+        self.write((claim.clone(), room), |tx, (claim, room)| {
             Box::pin(async move {
                 for _ in 0..UNREADABLE_MAX {
-                    let Some(row) = take(tx, claim).await? else { return Ok(None) };
+                    let Some(row) = take(tx, claim, *room).await? else { return Ok(None) };
                     if let Some(claimed) = read(tx, claim, &row).await? {
                         return Ok(Some(claimed));
                     }
@@ -167,14 +187,14 @@ impl Db {
     }
 }
 
-async fn take(tx: &mut Tx, claim: &Claim) -> Result<Option<Row>, DbError> {
+async fn take(tx: &mut Tx, claim: &Claim, room: Room) -> Result<Option<Row>, DbError> {
     if tx.is_postgres() {
         tx.rows("SELECT pg_advisory_xact_lock($1)::text AS locked", args![LOCK_CLAIM]).await?;
     }
-    tx.row(CLAIM, values(claim)).await
+    tx.row(CLAIM, values(claim, room)).await
 }
 
-fn values(claim: &Claim) -> Vec<Arg> {
+fn values(claim: &Claim, room: Room) -> Vec<Arg> {
     let kinds = claim.kinds.iter().map(
         |slots| json!({ "kind": slots.kind.name(), "node_max": slots.node_max, "all_max": slots.all_max }),
     );
@@ -186,6 +206,8 @@ fn values(claim: &Claim) -> Vec<Arg> {
         claim.now.plus(claim.lease_ms),
         claim.holder.as_str(),
         BACKGROUND_PRIO_MIN,
+        room.jobs_max.map_or(i64::MAX, i64::from),
+        room.memory_bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(i64::MAX),
     ]
 }
 
@@ -198,7 +220,7 @@ pub(crate) async fn explain_claim(tx: &mut Tx, claim: &Claim) -> Result<Vec<Stri
     } else {
         (format!("EXPLAIN QUERY PLAN {sqlite}"), "detail")
     };
-    let rows = tx.rows(Sql::Both(Box::leak(sql.into_boxed_str())), values(claim)).await?;
+    let rows = tx.rows(Sql::Both(Box::leak(sql.into_boxed_str())), values(claim, Room::default())).await?;
     rows.iter().map(|row| row.get(column)).collect()
 }
 

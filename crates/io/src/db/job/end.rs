@@ -110,6 +110,35 @@ impl Db {
         .await
     }
 
+    /// Gives up ready jobs that need more memory than any node may use: they would wait for ever. Returns how many.
+    pub async fn refuse_oversized(&self, memory_max: u64, now: Millis) -> Result<u32, DbError> {
+        self.write((memory_max, now), |tx, (memory_max, now)| {
+            Box::pin(async move {
+                let sql = Sql::Each {
+                    sqlite: "SELECT id, app_id, attempt, payload, memory_bytes FROM job
+                             WHERE state = 1 AND kind > '' AND memory_bytes > $1 ORDER BY id LIMIT $2",
+                    postgres: "SELECT id, app_id, attempt, payload, memory_bytes FROM job
+                             WHERE state = 1 AND kind > '' AND memory_bytes > $1 ORDER BY id LIMIT $2
+                             FOR UPDATE SKIP LOCKED",
+                };
+                let mut refused = 0;
+                for row in tx.rows(sql, args![*memory_max, REAP_BATCH]).await? {
+                    // One that was refused before it may have taken it along.
+                    let state =
+                        tx.row("SELECT state FROM job WHERE id = $1", args![row.get::<JobId>("id")?]).await?;
+                    if state.map_or(Ok(0), |row| row.get::<i64>("state"))? != number(State::Ready) {
+                        continue;
+                    }
+                    let error = needs_memory(row.get("memory_bytes")?, *memory_max);
+                    follow(tx, &row, Verdict::Dead, &error, *now).await?;
+                    refused += 1;
+                }
+                Ok(refused)
+            })
+        })
+        .await
+    }
+
     /// Takes back at once what earlier runs of this node held; `holder` is `node/run` of the run that starts.
     pub async fn release_own(&self, holder: &str, now: Millis, jitter: u32) -> Result<Reaped, DbError> {
         self.write((holder.to_owned(), now, jitter), |tx, (holder, now, jitter)| {
@@ -159,6 +188,19 @@ pub(crate) async fn give_back_all(
         given_back += 1;
     }
     Ok(given_back)
+}
+
+fn needs_memory(needs_bytes: u64, has_bytes: u64) -> Value {
+    json!({
+        "class": Class::Refusal,
+        "code": "needs_memory",
+        "human": format!(
+            "This job needs about {} MB of memory; the largest machine here may use {} MB.",
+            needs_bytes / 1_000_000,
+            has_bytes / 1_000_000
+        ),
+        "fix": "Raise `workers.memory_bytes`, or add a larger machine; then run the job again.",
+    })
 }
 
 /// The job under a lease that holds, locked until the commit; a cancelled one, too.

@@ -1,6 +1,7 @@
 //! Reading jobs: lists for the API and the pages, one with its attempts, counts for metrics.
 
 use matinee_core::id::{AppId, JobId, VideoId};
+use matinee_core::job::load::Progress;
 use matinee_core::job::{Attempt, Kind, State, Task};
 use matinee_core::time::Millis;
 use serde::Serialize;
@@ -29,6 +30,10 @@ pub struct Job {
     pub prio: i64,
     /// Lower goes first among equal `prio`.
     pub weight: i64,
+    /// What it is expected to cost, in milliseconds.
+    pub cost_ms: u64,
+    /// What memory it is expected to need, in bytes.
+    pub memory_bytes: u64,
     /// Jobs it still waits for.
     pub needs: u32,
     /// Not before this moment.
@@ -49,8 +54,22 @@ pub struct Job {
     pub created: Millis,
     /// When it was claimed first.
     pub started: Option<Millis>,
+    /// When the attempt began that runs; only where jobs are shown with their titles.
+    pub leased: Option<Millis>,
     /// When it was over.
     pub finished: Option<Millis>,
+}
+
+impl Job {
+    /// How far it is: what its holder said last while it runs, else nothing or all.
+    pub fn far(&self) -> Progress {
+        let said = || self.progress.clone().and_then(|said| serde_json::from_value(said).ok());
+        match self.state {
+            State::Done => Progress { done: 1.0, ..Progress::default() },
+            State::Leased => said().unwrap_or_default(),
+            State::Blocked | State::Ready | State::Dead | State::Cancelled => Progress::default(),
+        }
+    }
 }
 
 /// Which jobs to list; newest first.
@@ -143,7 +162,7 @@ impl Db {
     }
 }
 
-fn job(row: &Row) -> Result<Job, DbError> {
+pub(super) fn job(row: &Row) -> Result<Job, DbError> {
     Ok(Job {
         id: row.get("id")?,
         app: row.get("app_id")?,
@@ -152,6 +171,8 @@ fn job(row: &Row) -> Result<Job, DbError> {
         state: state_of(row.get("state")?)?,
         prio: row.get("prio")?,
         weight: row.get("weight")?,
+        cost_ms: row.get("cost_ms")?,
+        memory_bytes: row.get("memory_bytes")?,
         needs: row.get("needs")?,
         run_at: row.get("run_at_ms")?,
         attempt: row.get("attempt")?,
@@ -162,11 +183,12 @@ fn job(row: &Row) -> Result<Job, DbError> {
         last_error: row.get("last_error")?,
         created: row.get("created_ms")?,
         started: row.get("started_ms")?,
+        leased: None,
         finished: row.get("finished_ms")?,
     })
 }
 
-fn attempt(row: &Row) -> Result<Attempt, DbError> {
+pub(super) fn attempt(row: &Row) -> Result<Attempt, DbError> {
     let ended: Option<Millis> = row.get("ended_ms")?;
     let outcome: Option<String> = row.get("outcome")?;
     Ok(Attempt {

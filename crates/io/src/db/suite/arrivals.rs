@@ -1,6 +1,7 @@
 //! Originals outside: announced once, and dealt with when their fate is known.
 
 use matinee_core::arrival::{Ending, Fate, Keep, Place, Stamp};
+use matinee_core::job::load::Load;
 use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, NewJob, Task};
 use matinee_core::upload::State;
@@ -33,6 +34,7 @@ impl Bench {
             weight: 0,
             run_at: T0,
             needs: Vec::new(),
+            load: Load::default(),
             idem_key: None,
         };
         let stamp = Stamp { inode: 1, size: 10, modified_ns: 3 };

@@ -1,6 +1,7 @@
 //! Concatenation: a final upload ends with its last part, exactly once, and its parts go when nobody needs them.
 
 use matinee_core::id::{ObjectId, UploadId};
+use matinee_core::job::load::Load;
 use matinee_core::job::{Kind, NewJob, Task};
 use matinee_core::ledger;
 use matinee_core::limits::JOINED_PART_MS;
@@ -84,6 +85,7 @@ async fn a_joined_video_frees_its_parts_later(bench: Bench) {
         weight: 0,
         run_at: T0,
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: None,
     };
     bench.db.publish_joined(&lease, (object, 7), probe.clone(), T0).await.unwrap();

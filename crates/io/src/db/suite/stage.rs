@@ -58,6 +58,7 @@ impl Bench {
             external_id: None,
             size,
             pipeline: "default".to_owned(),
+            run_after: None,
             allowance: Allowance::default(),
             repeat_key: None,
             expires: T0.plus(1_000),
@@ -178,19 +179,24 @@ impl Bench {
     /// Takes the next rendition to assemble, and returns what is to be published of `pictures[place]`.
     pub(crate) async fn assembled(&self, film: &Film, place: usize) -> (Lease, Assembled) {
         let lease = self.hold(Kind::Assemble, T0).await;
-        let object = self.intend(&lease, ledger::Kind::Rendition).await.unwrap();
+        let assembled = self.file_of(film, place, &lease).await;
+        (lease, assembled)
+    }
+
+    /// What is to be published of `pictures[place]` under a lease.
+    pub(crate) async fn file_of(&self, film: &Film, place: usize, lease: &Lease) -> Assembled {
+        let object = self.intend(lease, ledger::Kind::Rendition).await.unwrap();
         let sound =
             SoundInFile { rendition: film.sound, segments: SEGMENTS, bytes: 4, rows: rows(1, SEGMENTS) };
-        let assembled = Assembled {
+        Assembled {
             rendition: film.pictures[place],
             stored: stored(object, 1_000),
             segments: SEGMENTS,
             bytes: 900,
             rows: rows(1, SEGMENTS),
-            sound: (place == 0).then_some(sound),
+            sound: Some(sound),
             now: T0,
-        };
-        (lease, assembled)
+        }
     }
 
     /// Object names by the state of their ledger rows, of one video.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use matinee_core::id::{AppId, Id, JobId, VideoId};
+use matinee_core::job::load::Load;
 use matinee_core::job::{Kind, NewJob, OnDeath, State, Task};
 use matinee_core::limits::LEASE_MS;
 use matinee_core::quota::Quota;
@@ -113,6 +114,7 @@ impl Bench {
             weight: 0,
             run_at: T0,
             needs: needs.to_vec(),
+            load: Load::default(),
             idem_key: None,
         }
     }

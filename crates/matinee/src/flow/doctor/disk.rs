@@ -7,6 +7,8 @@ use matinee_core::limits;
 use matinee_io::{random, store};
 
 use super::Finding;
+use crate::flow::scratch::KEPT;
+use crate::node::Keep;
 
 const CHECK: &str = "disk";
 /// With less room than this somebody should know, in bytes.
@@ -52,6 +54,42 @@ fn try_to_write(dir: &Path) -> std::io::Result<()> {
     let written = file.write_all(b"ok").and_then(|()| file.sync_all());
     std::fs::remove_file(&path)?;
     written
+}
+
+/// What attempts have left, and whether that is wanted.
+pub(super) fn kept(data: &Path, (keep, days): (Keep, u32)) -> Finding {
+    const CHECK: &str = "work";
+    let (mut folders, mut bytes) = (0_u64, 0_u64);
+    for folder in std::fs::read_dir(data.join(KEPT)).into_iter().flatten().flatten() {
+        folders += 1;
+        bytes += size_of(&folder.path());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "it is shown with one digit")]
+    let mb = bytes as f64 / 1e6;
+    let word = match keep {
+        Keep::Never => "never",
+        Keep::OnFailure => "on_failure",
+        Keep::Always => "always",
+    };
+    let found = format!("`work.keep_temp` is {word}; folders of {folders} attempts are kept, {mb:.1} MB");
+    if keep == Keep::Always {
+        let fix = format!(
+            "Each is removed after {days} days; set `on_failure` or `never` when nobody looks at them."
+        );
+        return Finding::note(CHECK, found, fix);
+    }
+    Finding::ok(CHECK, found)
+}
+
+/// The bytes of all files below a folder; what cannot be read has none.
+fn size_of(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(about) if about.is_dir() => size_of(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    };
+    entries.map(size).sum()
 }
 
 fn room(free: u64) -> Finding {
@@ -118,6 +156,18 @@ mod tests {
         }
         assert_eq!(kind(Path::new("/mnt/films"), MOUNTS).grade, Grade::Fix);
         assert_eq!(kind(Path::new("/mnt/my films"), MOUNTS).grade, Grade::Note);
+    }
+
+    #[test]
+    fn what_attempts_have_left_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let found = |keep| kept(dir.path(), (keep, 3)).found;
+        assert!(found(Keep::Never).contains("is never; folders of 0 attempts"));
+        let run = dir.path().join(KEPT).join("job_1-1").join("1");
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::write(run.join("out_0.mp4"), vec![0; 1_500_000]).unwrap();
+        assert!(found(Keep::OnFailure).contains("on_failure; folders of 1 attempts are kept, 1.5 MB"));
+        assert_eq!(kept(dir.path(), (Keep::Always, 3)).grade, Grade::Note);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::forecast::Forecast;
 use super::{Caption, Reason, time};
 use crate::flow::job::{Job, done};
 use crate::flow::play::{Asker, Playback, brought_in};
@@ -73,6 +74,10 @@ pub(crate) struct Video {
     damaged: Option<Reason>,
     /// How far the work is.
     progress: Progress,
+    /// When it will be done, while it is being worked on and as far as that can be told.
+    forecast: Option<Forecast>,
+    /// It is not encoded before this moment.
+    run_after: Option<String>,
     /// What somebody brought in, when it was looked at.
     source: Option<Source>,
     /// What is made of it, the best picture first.
@@ -265,6 +270,8 @@ impl Video {
             ready_at: video.ready.map(time),
             reason: video.reason.as_ref().map(Reason::from),
             damaged: video.damaged.as_ref().map(Reason::stored),
+            forecast: whole.outlook.as_ref().map(Forecast::from),
+            run_after: video.run_after.filter(|_| video.state == State::Processing).map(time),
             source: video.probe.as_ref().and_then(|probe| source(probe, whole.source_bytes)),
             renditions: renditions(whole, &ribbon),
             judged: video.plan.as_ref().map(judged).unwrap_or_default(),
@@ -307,6 +314,8 @@ impl Video {
             ready_at: None,
             reason: None,
             damaged: None,
+            forecast: None,
+            run_after: upload.run_after.map(time),
             source: None,
             renditions: Vec::new(),
             judged: Vec::new(),
