@@ -70,6 +70,9 @@ pub const PLAN_FRAMES_PER_PACKET_MAX: u64 = 20;
 /// A longer silence between two packets, in microseconds, is reported as a gap.
 pub const PLAN_GAP_US_MAX: i64 = 10_000_000;
 
+/// A gap is that many times as long as the usual interval between two pictures.
+pub const PLAN_GAP_INTERVALS: i64 = 4;
+
 /// Address space of an ffmpeg process in bytes; the sandbox trial ran with it.
 pub const FFMPEG_ADDRESS_SPACE_BYTES: u64 = 6 * 1024 * 1024 * 1024;
 

@@ -56,6 +56,8 @@ pub struct Pipeline {
     pub loudness_lufs: Option<i8>,
     /// Most frames that a source may give.
     pub frames_max: u64,
+    /// A source that cannot be decoded to its last picture is refused; else what is damaged is concealed, and said.
+    pub strict: bool,
     /// Jobs of a pipeline with a higher priority go first, from -100 to 100.
     pub priority: i32,
 }
@@ -76,6 +78,7 @@ impl Default for Pipeline {
             surround: false,
             loudness_lufs: None,
             frames_max: limits::PLAN_FRAMES_MAX,
+            strict: false,
             priority: 0,
         }
     }

@@ -81,6 +81,15 @@ pub fn chunk_outputs(family: Cascade<'_>) -> Vec<String> {
     (0..family.renditions.len()).map(|n| format!("out_{n}.mp4")).collect()
 }
 
+/// How a command that decodes the source begins: a strict one ends at the first damage.
+fn begin(plan: &Plan) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    if plan.strict {
+        argv.push("-xerror".into());
+    }
+    argv
+}
+
 /// One ffmpeg for all renditions of a chunk that one family has; `outputs` are names in the plan's order.
 pub fn chunk(
     plan: &Plan,
@@ -89,7 +98,7 @@ pub fn chunk(
     input: &str,
     outputs: &[String],
 ) -> Vec<String> {
-    let mut argv = list(&BEGIN);
+    let mut argv = begin(plan);
     match chunk.seek {
         Seek::Start => argv.extend(list(&["-copyts"])),
         Seek::Key { ss_us } => argv.extend(["-copyts".into(), "-ss".into(), seconds(ss_us)]),
@@ -121,7 +130,7 @@ pub fn chunk_safe(
         Seek::Start | Seek::Key { .. } => Chunk { seek: Seek::Start, ..*chunk },
         Seek::Rewritten => *chunk,
     };
-    let mut argv = list(&BEGIN);
+    let mut argv = begin(plan);
     if unseeked.seek == Seek::Start {
         argv.push("-copyts".into());
     }
@@ -137,11 +146,39 @@ pub fn chunk_safe(
 
 /// One audio track as a whole, louder by so many tenths of a dB when its loudness was measured.
 pub fn audio(plan: &Plan, track: &Track, gain_tenths: Option<i32>, input: &str, output: &str) -> Vec<String> {
-    let mut argv = list(&BEGIN);
+    let mut argv = begin(plan);
     argv.extend(sound(plan, track, input));
     let gain = gain_tenths.map(|tenths| format!(",{},volume={}dB", layout(track), f64::from(tenths) / 10.0));
     argv.push(even(plan, track) + &gain.unwrap_or_default());
-    argv.extend(list(&["-c:a", track.codec.encoder(), "-b:a"]));
+    argv.extend(encoded(track, output));
+    argv
+}
+
+/// The safe profile: samples that no encoder stumbles over, such as those that are no numbers, are made some.
+pub fn audio_safe(plan: &Plan, track: &Track, gain: Option<i32>, input: &str, output: &str) -> Vec<String> {
+    let mut argv = audio(plan, track, gain, input, output);
+    let filter = argv.iter().position(|word| word == "-af").map(|at| at + 1);
+    if let Some(filter) = filter.and_then(|at| argv.get_mut(at)) {
+        filter.insert_str(0, "aformat=sample_fmts=s16,");
+    }
+    argv
+}
+
+/// Silence as long as the picture, in place of a track that cannot be decoded at all; `None` without a picture.
+pub fn silence(track: &Track, output: &str) -> Option<Vec<String>> {
+    let until = seconds(track.until_us?);
+    let speakers = if track.channels == 6 { "5.1" } else { "stereo" };
+    let mut argv = list(&BEGIN);
+    argv.push("-filter_complex".into());
+    argv.push(format!("anullsrc=r={}:cl={speakers}:d={until}[s]", track.rate_hz));
+    argv.extend(list(&["-map", "[s]"]));
+    argv.extend(encoded(track, output));
+    Some(argv)
+}
+
+/// Everything between the filter and the output's name.
+fn encoded(track: &Track, output: &str) -> Vec<String> {
+    let mut argv = list(&["-c:a", track.codec.encoder(), "-b:a"]);
     argv.push(format!("{}k", track.kbps));
     argv.extend(["-ac".into(), track.channels.to_string(), "-ar".into(), track.rate_hz.to_string()]);
     argv.extend(list(&BARE));

@@ -3,9 +3,9 @@
 use super::chunks::{self, Grid};
 use super::probe::{AudioStream, Chapter, SubtitleStream, VideoStream};
 use super::{
-    Capabilities, Codec, Color, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline, Plan, Poster,
-    Preset, Probe, Rate, Refusal, Remux, Rendition, SoundCodec, Subject, Subtitle, Subtitles, Timeline,
-    Track, VERSION, Video, ladder,
+    Capabilities, Codec, Color, Entering, Estimate, First, Images, Limits, Mode, Note, Picture, Pipeline,
+    Plan, Poster, Preset, Probe, Rate, Refusal, Remux, Rendition, SoundCodec, Subject, Subtitle, Subtitles,
+    Timeline, Track, VERSION, Video, ladder,
 };
 use crate::{crop, language, limits};
 
@@ -89,6 +89,10 @@ fn build(
         };
         Video { chunks, ..video }
     });
+    let notes = notes(probe, timeline, &times);
+    if pipeline.strict && notes.contains(&Note::ShorterThanHeader) {
+        return Err(Refusal::Damaged);
+    }
     let audio = audio(probe, video.as_ref(), pipeline);
     tools(video.as_ref(), &audio, capabilities)?;
     let estimate = estimate(probe, (video.as_ref(), &audio), times.duration_us);
@@ -111,7 +115,8 @@ fn build(
         limits: limits_of(video.as_ref(), &estimate, times.duration_us),
         estimate,
         judged: Vec::new(),
-        notes: notes(probe, timeline, &times),
+        notes,
+        strict: pipeline.strict,
         video,
     })
 }
@@ -144,7 +149,10 @@ fn picture(
     pipeline: &Pipeline,
 ) -> Result<(Video, Grid), Refusal> {
     let average = timeline.average_rate().or(stream.average_rate);
-    let rate = Rate::grid(average, stream.nominal_rate, timeline.typical_rate());
+    // A rate so slow that it shows nothing of a source with several pictures is a wrong one.
+    let shows = |rate: &Rate| timeline.video_packets < 2 || rate.frames_in(times.frames_us) > 0;
+    let nominal = stream.nominal_rate.filter(shows);
+    let rate = Rate::grid(average, nominal, timeline.typical_rate());
     let frames = rate.frames_in(times.frames_us).max(1);
     budget(frames, rate, timeline, pipeline)?;
     let shown = stream.displayed();
@@ -160,9 +168,10 @@ fn picture(
         tone_map: stream.high_dynamic_range(),
         cover: (part != shown).then(|| crop::covering(shown, part, (top.width, top.height))),
         mark: pipeline.watermark.as_ref().and_then(|watermark| watermark.on((top.width, top.height))),
+        entering: entering(stream),
         scale_top: stream.sample_aspect != (1, 1) || stream.entering() != (top.width, top.height),
         first: if late { First::Held } else { First::AtOrigin },
-        color: if stream.high_dynamic_range() { bt709() } else { stream.color.clone() },
+        color: if stream.high_dynamic_range() || stream.is_rgb() { bt709() } else { stream.color.clone() },
         late_us: timeline.late_us,
     };
     let grid = Grid { rate, frames, segment: u64::from(gop) * 2, interlaced: stream.interlaced };
@@ -187,6 +196,22 @@ fn budget(frames: u64, rate: Rate, timeline: &Timeline, pipeline: &Pipeline) -> 
         timeline.video_packets.saturating_mul(limits::PLAN_FRAMES_PER_PACKET_MAX).saturating_add(held);
     let budget = pipeline.frames_max.min(by_packets);
     if frames > budget { Err(Refusal::OverBudget { frames, budget }) } else { Ok(()) }
+}
+
+/// All who write PQ or HLG mean BT.2020, whether they say it or not; the filter that maps tones must be told.
+fn entering(stream: &VideoStream) -> Entering {
+    let told = &stream.color;
+    let or = |told: &String, usual: &str| if told.is_empty() { usual.to_owned() } else { told.clone() };
+    let silent = told.primaries.is_empty() || told.matrix.is_empty();
+    match (stream.high_dynamic_range(), stream.is_rgb()) {
+        (true, false) if silent => Entering::TakenAs(Color {
+            primaries: or(&told.primaries, "bt2020"),
+            transfer: told.transfer.clone(),
+            matrix: or(&told.matrix, "bt2020nc"),
+        }),
+        (false, true) => Entering::Rgb,
+        (true, _) | (false, false) => Entering::AsTold,
+    }
 }
 
 fn bt709() -> Color {
@@ -363,9 +388,13 @@ fn limits_of(video: Option<&Video>, estimate: &Estimate, duration_us: i64) -> Li
 fn notes(probe: &Probe, timeline: &Timeline, times: &Times) -> Vec<Note> {
     let header = probe.header_duration_us.unwrap_or(0);
     let gap = timeline.largest_gap_us;
+    // Matroska counts from the clock's zero, others from the first packet.
+    let end = times.duration_us.max(times.duration_us.saturating_add(timeline.origin_us));
     let known = [
-        (gap > limits::PLAN_GAP_US_MAX).then_some(Note::Gap { us: gap }),
-        (times.duration_us / 95 < header / 100).then_some(Note::ShorterThanHeader),
+        // The pictures of a slide show are as far apart, each of them.
+        (gap > limits::PLAN_GAP_US_MAX && gap / limits::PLAN_GAP_INTERVALS > timeline.interval_us)
+            .then_some(Note::Gap { us: gap }),
+        (end / 95 < header / 100).then_some(Note::ShorterThanHeader),
         timeline.variable_rate.then_some(Note::VariableRate),
     ];
     let pictures = probe.subtitles.iter().filter(|stream| !stream.text);

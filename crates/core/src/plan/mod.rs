@@ -2,6 +2,7 @@
 
 pub mod argv;
 pub mod chunks;
+pub mod damage;
 mod decide;
 pub mod ladder;
 mod light;
@@ -82,6 +83,9 @@ pub struct Plan {
     pub judged: Vec<Judged>,
     /// What was noticed in the source and is worth telling its owner.
     pub notes: Vec<Note>,
+    /// A damaged source is refused instead of concealed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// Why a source is copied into Matroska before it is encoded.
@@ -192,6 +196,9 @@ pub struct Picture {
     pub deinterlace: bool,
     /// The source is PQ or HLG and becomes BT.709.
     pub tone_map: bool,
+    /// What the colours of the source are.
+    #[serde(default, skip_serializing_if = "Entering::is_as_told")]
+    pub entering: Entering,
     /// The source's pictures differ from the top rendition in size or are not square-pixelled.
     pub scale_top: bool,
     /// Width and height in square pixels that whole pictures are scaled to before they are cut to the top rendition's size.
@@ -207,6 +214,26 @@ pub struct Picture {
     /// How much later than the sound's clock ffmpeg shows the pictures, in microseconds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub late_us: i64,
+}
+
+/// What the colours of a source are, where its file does not say it in the words that filters need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entering {
+    /// What the file says.
+    #[default]
+    AsTold,
+    /// Red, green and blue; they become BT.709.
+    Rgb,
+    /// This, though the file says only a part of it; it is tone mapped.
+    TakenAs(Color),
+}
+
+impl Entering {
+    /// Whether there is nothing to add to what the file says.
+    pub const fn is_as_told(&self) -> bool {
+        matches!(self, Self::AsTold)
+    }
 }
 
 /// When the first picture of a source is shown.

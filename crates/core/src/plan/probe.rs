@@ -68,7 +68,7 @@ impl Container {
             Self::Flv => "flv",
             Self::Asf => "asf",
             Self::Ogg => "ogg",
-            Self::Wav => "wav",
+            Self::Wav => "wav,w64",
             Self::Mp3 => "mp3",
             Self::Aac => "aac",
             Self::Flac => "flac",
@@ -208,6 +208,12 @@ impl VideoStream {
         } else {
             (self.coded_width, self.coded_height)
         }
+    }
+
+    /// Whether a picture is red, green and blue instead of brightness and colour.
+    pub fn is_rgb(&self) -> bool {
+        let has = |part: &str| self.pixel_format.contains(part);
+        has("rgb") || has("bgr") || has("gbr") || self.pixel_format == "pal8"
     }
 
     /// Whether the transfer is PQ or HLG.

@@ -25,6 +25,8 @@ const KNOWN: [Rate; 9] = [
 ];
 /// A nominal rate above this is a time base that was written in the wrong field (90,000 or 1,000).
 const NOMINAL_MAX: u64 = 300;
+/// A picture that lasts longer than this many seconds is a slip of the pen, too.
+const PICTURE_S_MAX: u64 = 3_600;
 
 impl Rate {
     /// The fraction as it is given, which must be in lowest terms and not zero.
@@ -52,7 +54,10 @@ impl Rate {
     /// The rate of the grid for a source (`transcode.md` section 2): its average where that means a known rate, else
     /// its nominal rate. `typical` (of the commonest interval) decides where the nominal one means nothing either.
     pub fn grid(average: Option<Self>, nominal: Option<Self>, typical: Option<Self>) -> Self {
-        let usable = |rate: &Self| u64::from(rate.num) <= NOMINAL_MAX * u64::from(rate.den);
+        let usable = |rate: &Self| {
+            u64::from(rate.num) <= NOMINAL_MAX * u64::from(rate.den)
+                && u64::from(rate.den) <= PICTURE_S_MAX * u64::from(rate.num)
+        };
         let nominal = nominal.filter(usable).map(Self::halved);
         let known =
             |rate: Option<Self>| rate.and_then(|rate| rate.snapped().or_else(|| rate.halved().snapped()));
@@ -174,6 +179,8 @@ mod tests {
         assert_eq!(grid((27, 1), (90_000, 1)), (25, 1));
         assert_eq!(grid((1, 1), (1, 1)), (1, 1));
         assert_eq!(grid((0, 0), (0, 0)), (25, 1));
+        assert_eq!(grid((1, 3_600), (1, 3_600)), (1, 3_600));
+        assert_eq!(grid((1, 16_000_000), (1, 16_000_000)), (24_000, 1_001));
     }
 
     #[test]

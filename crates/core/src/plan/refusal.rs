@@ -49,6 +49,12 @@ pub enum Refusal {
         /// Megabytes that a machine may use.
         has_mb: u64,
     },
+    /// Not one picture, or not one sample of its only sound, can be decoded.
+    #[error("Nothing of this file can be decoded: its content is damaged or encrypted.")]
+    Undecodable,
+    /// Something of it cannot be decoded, and its pipeline is strict.
+    #[error("This file is damaged: not all of it can be decoded, and its pipeline accepts no damage.")]
+    Damaged,
     /// The installed ffmpeg cannot do what this source needs.
     #[error("The installed ffmpeg lacks `{name}`, which this video needs.")]
     ToolMissing {
@@ -68,6 +74,8 @@ impl Refusal {
             Self::TooManyStreams { .. } => "too_many_streams",
             Self::OverBudget { .. } => "over_budget",
             Self::NeedsMemory { .. } => "needs_memory",
+            Self::Undecodable => "undecodable",
+            Self::Damaged => "damaged_source",
             Self::ToolMissing { .. } => "tool_missing",
         }
     }
@@ -84,8 +92,19 @@ impl Refusal {
             Self::NeedsMemory { .. } => {
                 "Scale the picture down, or ask the operator to raise `workers.memory_bytes` or to add a larger machine."
             }
+            Self::Undecodable => "Export or copy the file again, without protection, then upload it again.",
+            Self::Damaged => {
+                "Upload the file again from its origin, or use a pipeline without `strict`, which conceals the damage."
+            }
             Self::ToolMissing { .. } => "Ask the operator to run `matinee doctor` and install a full ffmpeg.",
         }
+    }
+
+    /// The reason why a decoder opened no picture at all, from the text that ffprobe wrote although it succeeded.
+    pub fn too_large(text: &str) -> Option<Self> {
+        let before = text.split(" exceeds specified max pixel count").next()?;
+        let (width, height) = before.rsplit_once("Picture size ")?.1.split_once('x')?;
+        Some(Self::TooLarge { width: width.parse().ok()?, height: height.parse().ok()? })
     }
 
     /// The reason behind a failed ffprobe run, from the text that it wrote to stderr.
@@ -109,6 +128,16 @@ mod tests {
         let check = |text: &str, code: &str| assert_eq!(Refusal::from_ffprobe_stderr(text).code(), code);
         check("[mov] moov atom not found\nin: Invalid data found", "truncated");
         check("in: Invalid data found when processing input", "not_media");
+        let size = "[png @ 0x5] [IMGUTILS @ 0x7] Picture size 16000x16000 exceeds specified max pixel count 41943040";
+        assert_eq!(Refusal::too_large(size), Some(Refusal::TooLarge { width: 16_000, height: 16_000 }));
+        for other in [
+            "",
+            "Picture size",
+            "16000x16000 exceeds specified max pixel count",
+            "Picture size axb exceeds specified max pixel count",
+        ] {
+            assert_eq!(Refusal::too_large(other), None);
+        }
         check("Number of streams exceeds max_streams parameter (64)", "too_many_streams");
     }
 }

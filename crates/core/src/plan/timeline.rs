@@ -14,6 +14,8 @@ const REORDER: usize = 17;
 const INTERVALS_MAX: usize = 4_096;
 /// Intervals that differ by less are equal: Matroska rounds times to a millisecond.
 const JITTER_US: i64 = 2_100;
+/// No packet of sound lasts longer; what is further apart has a gap between.
+const AUDIO_STEP_US_MAX: i64 = 1_000_000;
 
 /// The packet times of a source's picture and sound, in microseconds of its own clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +223,7 @@ struct Collector {
     longest_us: i64,
     intervals: BTreeMap<i64, (u64, i64)>,
     audio_first_us: Option<i64>,
+    audio_last_us: Option<i64>,
     audio_end_us: Option<i64>,
 }
 
@@ -260,7 +263,7 @@ impl Collector {
         let kinds = self.intervals.len();
         if interval > 0 && (kinds < INTERVALS_MAX || self.intervals.contains_key(&(interval / 1_000))) {
             let (count, sum) = self.intervals.entry(interval / 1_000).or_default();
-            (*count, *sum) = (*count + 1, *sum + interval);
+            (*count, *sum) = (*count + 1, sum.saturating_add(interval));
         }
     }
 
@@ -278,7 +281,11 @@ impl Collector {
         if !packet.discard {
             self.audio_first_us =
                 Some(self.audio_first_us.map_or(packet.pts_us, |first| first.min(packet.pts_us)));
-            let end = packet.pts_us + packet.duration_us;
+            let step_us = packet.pts_us - self.audio_last_us.replace(packet.pts_us).unwrap_or(packet.pts_us);
+            // A packet that does not say how long it is lasts as long as the one before it.
+            let lasts_us =
+                if packet.duration_us > 0 { packet.duration_us } else { step_us.clamp(0, AUDIO_STEP_US_MAX) };
+            let end = packet.pts_us + lasts_us;
             self.audio_end_us = Some(self.audio_end_us.map_or(end, |known| known.max(end)));
         }
     }

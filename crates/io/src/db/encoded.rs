@@ -6,7 +6,7 @@ use matinee_core::job::{Lease, NewJob};
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::time::Millis;
 use matinee_core::video::{ENCODED, playable};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Db;
 use super::error::DbError;
@@ -98,6 +98,31 @@ impl Db {
             Box::pin(async move {
                 let held = settled(tx, lease, *now).await?;
                 add_parts(tx, held, last.as_slice(), *now).await
+            })
+        })
+        .await
+    }
+
+    /// Says of a video that something of its source is damaged; what was said first stays.
+    pub async fn note_damage(&self, lease: &Lease, damaged: Value, now: Millis) -> Result<(), DbError> {
+        self.write((*lease, damaged, now), |tx, (lease, damaged, now)| {
+            Box::pin(async move {
+                let held = held(tx, lease, *now).await?;
+                let sql = "UPDATE video SET damaged = $2, updated_ms = $3 WHERE id = $1 AND damaged IS NULL";
+                tx.execute(sql, args![held.video, damaged.clone(), *now]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Completes the job that was to rewrite a source which cannot be rewritten, and inserts the probe that reads it as
+    /// a whole.
+    pub async fn give_up_remux(&self, lease: &Lease, probe: NewJob, now: Millis) -> Result<(), DbError> {
+        self.write((*lease, probe, now), |tx, (lease, probe, now)| {
+            Box::pin(async move {
+                settled(tx, lease, *now).await?;
+                job::insert(tx, probe, *now).await
             })
         })
         .await

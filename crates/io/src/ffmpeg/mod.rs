@@ -146,6 +146,8 @@ pub struct Finished {
     pub stderr_tail: String,
     /// Processor milliseconds, user and system, in steps of 10.
     pub cpu_ms: u64,
+    /// Packets and pictures of the input that could not be decoded as they are.
+    pub damage: u64,
     /// The largest resident set that was seen, bytes; 0 for a run too short to be looked at.
     pub memory_seen_bytes: u64,
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use matinee_core::plan::damage::Damage;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tokio::io::AsyncReadExt;
@@ -124,6 +125,7 @@ struct Watch<P> {
     reports: Reports,
     answer: Vec<u8>,
     tail: VecDeque<u8>,
+    damage: Damage,
     ending: Ending,
     since: Stopwatch,
     steps: Steps,
@@ -146,6 +148,7 @@ impl<P: FnMut(Progress)> Watch<P> {
             reports: Reports::default(),
             answer: Vec::new(),
             tail: VecDeque::new(),
+            damage: Damage::default(),
             ending: Ending::No,
             since: Stopwatch::start(),
             steps: Steps::default(),
@@ -206,6 +209,7 @@ impl<P: FnMut(Progress)> Watch<P> {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        self.damage.feed(bytes);
         self.tail.extend(bytes);
         let surplus = self.tail.len().saturating_sub(STDERR_TAIL_BYTES);
         self.tail.drain(..surplus);
@@ -258,7 +262,8 @@ impl<P: FnMut(Progress)> Watch<P> {
             (Ending::No, Err(error)) => Failure::Start(error),
             (Ending::No, Ok(status)) if status.success() => {
                 let (stdout, memory_seen_bytes) = (self.answer.into(), self.memory_seen_bytes);
-                return Ok(Finished { stdout, stderr_tail, cpu_ms, memory_seen_bytes });
+                let damage = self.damage.count();
+                return Ok(Finished { stdout, stderr_tail, cpu_ms, damage, memory_seen_bytes });
             }
             (Ending::No, Ok(status)) => judge(status, &stderr_tail, cpu_ms, job),
         };

@@ -18,6 +18,7 @@ use matinee_io::store;
 use tokio::sync::watch;
 
 use super::coding::{Planned, bench, keep, planned};
+use super::damage;
 use super::fault::Fault;
 use super::lease::Hold;
 use super::scratch::Scratch;
@@ -46,7 +47,10 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
         encoded
     };
     // The tail ends after the encoder has; when the encoder fails, the tail is dropped with its unpublished rest.
-    let ((), last) = tokio::try_join!(run, tail)?;
+    let (damage, last) = tokio::try_join!(run, tail)?;
+    if damage > 0 {
+        node.db.note_damage(&hold.lease, damage::sound(), now()).await?;
+    }
     node.db.publish_audio(&hold.lease, last, now()).await?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use matinee_io::db::{NewPart, Rendition, Shape};
 use matinee_io::store;
 
 use super::coding::{Planned, bench, keep, planned};
+use super::damage;
 use super::fault::Fault;
 use super::lease::Hold;
 use super::scratch::Scratch;
@@ -26,7 +27,16 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, (number, family): (u32, u3
     let (video, chunk, _) = found(&planned, (number, family))?;
     let scratch = Scratch::open(node, &hold.lease)?;
     mark::lay(node, hold.app, &planned.plan, &scratch).await?;
-    bench(node, hold, &planned, &scratch)?.chunk(video, &chunk, family).await?;
+    let encoded = bench(node, hold, &planned, &scratch)?.chunk(video, &chunk, family).await;
+    if encoded.as_ref().is_err_and(Fault::is_undecodable) {
+        // The source itself may be played as it is, by whoever can.
+        node.db.note_damage(&hold.lease, damage::nothing(), now()).await?;
+    }
+    let damage = encoded?;
+    if damage > 0 {
+        let span = (video.rate.frame_us(chunk.first), video.rate.frame_us(chunk.first + chunk.frames));
+        node.db.note_damage(&hold.lease, damage::picture(span), now()).await?;
+    }
     publish(node, hold, (&planned, (number, family)), |output| scratch.file(output)).await
 }
 

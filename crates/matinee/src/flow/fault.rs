@@ -56,6 +56,16 @@ impl Fault {
         })
     }
 
+    /// Did a program say no by itself, and not by a signal or a limit?
+    pub(crate) fn is_exit(&self) -> bool {
+        self.detail["exit"].is_number()
+    }
+
+    /// Is it that nothing of the source can be decoded?
+    pub(crate) fn is_undecodable(&self) -> bool {
+        self.problem.code == Refusal::Undecodable.code()
+    }
+
     /// Adds what a curious operator wants to see.
     pub(crate) fn with(mut self, detail: Value) -> Self {
         self.detail = detail;
@@ -153,7 +163,8 @@ impl From<MediaError> for Fault {
 
 impl From<RunError> for Fault {
     fn from(error: RunError) -> Self {
-        let detail = json!({ "stderr": error.stderr_tail, "cpu_ms": error.cpu_ms });
+        let exit = if let ffmpeg::Failure::Exit(code) = error.what { Some(code) } else { None };
+        let detail = json!({ "stderr": error.stderr_tail, "cpu_ms": error.cpu_ms, "exit": exit });
         let class = match error.class() {
             ffmpeg::Class::Refusal => Class::Refusal,
             ffmpeg::Class::Crash => Class::Crash,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use matinee_core::media::{Edit, Index, Track, TrackKind};
 use matinee_core::plan::timeline::{Packet, PacketList};
 use matinee_core::plan::{Container, Probe, Refusal, Timeline, argv};
-use matinee_io::ffmpeg::{Class, Failure, Ffmpeg, Job, Limits, Program, Stdout};
+use matinee_io::ffmpeg::{Class, Failure, Ffmpeg, Finished, Job, Limits, Program, Stdout};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -14,9 +14,13 @@ use super::indexed;
 
 /// What ffprobe may use: an answer about a hostile file comes within seconds or not at all (BAD3).
 const PROBE_LIMITS: Limits =
-    Limits { cpu_s: 10, wall_ms: 15_000, memory_bytes: 1 << 30, output_bytes: 0, stall_ms: 15_000 };
+    Limits { cpu_s: 5, wall_ms: 15_000, memory_bytes: 1 << 30, output_bytes: 0, stall_ms: 15_000 };
+/// Whoever lists packets reads the whole file: so many bytes a second at least, from a slow disk beside other work.
+const READ_BYTES_PER_S: u64 = 20 << 20;
 /// ffprobe's description of the streams.
 const FACTS_BYTES_MAX: usize = 16 << 20;
+/// A century, as of the packets that ffprobe lists.
+const TIME_US_MAX: i64 = 3_155_760_000 * 1_000_000;
 /// The list of packets of a source without an index of ours.
 const PACKETS_BYTES_MAX: usize = 256 << 20;
 
@@ -38,8 +42,14 @@ pub(crate) async fn look(ffmpeg: &Ffmpeg, path: &Path, stop: &CancellationToken)
 }
 
 async fn facts(ffmpeg: &Ffmpeg, path: &Path, stop: &CancellationToken) -> Result<Probe, Fault> {
-    let answer = ask(ffmpeg, path, stop, argv::probe, FACTS_BYTES_MAX).await?;
-    Ok(Probe::parse(&answer)?)
+    let answer = ask(ffmpeg, path, stop, argv::probe, (FACTS_BYTES_MAX, PROBE_LIMITS)).await?;
+    let probe = Probe::parse(&answer.stdout);
+    // ffprobe succeeds with a picture that it may not open, and then knows nothing of it.
+    let told = |refusal| {
+        let unknown = matches!(refusal, Refusal::UnsupportedMedia { .. });
+        Refusal::too_large(&answer.stderr_tail).filter(|_| unknown).unwrap_or(refusal)
+    };
+    Ok(probe.map_err(told)?)
 }
 
 /// Runs ffprobe on one file; what it cannot read is no media.
@@ -48,8 +58,8 @@ async fn ask(
     path: &Path,
     stop: &CancellationToken,
     argv: impl FnOnce(&str) -> Vec<String>,
-    max_bytes: usize,
-) -> Result<bytes::Bytes, Fault> {
+    (max_bytes, limits): (usize, Limits),
+) -> Result<Finished, Fault> {
     let input =
         path.to_str().ok_or_else(|| Fault::world("the data directory has a name that is not UTF-8"))?;
     let job = Job {
@@ -57,18 +67,17 @@ async fn ask(
         args: argv(input),
         inputs: vec![PathBuf::from(path)],
         dir: None,
-        limits: PROBE_LIMITS,
+        limits,
         stdout: Stdout::Capture { max_bytes },
     };
     let run = ffmpeg.run(job, |_| {}, stop.cancelled()).await;
-    let finished = run.map_err(|error| match error.class() {
+    run.map_err(|error| match error.class() {
         Class::World => Fault::from(error),
         // Somebody else ended it: the operator, or the kernel for want of memory. That says nothing of the file.
         Class::Crash if matches!(error.what, Failure::Signal(_)) => Fault::from(error),
         Class::Refusal | Class::Crash => Fault::from(Refusal::from_ffprobe_stderr(&error.stderr_tail))
             .with(json!({ "stderr": error.stderr_tail })),
-    })?;
-    Ok(finished.stdout)
+    })
 }
 
 async fn timeline(
@@ -82,9 +91,16 @@ async fn timeline(
         return Ok(timeline);
     }
     let container = probe.container;
-    let list = ask(ffmpeg, path, stop, |input| argv::packets(input, container), PACKETS_BYTES_MAX).await?;
+    let longer_s = tokio::fs::metadata(path).await?.len() / READ_BYTES_PER_S;
+    let limits = Limits {
+        cpu_s: 2 * PROBE_LIMITS.cpu_s + longer_s,
+        wall_ms: PROBE_LIMITS.wall_ms + longer_s * 1_000,
+        ..PROBE_LIMITS
+    };
+    let list =
+        ask(ffmpeg, path, stop, |input| argv::packets(input, container), (PACKETS_BYTES_MAX, limits)).await?;
     let mut packets = PacketList::new(probe);
-    packets.feed(&list)?;
+    packets.feed(&list.stdout)?;
     Ok(packets.finish()?)
 }
 
@@ -115,11 +131,12 @@ fn packets(track: &Track, size: u64) -> Option<impl Iterator<Item = Packet> + '_
     let shift = i64::try_from(lead_ticks).ok()? - i64::try_from(media_time).ok()?;
     let us = |ticks: i64| {
         let us = i128::from(ticks) * 1_000_000 / i128::from(track.timescale.max(1));
-        i64::try_from(us).unwrap_or(i64::MAX)
+        // What is later than any film is no time, and sums of it would not fit.
+        i64::try_from(us).unwrap_or(TIME_US_MAX).clamp(-TIME_US_MAX, TIME_US_MAX)
     };
     let there = track.samples.iter().filter(move |sample| sample.end() <= size);
     Some(there.map(move |sample| {
-        let pts = sample.pts() + shift;
+        let pts = sample.pts().saturating_add(shift);
         Packet {
             pts_us: us(pts),
             duration_us: us(i64::from(sample.duration)),

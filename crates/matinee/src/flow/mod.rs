@@ -12,6 +12,7 @@ pub(crate) mod catalogue;
 pub(crate) mod chosen;
 mod chunk;
 mod coding;
+mod damage;
 pub(crate) mod doctor;
 mod early;
 mod erase;

@@ -2,8 +2,6 @@
 
 mod background;
 
-use std::time::Duration;
-
 use matinee_core::caption;
 use matinee_core::id::JobId;
 use matinee_core::job::retry::Class;
@@ -19,6 +17,7 @@ use matinee_io::random;
 use serde_json::json;
 
 use super::coding::{anywhere, ffmpeg, keep, video};
+use super::damage;
 use super::early::{self, virtual_track};
 use super::fault::Fault;
 use super::lease::Hold;
@@ -37,7 +36,11 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         None => probe,
     };
     let pipeline = node.pipeline(&video.pipeline);
-    let plan = plan::plan(&probe, &timeline, &pipeline, &anywhere(node).await?)?;
+    let anywhere = anywhere(node).await?;
+    let mut plan = plan::plan(&probe, &timeline, &pipeline, &anywhere)?;
+    if plan.remux.is_some() && tried_to_rewrite(&video) {
+        plan = plan::plan_whole(&probe, &timeline, &pipeline, &anywhere)?;
+    }
     short_enough(node, &video, plan.duration_us / 1_000).await?;
     mark::make(node, hold, &pipeline, &plan).await?;
     let plan = gate::pass(node, hold, (&path, &probe, &timeline), &pipeline, plan).await?;
@@ -60,7 +63,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let probed = Probed {
         duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
         probe: json!(probe),
-        damaged: damaged(&plan),
+        // What was wrong with the file that somebody brought in is wrong with its copy.
+        damaged: damage::noted(&plan).or(video.damaged),
         plan: json!(plan),
         virtual_set,
         captions: if plan.remux.is_some() { Vec::new() } else { captions(&plan) },
@@ -86,6 +90,11 @@ async fn short_enough(node: &Node, video: &Video, duration_ms: i64) -> Result<()
         human,
         "Cut the video, or ask for an upload that may be longer.",
     ))
+}
+
+/// The source was to be rewritten: that could not be done, or what came of it is no better.
+fn tried_to_rewrite(video: &Video) -> bool {
+    video.plan.as_ref().is_some_and(|plan| !plan["remux"].is_null())
 }
 
 /// For a rewritten source: the probe of the file that somebody brought in.
@@ -232,25 +241,4 @@ fn weight(plan: &Plan, chunk: u32) -> i64 {
 fn behind(plan: &Plan, number: u32) -> i64 {
     const BEHIND_ALL_RAMPS: i64 = 1_000_000;
     BEHIND_ALL_RAMPS + plan.duration_us / 1_000 * 1_000 + i64::from(number)
-}
-
-/// What is wrong with a source that is accepted all the same.
-fn damaged(plan: &Plan) -> Option<serde_json::Value> {
-    let note = plan.notes.iter().find_map(|note| match note {
-        plan::Note::ShorterThanHeader => Some((
-            "truncated_input",
-            "The file ends before its header says; what is there is kept and can be watched.".to_owned(),
-            "Upload the file again from its origin if the end is missing.",
-        )),
-        plan::Note::Gap { us } => Some((
-            "gap",
-            format!(
-                "The picture stops for {} s in the middle.",
-                Duration::from_micros(us.unsigned_abs()).as_secs()
-            ),
-            "Export the video again if the gap is not meant.",
-        )),
-        plan::Note::VariableRate | plan::Note::PictureSubtitles { .. } => None,
-    });
-    note.map(|(code, human, fix)| json!({ "code": code, "human": human, "fix": fix }))
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use matinee_core::job::load::Load;
+use matinee_core::job::retry::Class;
 use matinee_core::job::{NewJob, Task};
 use matinee_core::ledger;
 use matinee_core::media::rope::Rope;
@@ -33,17 +34,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let duration_us = planned.plan.duration_us.max(1);
     #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
     let done = |at: matinee_io::ffmpeg::Progress| hold.progress(at.out_time_us as f64 / duration_us as f64);
-    encode(node, hold, &planned, (&scratch, args), done).await?;
-    let file = Arc::new(File::open(scratch.file("out.mkv"))?);
-    let size = file.metadata()?.len();
-    let rope = Rope::range((), 0, size);
-    let stored = keep(node, hold, ledger::Kind::Work, rope, |(), offset, len| store::Piece::File {
-        file: Arc::clone(&file),
-        offset,
-        len,
-    })
-    .await?;
-    let probe = NewJob {
+    let probe = || NewJob {
         id: random::id(),
         app: hold.app,
         video: Some(planned.video.id),
@@ -53,7 +44,25 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         run_at: now(),
         needs: Vec::new(),
         load: Load::default(),
-        idem_key: Some(format!("probe-work-{}", stored.object)),
+        idem_key: None,
     };
+    match encode(node, hold, &planned, (&scratch, args), done).await {
+        // Packets without times, for example: another attempt would say the same. Read as a whole it can be encoded.
+        Err(fault) if fault.is_exit() && fault.class == Class::Crash => {
+            tracing::info!(video = %planned.video.id, %fault, "a source cannot be rewritten");
+            return Ok(node.db.give_up_remux(&hold.lease, probe(), now()).await?);
+        }
+        done => done?,
+    };
+    let file = Arc::new(File::open(scratch.file("out.mkv"))?);
+    let size = file.metadata()?.len();
+    let rope = Rope::range((), 0, size);
+    let stored = keep(node, hold, ledger::Kind::Work, rope, |(), offset, len| store::Piece::File {
+        file: Arc::clone(&file),
+        offset,
+        len,
+    })
+    .await?;
+    let probe = NewJob { idem_key: Some(format!("probe-work-{}", stored.object)), ..probe() };
     Ok(node.db.publish_remux(&hold.lease, stored, probe, now()).await?)
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use matinee_core::job::Task;
+use matinee_core::job::retry::Class;
 use matinee_core::loudness::Measured;
-use matinee_core::plan::{self, Chunk, Plan, Track, argv};
+use matinee_core::plan::{self, Chunk, Plan, Refusal, Track, argv};
 use matinee_core::runner;
 use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout};
 use tokio_util::sync::CancellationToken;
@@ -55,19 +56,20 @@ impl Bench<'_> {
             (Task::Chunk { chunk, family, .. }, Some(video)) => {
                 let chunk = video.chunks.get(*chunk as usize);
                 let chunk = chunk.ok_or_else(|| Fault::unverified("the plan has no such chunk"))?;
-                self.chunk(video, chunk, *family).await
+                self.chunk(video, chunk, *family).await.map(drop)
             }
             (Task::Audio { track, .. }, _) => {
                 let track = self.plan.audio.get(*track as usize);
                 let track = track.ok_or_else(|| Fault::unverified("the plan has no such track"))?;
-                self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await
+                self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await.map(drop)
             }
             (task, _) => Err(Fault::unverified(format!("a runner does no {}", task.kind().name()))),
         }
     }
 
     /// Encodes one chunk in all renditions of a family, into the files that `argv::chunk_outputs` names.
-    pub(crate) async fn chunk(&self, video: &plan::Video, chunk: &Chunk, family: u32) -> Result<(), Fault> {
+    /// Returns how much of the source could not be decoded as it is.
+    pub(crate) async fn chunk(&self, video: &plan::Video, chunk: &Chunk, family: u32) -> Result<u64, Fault> {
         let known = video.family(family);
         let cascade = known.ok_or_else(|| Fault::unverified(format!("the plan has no family {family}")))?;
         let (input, outputs) = (self.input_text()?, argv::chunk_outputs(cascade));
@@ -79,24 +81,27 @@ impl Bench<'_> {
         };
         if !self.safe_profile {
             let args = argv::chunk(self.plan, (video, cascade), chunk, input, &outputs);
-            self.encode(args, |at: Progress| of(at.frame, 0, 1)).await?;
-            return Ok(());
+            return Ok(self.encode(args, |at: Progress| of(at.frame, 0, 1)).await?.damage);
         }
+        let mut damage = 0;
         for (n, output) in outputs.iter().enumerate() {
             let args = argv::chunk_safe(self.plan, chunk, (family, n), input, output)
                 .ok_or_else(|| Fault::unverified("the plan has no such rendition"))?;
-            self.encode(args, |at: Progress| of(at.frame, n, outputs.len())).await?;
+            let done = self.encode(args, |at: Progress| of(at.frame, n, outputs.len())).await;
+            let done = done.map_err(undecodable)?;
+            damage = damage.max(done.damage);
         }
-        Ok(())
+        Ok(damage)
     }
 
-    /// Encodes one audio track as a whole; `told` hears the microseconds that are written.
+    /// Encodes one audio track as a whole; `told` hears the microseconds that are written. Returns how much of the
+    /// source could not be decoded as it is.
     pub(crate) async fn audio(
         &self,
         track: &Track,
         output: &str,
         mut told: impl FnMut(i64) + Send,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let length_us = self.plan.duration_us.max(1);
         // Measuring is about as much work as encoding.
         let from = if track.loudness_lufs.is_some() { 0.5 } else { 0.0 };
@@ -105,18 +110,29 @@ impl Bench<'_> {
         let mut gain_tenths = None;
         if let Some(target) = track.loudness_lufs {
             let args = argv::loudness(self.plan, track, self.input_text()?);
-            let finished = self.encode(args, |at| (self.progress)(share(at) * from)).await?;
-            let measured = Measured::parse(&finished.stderr_tail)
-                .ok_or_else(|| Fault::unverified("the loudness of the sound was not measured"))?;
-            tracing::debug!(?measured, track = track.id, "a sound was measured");
-            gain_tenths = Some(measured.gain_tenths(target));
+            let finished = self.encode(args, |at| (self.progress)(share(at) * from)).await;
+            // What cannot be measured may be heard all the same.
+            if !self.safe_profile || finished.is_ok() {
+                let measured = Measured::parse(&finished?.stderr_tail)
+                    .ok_or_else(|| Fault::unverified("the loudness of the sound was not measured"))?;
+                tracing::debug!(?measured, track = track.id, "a sound was measured");
+                gain_tenths = Some(measured.gain_tenths(target));
+            }
         }
-        let args = argv::audio(self.plan, track, gain_tenths, self.input_text()?, output);
+        let words = if self.safe_profile { argv::audio_safe } else { argv::audio };
+        let args = words(self.plan, track, gain_tenths, self.input_text()?, output);
         let done = |at: Progress| {
             (self.progress)(from + share(at) * (1.0 - from));
             told(at.out_time_us);
         };
-        self.encode(args, done).await.map(drop)
+        match (self.encode(args, done).await, argv::silence(track, output)) {
+            // A film is worth seeing without its sound.
+            (Err(fault), Some(silent)) if self.safe_profile && fault.is_exit() => {
+                self.encode(silent, |_| {}).await.map(|_| 1)
+            }
+            (Err(fault), None) if self.safe_profile => Err(undecodable(fault)),
+            (done, _) => Ok(done?.damage),
+        }
     }
 
     /// Runs ffmpeg in the attempt's directory with the plan's limits; `done` is told the frames and microseconds.
@@ -143,6 +159,10 @@ impl Bench<'_> {
         (self.told)(Told::Ended(&run));
         run.map_err(|error| {
             let mut fault = Fault::from(error);
+            // It does not say why it gave up, but for a strict plan there is hardly another reason.
+            if self.plan.strict && fault.is_exit() {
+                fault = Fault { class: Class::Damage, ..Fault::from(Refusal::Damaged).with(fault.detail) };
+            }
             fault.detail["args"] = args.into();
             fault
         })
@@ -174,6 +194,15 @@ pub(crate) async fn fingerprint(ffmpeg: &Ffmpeg, work_dir: PathBuf) -> Result<St
         bytes.extend(tokio::fs::read(scratch.file(name)).await?);
     }
     Ok(hash_text(&matinee_core::hash::of(&bytes)))
+}
+
+/// A program that says no in the safe profile, where nothing is sought and every hole is filled, has found nothing.
+fn undecodable(fault: Fault) -> Fault {
+    if fault.is_exit() && fault.class == Class::Crash {
+        Fault::from(Refusal::Undecodable).with(fault.detail)
+    } else {
+        fault
+    }
 }
 
 fn limits(plan: &plan::Limits) -> Limits {

@@ -7,12 +7,18 @@ mod marked;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::clips;
 use crate::support::sender::{header, tus};
 use crate::support::server::Server;
+use crate::support::{Random, clips};
 
 /// Announces an upload by this pipeline; the video that it becomes, once it is ready.
 async fn made(server: &Server, pipeline: Option<&str>, bytes: &[u8]) -> Value {
+    let video = announced(server, pipeline, bytes).await;
+    server.video_in(&video, &["ready"], 120).await
+}
+
+/// Announces and sends an upload; the id of its video.
+async fn announced(server: &Server, pipeline: Option<&str>, bytes: &[u8]) -> String {
     let new = json!({ "size_bytes": bytes.len(), "file_name": "film.mp4", "pipeline": pipeline });
     let answer = server.request(Method::POST, "/v1/uploads").json(&new).send().await.unwrap();
     assert_eq!(answer.status(), 201);
@@ -23,7 +29,7 @@ async fn made(server: &Server, pipeline: Option<&str>, bytes: &[u8]) -> Value {
     let sent = sending.header("Content-Type", "application/offset+octet-stream").body(bytes.to_vec());
     let sent = sent.send().await.unwrap();
     assert_eq!(header(&sent, "Upload-Offset"), Some(bytes.len().to_string().as_str()));
-    server.video_in(upload["video_id"].as_str().unwrap(), &["ready"], 120).await
+    upload["video_id"].as_str().unwrap().to_owned()
 }
 
 fn heights(video: &Value) -> Vec<u64> {
@@ -47,4 +53,29 @@ async fn the_pipeline_that_an_upload_names_decides_what_is_made() {
     let refused = server.request(Method::POST, "/v1/uploads").json(&unknown).send().await.unwrap();
     assert_eq!(refused.status(), 400);
     assert!(refused.text().await.unwrap().contains("this server has default, small"));
+}
+
+#[tokio::test]
+async fn a_damaged_source_is_concealed_and_told_or_refused_by_a_strict_pipeline() {
+    let server = Server::with("[[pipeline]]\nname = \"strict\"\nstrict = true\n").await;
+    // AVI, so that nothing can be played before it is encoded.
+    let good = clips::avi(6);
+    let mut bad = good.clone();
+    let mut random = Random(7);
+    for _ in 0..40 {
+        let at = bad.len() / 4 + usize::try_from(random.below(bad.len() as u64 / 2)).unwrap();
+        bad[at] ^= 0x5a;
+    }
+    assert!(made(&server, None, &good).await["damaged"].is_null());
+    let made_of = made(&server, None, &bad).await;
+    let said = &made_of["damaged"];
+    assert_eq!(said["code"], "decode_errors", "{made_of}");
+    let human = said["human"].as_str().unwrap();
+    assert!(human.contains(" pictures cannot be decoded") || human.contains("sound cannot"), "{human}");
+
+    assert!(made(&server, Some("strict"), &good).await["damaged"].is_null(), "a good source passes");
+    let id = announced(&server, Some("strict"), &bad).await;
+    let refused = server.video_in(&id, &["failed"], 120).await;
+    assert_eq!(refused["reason"]["code"], "damaged_source", "{refused}");
+    assert!(refused["reason"]["fix"].as_str().unwrap().contains("strict"), "{refused}");
 }

@@ -32,6 +32,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "roster",  // the nodes, and what they have learned
     "arrival", // what comes from outside, announced with the job that takes it
     "coding",  // one run of an encoder and one stored output
+    "damage",  // what is said of a damaged source
     "early",   // a source that is played while it arrives
     "fault",   // why an attempt failed, and whether it is worth another
     "gate",    // which sizes of a ladder are worth their bytes

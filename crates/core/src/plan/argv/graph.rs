@@ -1,11 +1,35 @@
 //! The filter graph of a chunk: an exact run of frames of the grid, then the cascade of sizes.
 
 use super::seconds;
-use crate::plan::{Cascade, Chunk, Codec, First, Picture, Plan, Range, Rendition, Seek, Video};
+use crate::plan::{
+    Cascade, Chunk, Codec, Color, Entering, First, Picture, Plan, Range, Rendition, Seek, Video,
+};
 use crate::watermark::Mark;
 
-/// PQ or HLG to BT.709.
-pub(super) const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv";
+/// PQ or HLG to BT.709. Colours that BT.709 has not become its nearest ones: the format in the middle has no room for them.
+const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709,format=gbrp10le,zscale=m=bt709:r=tv";
+
+/// What makes the pictures of a source BT.709, with a comma at the end; nothing for most sources.
+pub(super) fn tone_map(picture: &Picture) -> String {
+    if !picture.tone_map {
+        return String::new();
+    }
+    let told = match &picture.entering {
+        Entering::TakenAs(Color { primaries, transfer, matrix }) => {
+            format!("setparams=color_primaries={primaries}:color_trc={transfer}:colorspace={matrix},")
+        }
+        Entering::AsTold | Entering::Rgb => String::new(),
+    };
+    format!("{told}{TONE_MAP},")
+}
+
+/// How a scaler turns the source's pictures into ours; nothing for most sources.
+pub(super) const fn into_ours(picture: &Picture) -> &'static str {
+    match picture.entering {
+        Entering::Rgb => ":out_color_matrix=bt709:out_range=tv",
+        Entering::AsTold | Entering::TakenAs(_) => "",
+    }
+}
 
 /// The graph with all renditions, `[v0]` to `[vN]`: each size is scaled from the one before.
 pub(super) fn cascade(plan: &Plan, (video, family): (&Video, Cascade<'_>), chunk: &Chunk) -> String {
@@ -19,10 +43,11 @@ pub(super) fn cascade(plan: &Plan, (video, family): (&Video, Cascade<'_>), chunk
         [entry, steps, exit].concat()
     };
     let branches = family.renditions.iter().enumerate().map(branch).collect::<Vec<_>>();
-    head(plan, video, chunk) + &branches.join(";")
+    head(plan, video, chunk, false) + &branches.join(";")
 }
 
-/// The graph with the rendition `at` alone, through the same scalers as in the cascade.
+/// The graph with the rendition `at` alone, through the same scalers as in the cascade. Pictures that a damaged source
+/// does not give are filled in by their neighbours; of a good one they are the same.
 pub(super) fn single(
     plan: &Plan,
     (video, family): (&Video, Cascade<'_>),
@@ -36,7 +61,7 @@ pub(super) fn single(
         steps
     };
     let chained = family.renditions.iter().enumerate().take(at + 1).map(chain).collect::<Vec<_>>();
-    head(plan, video, chunk) + &chained.join(",") + "[v0]"
+    head(plan, video, chunk, true) + &chained.join(",") + "[v0]"
 }
 
 /// The graph that compares the source with all renditions, whose files are the inputs from `first` on: `[o0]` to `[oN]`.
@@ -57,7 +82,7 @@ pub(super) fn comparison(plan: &Plan, video: &Video, sample: &Chunk, first: usiz
         )
     };
     let pairs: Vec<String> = video.renditions.iter().enumerate().map(pair).collect();
-    let source = head(plan, video, sample) + &steps((video, ladder), top, 0, top.every);
+    let source = head(plan, video, sample, false) + &steps((video, ladder), top, 0, top.every);
     format!("{source},split={count}{};{}", split.concat(), pairs.join(";"))
 }
 
@@ -67,19 +92,21 @@ pub(super) fn subtrahend(us: i64) -> String {
 }
 
 /// From the source's times to frames 0 to N of the chunk, with a comma at the end.
-fn head(plan: &Plan, video: &Video, chunk: &Chunk) -> String {
+fn head(plan: &Plan, video: &Video, chunk: &Chunk, filled: bool) -> String {
     // Without -copyts ffmpeg has already taken the container's start away.
     let origin_us = match chunk.seek {
         Seek::Start | Seek::Key { .. } => plan.origin_us,
         Seek::Rewritten => plan.origin_us - plan.container_start_us,
     } + video.picture.late_us;
-    let hold = match (chunk.seek, video.picture.first) {
-        (Seek::Start | Seek::Rewritten, First::Held) => ":start_time=0",
-        (Seek::Start | Seek::Rewritten, First::AtOrigin) | (Seek::Key { .. }, _) => "",
+    let first_stays = filled || video.picture.first == First::Held;
+    let hold = match chunk.seek {
+        Seek::Start | Seek::Rewritten if first_stays => ":start_time=0",
+        Seek::Start | Seek::Rewritten | Seek::Key { .. } => "",
     };
+    let last = if filled { ":eof_action=pass,tpad=stop=-1:stop_mode=clone" } else { "" };
     let deinterlace = if video.picture.deinterlace { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
     format!(
-        "[0:v:{}]setpts=PTS-{}/TB,{deinterlace}fps={}/{}{hold},trim=start_pts={}:end_pts={},setpts=PTS-{},",
+        "[0:v:{}]setpts=PTS-{}/TB,{deinterlace}fps={}/{}{hold}{last},trim=start_pts={}:end_pts={},setpts=PTS-{},",
         video.stream,
         subtrahend(origin_us),
         video.rate.num,
@@ -97,8 +124,8 @@ fn steps((video, family): (&Video, Cascade<'_>), rendition: &Rendition, n: usize
     if n > 0 {
         return format!("{half}scale={width}:{height}:flags=bicubic,setsar=1");
     }
-    let tone_map = video.picture.tone_map && *family.range == Range::Standard;
-    let map = if tone_map { format!("{TONE_MAP},") } else { String::new() };
+    let standard = *family.range == Range::Standard;
+    let map = if standard { tone_map(&video.picture) } else { String::new() };
     let scale = sized(&video.picture, (width, height));
     let pixels = pixels(family.codec);
     let mark = video.picture.mark.as_ref().map(|mark| {
@@ -121,9 +148,10 @@ const fn pixels(codec: Codec) -> &'static str {
 
 /// From the source's pictures to those of the top rendition, with a comma at the end where there is something to do.
 fn sized(picture: &Picture, (width, height): (u32, u32)) -> String {
+    let ours = into_ours(picture);
     match picture.cover {
-        Some((wide, tall)) => format!("scale={wide}:{tall},crop={width}:{height},"),
-        None if picture.scale_top => format!("scale={width}:{height},"),
+        Some((wide, tall)) => format!("scale={wide}:{tall}{ours},crop={width}:{height},"),
+        None if picture.scale_top || !ours.is_empty() => format!("scale={width}:{height}{ours},"),
         None => String::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Arguments for pictures: poster, thumbnails, the sheets of a storyboard, the preview, and what somebody uploaded.
 
-use super::graph::{TONE_MAP, laid, over};
+use super::graph::{into_ours, laid, over, tone_map};
 use super::{BARE, BEGIN, list, seconds, source};
 use crate::crop::covering;
 use crate::image::Format;
@@ -54,15 +54,15 @@ impl Film<'_> {
         let picture = self.raw.map(|video| &video.picture);
         let cover =
             self.raw.and_then(|video| Some(covering(video.picture.cover?, top(video), (width, height))));
+        let ours = picture.map_or("", into_ours);
         let scale = match cover {
-            Some((wide, tall)) => format!("scale={wide}:{tall},crop={width}:{height}"),
-            None => format!("scale={width}:{height}"),
+            Some((wide, tall)) => format!("scale={wide}:{tall}{ours},crop={width}:{height}"),
+            None => format!("scale={width}:{height}{ours}"),
         };
         let interlaced = picture.is_some_and(|picture| picture.deinterlace);
-        let bright = picture.is_some_and(|picture| picture.tone_map);
         let deinterlace = if interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
         // A small picture is mapped sooner than a large one.
-        let map = if bright { format!("{TONE_MAP},") } else { String::new() };
+        let map = picture.map(tone_map).unwrap_or_default();
         format!("{deinterlace}{scale},{map}setsar=1,format=yuv420p")
     }
 }

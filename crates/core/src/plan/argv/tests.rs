@@ -90,8 +90,60 @@ fn odd_interlaced_anamorphic_and_bright_sources_are_made_right_before_the_split(
     check(
         &[("/streams/0/color_transfer", json!("smpte2084"))],
         "setpts=PTS-0,zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
-         zscale=t=bt709:m=bt709:r=tv,setsar=1,format=yuv420p",
+         zscale=t=bt709,format=gbrp10le,zscale=m=bt709:r=tv,setsar=1,format=yuv420p",
     );
+}
+
+#[test]
+fn what_a_source_does_not_say_of_its_colours_is_told_to_the_filters() {
+    let check = |changes: &[(&str, serde_json::Value)], expected: &str| {
+        let argv = nth(&planned(changes, &timeline(1_500, 40_000, 66, 0)), 0);
+        let graph = graph_of(&argv).to_owned();
+        assert!(graph.contains(expected), "{expected} in {graph}");
+        assert!(argv.windows(2).any(|pair| pair == ["-colorspace", "bt709"]), "{argv:?}");
+    };
+    let bright = ("/streams/0/color_transfer", json!("arib-std-b67"));
+    check(
+        &[bright, ("/streams/0/color_primaries", json!("")), ("/streams/0/color_space", json!("unknown"))],
+        "setparams=color_primaries=bt2020:color_trc=arib-std-b67:colorspace=bt2020nc,zscale=t=linear",
+    );
+    let screen = [("/streams/0/pix_fmt", json!("gbrp")), ("/streams/0/color_space", json!("gbr"))];
+    check(
+        &screen,
+        "setpts=PTS-0,scale=1920:1080:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p",
+    );
+}
+
+#[test]
+fn a_transfer_has_the_name_that_the_encoder_knows() {
+    for (told, known) in [("bt470bg", "gamma28"), ("bt470m", "gamma22"), ("smpte170m", "smpte170m")] {
+        let transfer = [("/streams/0/color_transfer", json!(told))];
+        let argv = nth(&planned(&transfer, &timeline(1_500, 40_000, 66, 0)), 0);
+        assert!(argv.windows(2).any(|pair| pair == ["-color_trc", known]), "{argv:?}");
+    }
+}
+
+#[test]
+fn a_strict_plan_ends_at_the_first_damage() {
+    let mut plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    let strict = |plan: &Plan| {
+        let safe = chunk_safe(plan, &plan.video.as_ref().unwrap().chunks[0], 0, "in", "out").unwrap();
+        [nth(plan, 1), safe, audio(plan, &plan.audio[0], "in", "out")]
+            .map(|argv| argv.contains(&"-xerror".to_owned()))
+    };
+    assert_eq!(strict(&plan), [false; 3]);
+    plan.strict = true;
+    assert_eq!(strict(&plan), [true; 3]);
+}
+
+#[test]
+fn what_cannot_be_heard_is_silent_until_the_picture_ends() {
+    let plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
+    let argv = silence(&plan.audio[0], "out").unwrap();
+    assert!(argv.contains(&"anullsrc=r=48000:cl=stereo:d=60[s]".to_owned()), "{argv:?}");
+    assert_eq!(silence(&Track { until_us: None, ..plan.audio[0].clone() }, "out"), None);
+    let safe = audio_safe(&plan, &plan.audio[0], "in", "out");
+    assert!(safe.iter().any(|word| word.starts_with("aformat=sample_fmts=s16,asetpts=")), "{safe:?}");
 }
 
 #[test]
@@ -194,7 +246,7 @@ fn a_picture_of_a_source_is_made_right_before_it_is_shown() {
     let film = Film { input: "in", container: Container::Matroska, raw };
     let argv = thumbnail(film, 1_500_000, (640, 360), "thumbnail.jpg").join(" ");
     let bright = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
-                  zscale=t=bt709:m=bt709:r=tv,setsar=1,format=yuv420p -frames:v 1";
+                  zscale=t=bt709,format=gbrp10le,zscale=m=bt709:r=tv,setsar=1,format=yuv420p -frames:v 1";
     assert!(argv.contains("-ss 1.5 -max_pixels"), "{argv}");
     assert!(argv.contains("-map 0:v:0 -vf bwdif=mode=send_frame:deint=interlaced,scale=640:360,"), "{argv}");
     assert!(argv.contains(bright), "{argv}");

@@ -166,6 +166,8 @@ fn a_time_stamp_gap_of_ten_hours_is_over_budget_and_a_slide_show_is_not() {
     assert_eq!(decide(200, 36_000_000_000).unwrap_err().code(), "over_budget");
     let shown = decide(200, 600_000_000).unwrap();
     assert_eq!(shown.notes[0], Note::Gap { us: 600_040_000 });
+    let slides = timeline(10, 60_000_000, 1, 0);
+    assert_eq!(planned(&[("/format/duration", json!("600"))], &slides).notes, [], "all of them stay as long");
 }
 
 #[test]
@@ -185,6 +187,24 @@ fn a_header_without_packets_is_truncated_and_a_short_body_is_noted() {
     assert_eq!(refused, Err(Refusal::Truncated));
     assert_eq!(planned(&[], &timeline(1_400, 40_000, 66, 0)).notes, [Note::ShorterThanHeader]);
     assert_eq!(planned(&[], &timeline(1_430, 40_000, 66, 0)).notes, []);
+    let mut late = timeline(1_500, 40_000, 66, 0);
+    late.origin_us = 3_600_000_000;
+    assert_eq!(planned(&[("/format/duration", json!("3660"))], &late).notes, [], "it begins at an hour");
+}
+
+#[test]
+fn a_strict_pipeline_refuses_what_ends_too_soon() {
+    let strict = Pipeline { strict: true, ..Pipeline::default() };
+    let decide = |frames| plan(&probe(&[]).unwrap(), &timeline(frames, 40_000, 66, 0), &strict, &node());
+    assert_eq!(decide(1_400), Err(Refusal::Damaged));
+    assert!(decide(1_500).unwrap().strict);
+}
+
+#[test]
+fn a_rate_that_shows_nothing_is_not_believed() {
+    let slow = [("/streams/0/avg_frame_rate", json!("1/512")), ("/streams/0/r_frame_rate", json!("1/512"))];
+    let video = planned(&slow, &timeline(150, 40_000, 50, 0)).video.unwrap();
+    assert_eq!((video.rate, video.frames), (Rate::of(25, 1), 150));
 }
 
 #[test]

@@ -199,8 +199,8 @@ impl Stream {
             interlaced: matches!(self.field_order.as_str(), "tt" | "bb" | "tb" | "bt"),
             color: Color {
                 primaries: word(&self.color_primaries),
-                transfer: word(&self.color_transfer),
-                matrix: word(&self.color_space),
+                transfer: transfer(&self.color_transfer),
+                matrix: matrix(&self.color_space),
             },
             light: self.light(),
             average_rate: rate(&self.avg_frame_rate),
@@ -283,6 +283,20 @@ fn word(text: &str) -> String {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let known = !matches!(text, "unknown" | "unspecified" | "reserved");
     if plain && known && text.len() <= 32 { text.to_owned() } else { String::new() }
+}
+
+/// ffprobe and ffmpeg do not call every transfer the same.
+fn transfer(text: &str) -> String {
+    match text {
+        "bt470m" => "gamma22".to_owned(),
+        "bt470bg" => "gamma28".to_owned(),
+        other => word(other),
+    }
+}
+
+/// RGB is no matrix that our pictures could have.
+fn matrix(text: &str) -> String {
+    if text == "gbr" { String::new() } else { word(text) }
 }
 
 fn language(tags: &BTreeMap<String, Loose>) -> String {

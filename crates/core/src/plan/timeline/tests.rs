@@ -116,3 +116,15 @@ proptest! {
         let _ = reader.feed(&bytes).and_then(|()| reader.finish());
     }
 }
+
+#[test]
+fn a_last_sound_that_does_not_say_how_long_it_is_lasts_as_long_as_the_others() {
+    let sound = |at: i64, lasts: i64| Packet { pts_us: at, duration_us: lasts, key: true, discard: false };
+    let end = |sounds: &[Packet]| {
+        Timeline::from_packets(0, std::iter::empty(), sounds.iter().copied()).audio_end_us
+    };
+    assert_eq!(end(&[sound(0, 0), sound(500_000, 0), sound(1_000_000, 0)]), Some(1_500_000));
+    assert_eq!(end(&[sound(0, 20_000), sound(20_000, 20_000)]), Some(40_000));
+    assert_eq!(end(&[sound(0, 0), sound(9_000_000_000, 0)]), Some(9_001_000_000), "a gap is no sound");
+    assert_eq!(end(&[sound(0, 0)]), Some(0));
+}

@@ -1,13 +1,14 @@
 //! Encoding: what is published under a lease, when a video becomes playable, and when it is ready.
 
-use matinee_core::job::Kind;
+use matinee_core::job::{Kind, NewJob, Task};
 use matinee_core::ledger::{self, State};
 use matinee_core::limits::{LEASE_MS, REPLACED_GRACE_MS};
 use matinee_core::video::{self, Medium, RenditionState};
 
-use super::stage::{SEGMENTS, rows, stored};
-use super::support::{Bench, T0, on_both};
-use crate::db::DbError;
+use super::stage::{Film, SEGMENTS, rows, stored};
+use super::support::{Bench, T0, id, on_both};
+use crate::db::{DbError, Probed};
+use serde_json::json;
 
 on_both! {
     a_compatible_source_is_playable_with_its_probe
@@ -18,6 +19,8 @@ on_both! {
     a_second_attempt_at_the_sound_adds_only_what_is_new
     an_assembled_file_replaces_its_parts
     a_ready_video_keeps_only_what_is_played
+    what_was_said_first_of_a_damaged_source_stays
+    a_rewriting_that_was_given_up_is_followed_by_a_probe
 }
 
 async fn a_compatible_source_is_playable_with_its_probe(bench: Bench) {
@@ -192,4 +195,45 @@ async fn a_ready_video_keeps_only_what_is_played(bench: Bench) {
     assert_eq!(bench.in_state(film.video, State::Intended).await, []);
     assert_eq!(bench.in_state(film.video, State::ToDelete).await.len(), 7, "six chunks and the sound");
     assert_eq!(bench.count("video.ready").await, 1);
+}
+
+async fn what_was_said_first_of_a_damaged_source_stays(bench: Bench) {
+    let film = bench.film(false).await;
+    let (lease, parts) = bench.chunk(&film, 0).await;
+    let said = |code: &str| json!({ "code": code });
+    bench.db.note_damage(&lease, said("first"), T0).await.unwrap();
+    bench.db.note_damage(&lease, said("second"), T0).await.unwrap();
+    let damaged = async || bench.db.video_any(film.video).await.unwrap().unwrap().damaged;
+    assert_eq!(damaged().await, Some(said("first")));
+    bench.db.publish_chunk(&lease, parts, T0).await.unwrap();
+    let late = bench.db.note_damage(&lease, said("late"), T0).await;
+    assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
+    assert_eq!(damaged().await, Some(said("first")));
+}
+
+async fn a_rewriting_that_was_given_up_is_followed_by_a_probe(bench: Bench) {
+    let (video, _) = bench.brought().await;
+    let probe = bench.hold(Kind::Probe, T0).await;
+    let new = |task| NewJob {
+        id: id(),
+        app: bench.app,
+        video: Some(video),
+        task,
+        prio: 0,
+        weight: 0,
+        run_at: T0,
+        needs: Vec::new(),
+        idem_key: None,
+    };
+    let film = Film { video, source: id(), pictures: [id(), id()], sound: id() };
+    let remux = new(Task::Remux { video });
+    let probed = Probed { ladder: Vec::new(), jobs: vec![remux], ..bench.probed(&probe, &film, false).await };
+    bench.db.publish_probe(&probe, probed).await.unwrap();
+    let lease = bench.hold(Kind::Remux, T0).await;
+    bench.db.give_up_remux(&lease, new(Task::Probe { video }), T0).await.unwrap();
+    let again = bench.hold(Kind::Probe, T0).await;
+    assert!(bench.db.video_any(video).await.unwrap().unwrap().work.is_none());
+    assert_ne!(again.job, probe.job);
+    let twice = bench.db.give_up_remux(&lease, new(Task::Probe { video }), T0).await;
+    assert!(matches!(twice, Err(DbError::LeaseLost)), "{twice:?}");
 }
