@@ -1,6 +1,6 @@
 # What a developer runs is what .ci/run runs.
 
-.PHONY: help run setup pages test check e2e chaos bench bench-ingest bench-encode fmt
+.PHONY: help run setup pages test check e2e chaos corpus bench bench-ingest bench-encode fmt
 
 help:
 	@echo "make run     install what is missing, build, start matinee on http://localhost:8080"
@@ -8,6 +8,7 @@ help:
 	@echo "make check   formatting, lints, documents, shape; no product run"
 	@echo "make e2e     the browser tests only"
 	@echo "make chaos   the tests under fault with full numbers (make test runs few); MATINEE_KILLS=n, SIM_SEEDS=n, ..."
+	@echo "make corpus  every odd and hostile file through a real server, 10 minutes (make test runs a part of them)"
 	@echo "make bench   every published number, side by side with its peer"
 	@echo "make bench-ingest   the uploads among them, 8 minutes; BENCH_RUSTUS=path adds rustus"
 	@echo "make bench-encode   the encoding among them, beside the arguments of other platforms; BENCH_LADDER_S=40"
@@ -47,6 +48,10 @@ chaos: setup
 	  MATINEE_CUTS=$${MATINEE_CUTS:-500} SIM_SEEDS=$${SIM_SEEDS:-1000} \
 	  cargo test --workspace --test main -- --nocapture kill cut_every
 	SIM_SEEDS=$${POWER_SEEDS:-20000} cargo test -p matinee-io --lib -- loss_of_power
+
+corpus: setup
+	tools/pages
+	MATINEE_CORPUS=$${MATINEE_CORPUS:-all} cargo test -p matinee --test main -- --nocapture corpus proofs
 
 bench:
 	@tools/need bench

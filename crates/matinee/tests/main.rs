@@ -8,6 +8,7 @@ mod bad;
 mod cli;
 #[cfg(test)]
 mod codecs;
+mod corpus;
 #[cfg(test)]
 mod early;
 #[cfg(test)]
@@ -22,6 +23,8 @@ mod nodes;
 mod pictures;
 #[cfg(test)]
 mod players;
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod pull;
 #[cfg(test)]

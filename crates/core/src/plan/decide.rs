@@ -150,8 +150,8 @@ fn picture(
 ) -> Result<(Video, Grid), Refusal> {
     let average = timeline.average_rate().or(stream.average_rate);
     // A rate so slow that it shows nothing of a source with several pictures is a wrong one.
-    let shows = |rate: &Rate| timeline.video_packets < 2 || rate.frames_in(times.frames_us) > 0;
-    let nominal = stream.nominal_rate.filter(shows);
+    let believed = |rate: &Rate| timeline.video_packets < 2 || rate.frames_in(times.frames_us) > 0;
+    let nominal = stream.nominal_rate.filter(believed);
     let rate = Rate::grid(average, nominal, timeline.typical_rate());
     let frames = rate.frames_in(times.frames_us).max(1);
     budget(frames, rate, timeline, pipeline)?;

@@ -100,6 +100,11 @@ fn decoded(url: &str) -> u64 {
         "0:v:0?",
         "-map",
         "0:a:0?",
+        // What is shown for a minute has no rate that a clock of its own could be made of.
+        "-enc_time_base",
+        "-1",
+        "-max_muxing_queue_size",
+        "100000",
         "-f",
         "null",
         "-progress",

@@ -127,8 +127,8 @@ fn a_transfer_has_the_name_that_the_encoder_knows() {
 fn a_strict_plan_ends_at_the_first_damage() {
     let mut plan = planned(&[], &timeline(1_500, 40_000, 66, 0));
     let strict = |plan: &Plan| {
-        let safe = chunk_safe(plan, &plan.video.as_ref().unwrap().chunks[0], 0, "in", "out").unwrap();
-        [nth(plan, 1), safe, audio(plan, &plan.audio[0], "in", "out")]
+        let safe = chunk_safe(plan, &plan.video.as_ref().unwrap().chunks[0], (0, 0), "in", "out").unwrap();
+        [nth(plan, 1), safe, audio(plan, &plan.audio[0], None, "in", "out")]
             .map(|argv| argv.contains(&"-xerror".to_owned()))
     };
     assert_eq!(strict(&plan), [false; 3]);
@@ -142,7 +142,7 @@ fn what_cannot_be_heard_is_silent_until_the_picture_ends() {
     let argv = silence(&plan.audio[0], "out").unwrap();
     assert!(argv.contains(&"anullsrc=r=48000:cl=stereo:d=60[s]".to_owned()), "{argv:?}");
     assert_eq!(silence(&Track { until_us: None, ..plan.audio[0].clone() }, "out"), None);
-    let safe = audio_safe(&plan, &plan.audio[0], "in", "out");
+    let safe = audio_safe(&plan, &plan.audio[0], None, "in", "out");
     assert!(safe.iter().any(|word| word.starts_with("aformat=sample_fmts=s16,asetpts=")), "{safe:?}");
 }
 
