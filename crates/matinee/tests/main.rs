@@ -8,6 +8,7 @@ mod bad;
 mod cli;
 #[cfg(test)]
 mod codecs;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod early;

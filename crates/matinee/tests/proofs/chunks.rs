@@ -106,8 +106,9 @@ fn run(args: &[String]) {
 
 /// A hash of every picture of each rendition, before it is encoded.
 fn hashes(plan: &Plan, video: &Video, chunk: &Chunk, input: &Path) -> Vec<Vec<String>> {
-    let outputs = argv::chunk_outputs(video);
-    let mut args = argv::chunk(plan, video, chunk, input.to_str().unwrap(), &outputs);
+    let outputs = argv::chunk_outputs(video.family(0).unwrap());
+    let mut args =
+        argv::chunk(plan, (video, video.family(0).unwrap()), chunk, input.to_str().unwrap(), &outputs);
     args.truncate(args.iter().position(|word| word == "-map").unwrap());
     let files: Vec<PathBuf> =
         outputs.iter().map(|name| input.with_extension(format!("{name}.hash"))).collect();
@@ -165,10 +166,10 @@ fn scene_cuts_are_kept_and_only_the_grid_has_key_frames() {
 
 /// Whether each picture that comes out is a key frame, and its kind; in the order in which they are shown.
 fn kinds(plan: &Plan, video: &Video, chunk: &Chunk, input: &Path) -> Vec<Vec<String>> {
-    let names = argv::chunk_outputs(video);
+    let names = argv::chunk_outputs(video.family(0).unwrap());
     let files: Vec<String> =
         names.iter().map(|name| input.with_extension(name).to_str().unwrap().to_owned()).collect();
-    run(&argv::chunk(plan, video, chunk, input.to_str().unwrap(), &files));
+    run(&argv::chunk(plan, (video, video.family(0).unwrap()), chunk, input.to_str().unwrap(), &files));
     let read = |file: &String| {
         let show = ["-v", "error", "-select_streams", "v:0", "-show_entries", "frame=key_frame,pict_type"];
         let output = tool("ffprobe", &[&show[..], &["-of", "csv=p=0", file]].concat());
