@@ -2,6 +2,7 @@
 
 pub mod argv;
 pub mod chunks;
+mod color;
 pub mod damage;
 mod decide;
 pub mod ladder;
@@ -16,6 +17,7 @@ pub mod timeline;
 
 use serde::{Deserialize, Serialize};
 
+pub use color::{Color, Entering};
 pub use decide::{plan, plan_whole};
 pub use light::{Light, Mastering};
 pub use probe::{Container, Probe};
@@ -216,26 +218,6 @@ pub struct Picture {
     pub late_us: i64,
 }
 
-/// What the colours of a source are, where its file does not say it in the words that filters need.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Entering {
-    /// What the file says.
-    #[default]
-    AsTold,
-    /// Red, green and blue; they become BT.709.
-    Rgb,
-    /// This, though the file says only a part of it; it is tone mapped.
-    TakenAs(Color),
-}
-
-impl Entering {
-    /// Whether there is nothing to add to what the file says.
-    pub const fn is_as_told(&self) -> bool {
-        matches!(self, Self::AsTold)
-    }
-}
-
 /// When the first picture of a source is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -244,17 +226,6 @@ pub enum First {
     AtOrigin,
     /// Later than the sound, so it is held from frame 0 on.
     Held,
-}
-
-/// Colour description in ffmpeg's words; an empty text means unknown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Color {
-    /// Primaries, such as `bt709`.
-    pub primaries: String,
-    /// Transfer characteristics, such as `smpte2084` for PQ.
-    pub transfer: String,
-    /// Matrix, such as `bt709`.
-    pub matrix: String,
 }
 
 /// One size of the video.
