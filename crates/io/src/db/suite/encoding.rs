@@ -1,5 +1,6 @@
 //! Encoding: what is published under a lease, when a video becomes playable, and when it is ready.
 
+use matinee_core::job::load::Load;
 use matinee_core::job::{Kind, NewJob, Task};
 use matinee_core::ledger::{self, State};
 use matinee_core::limits::{LEASE_MS, REPLACED_GRACE_MS};
@@ -223,6 +224,7 @@ async fn a_rewriting_that_was_given_up_is_followed_by_a_probe(bench: Bench) {
         weight: 0,
         run_at: T0,
         needs: Vec::new(),
+        load: Load::default(),
         idem_key: None,
     };
     let film = Film { video, source: id(), pictures: [id(), id()], sound: id() };
