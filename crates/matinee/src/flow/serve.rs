@@ -113,14 +113,7 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
             ..Shelved::of(rendition.name, rendition.medium, rendition.shape, parts)
         });
     }
-    let captions = node.db.captions(id).await?;
-    let sound = shelved.iter().find(|track| track.medium == Medium::Audio);
-    let spoken = sound.map(|track| track.language.clone()).unwrap_or_default();
-    let mut captions: Vec<Words> =
-        captions.into_iter().filter_map(|caption| words(caption, &spoken)).collect();
-    // Of all that must be read, one is shown by itself: a group has at most one default (RFC 8216, 4.3.4.1.1).
-    let by_itself = captions.iter().position(|words| words.default);
-    (0..).zip(&mut captions).for_each(|(n, words)| words.default = Some(n) == by_itself);
+    let captions = all_words(node, id, &shelved).await?;
     Ok(Some(Arc::new(Shown {
         source: Some(video.source),
         poster: video.poster,
@@ -134,6 +127,18 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
         tracks: shelved,
         read,
     })))
+}
+
+/// The captions that can be shown beside these tracks.
+async fn all_words(node: &Node, id: VideoId, tracks: &[Shelved]) -> Result<Vec<Words>, Failure> {
+    let sound = tracks.iter().find(|track| track.medium == Medium::Audio);
+    let spoken = sound.map_or("", |track| track.language.as_str());
+    let captions = node.db.captions(id).await?;
+    let mut all: Vec<Words> = captions.into_iter().filter_map(|caption| words(caption, spoken)).collect();
+    // Of all that must be read, one is shown by itself: a group has at most one default (RFC 8216, 4.3.4.1.1).
+    let by_itself = all.iter().position(|words| words.default);
+    (0..).zip(&mut all).for_each(|(n, words)| words.default = Some(n) == by_itself);
+    Ok(all)
 }
 
 fn words(caption: Caption, spoken: &str) -> Option<Words> {

@@ -5,6 +5,7 @@ mod caption;
 mod event;
 mod forecast;
 mod job;
+mod judged;
 mod node;
 mod person;
 mod tenant;

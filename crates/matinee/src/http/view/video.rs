@@ -1,16 +1,17 @@
 //! Videos as JSON: the row, its renditions and its progress.
 
 use matinee_core::job::Task;
+use matinee_core::language;
 use matinee_core::limits::BACKGROUND_PRIO_MIN;
 use matinee_core::plan::Probe;
 use matinee_core::ribbon::{self, Facts, Progress as Stand, Ribbon, Size, Work};
 use matinee_core::video::{ENCODED, Medium, Policy, RenditionState, State};
-use matinee_core::{gate, language};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::forecast::Forecast;
+use super::judged::Judged;
 use super::{Caption, Reason, time};
 use crate::flow::job::{Job, done};
 use crate::flow::play::{Asker, Playback, brought_in};
@@ -191,19 +192,6 @@ pub(crate) struct Rendition {
     reason: Option<Reason>,
 }
 
-/// One size, as short samples of it came out.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Judged {
-    /// Its short side in pixels.
-    short_side: u32,
-    /// How like the source it looks when both are as large as the largest size: SSIM from 0 to 1.
-    ssim: f64,
-    /// What the whole video takes in this size, in bytes, as far as samples can tell.
-    bytes: u64,
-    /// It is made; else it adds too little to the next smaller one.
-    made: bool,
-}
-
 /// Where players find a video.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Addresses {
@@ -274,7 +262,7 @@ impl Video {
             run_after: video.run_after.filter(|_| video.state == State::Processing).map(time),
             source: video.probe.as_ref().and_then(|probe| source(probe, whole.source_bytes)),
             renditions: renditions(whole, &ribbon),
-            judged: video.plan.as_ref().map(judged).unwrap_or_default(),
+            judged: video.plan.as_ref().map(Judged::all).unwrap_or_default(),
             captions: whole.captions.iter().map(Caption::of).collect(),
             progress: progress(ribbon),
             playback: playback.map(|playback| Addresses::of(playback, external)),
@@ -425,18 +413,6 @@ fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
         }
     };
     encoded().map(one).collect()
-}
-
-fn judged(plan: &Value) -> Vec<Judged> {
-    let stored = plan.get("judged").cloned().unwrap_or_default();
-    let all: Vec<gate::Judged> = serde_json::from_value(stored).unwrap_or_default();
-    let one = |one: gate::Judged| Judged {
-        short_side: one.short,
-        ssim: f64::from(one.ssim) / 10_000.0,
-        bytes: one.bytes,
-        made: one.kept,
-    };
-    all.into_iter().map(one).collect()
 }
 
 fn track_progress(whole: &Whole, track: &Track, ribbon: &Ribbon) -> f64 {
