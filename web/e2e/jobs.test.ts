@@ -15,9 +15,9 @@ let page: Page;
 let home = '';
 
 /** A file that takes a moment to encode, and one that is no video. */
-function clip(name: string, seconds: number): string {
+function clip(name: string, seconds: number, size = '640x360'): string {
   const path = join(home, name);
-  const source = `testsrc2=size=640x360:rate=25:duration=${seconds}`;
+  const source = `testsrc2=size=${size}:rate=25:duration=${seconds}`;
   const args = ['-v', 'error', '-y', '-f', 'lavfi', '-i', source, '-c:v', 'libx264', '-preset', 'ultrafast'];
   execFileSync('ffmpeg', [...args, '-pix_fmt', 'yuv420p', '-g', '50', path]);
   return path;
@@ -69,7 +69,8 @@ test('work is paused and resumed, and the page says why a job waits', async () =
 
 test('a running job shows how far and how fast it is, without a reload', async () => {
   await page.goto(`${server.url}/jobs`);
-  const video = await upload(server, clip('long.mp4', 60));
+  // Its pieces take several seconds each also where nothing else runs: progress is told once a second.
+  const video = await upload(server, clip('long.mp4', 60, '1280x720'));
   await until(
     'a piece runs with its pace',
     async () => (await rows()).some((row) => /Piece \d+ of the picture.*\d+ %.*fps.*\d\.\dx/s.test(row)),
