@@ -8,6 +8,7 @@ mod attacks;
 mod change;
 mod clips;
 mod damage;
+mod sounds;
 pub(crate) mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
