@@ -40,7 +40,7 @@ export class Videos {
 
   refresh = async (): Promise<void> => {
     try {
-      if (this.#subject) this.live = put(this.live, await api.video(this.#subject));
+      if (this.#subject) this.keep(await api.video(this.#subject));
       else await this.#first();
       this.problem = null;
     } catch (thrown) {
@@ -55,19 +55,20 @@ export class Videos {
   async more(): Promise<void> {
     if (!this.next) return;
     const page = await api.videos(this.next, PAGE);
-    for (const video of page.items) this.live = put(this.live, video);
+    for (const video of page.items) this.keep(video);
     this.next = page.next;
   }
 
   async ask(id: string): Promise<void> {
     if (this.#subject && id !== this.#subject) return;
     try {
-      this.live = put(this.live, await api.video(id));
+      this.keep(await api.video(id));
     } catch (thrown) {
       if (problemIn(thrown).status === 404) this.live = drop(this.live, id);
     }
   }
 
+  /** Puts a video into what is known now, which may be other than when the answer was asked for. */
   keep(video: Video): void {
     this.live = put(this.live, video);
   }
