@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::field::titled;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
-use super::video::titled;
 use super::view::{Problems, Sent, Upload};
 use crate::flow::import::{self, ImportFailure, Keep, Order};
 use crate::flow::{arrival, upload};

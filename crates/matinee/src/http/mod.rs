@@ -7,6 +7,7 @@ mod caption;
 mod collection;
 mod errand;
 mod event;
+mod field;
 mod files;
 mod form;
 pub(crate) mod health;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::field::titled;
 use super::problem::{Code, Problem};
 use super::request::Caller;
-use super::video::titled;
 use super::view::{Problems, Reason, Sent, time};
 use crate::flow::now;
 use crate::flow::runner;

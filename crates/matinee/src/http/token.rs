@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::field::titled;
 use super::problem::{Code, Problem};
 use super::request::Caller;
-use super::video::titled;
 use super::view::{Problems, Sent, read_time, time};
 use crate::flow::{access, now};
 use crate::node::Node;

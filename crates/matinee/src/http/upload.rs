@@ -16,12 +16,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::field::{moment, titled};
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
-use super::video::titled;
 use super::view::{
-    Ask, Problems, Sent, UPLOAD_STATES, Upload, UploadList, page_limit, parse_id, possible, read_time,
-    upload_phases, word_of,
+    Ask, Problems, Sent, UPLOAD_STATES, Upload, UploadList, page_limit, parse_id, possible, upload_phases,
+    word_of,
 };
 use crate::flow::upload::{self, Draft};
 use crate::flow::{Failure, app, now};
@@ -130,13 +130,6 @@ async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Proble
         },
         ..draft
     })
-}
-
-/// A moment that somebody has written.
-pub(super) fn moment(text: &str) -> Result<Millis, Problem> {
-    let wrong =
-        || Problem::new(Code::BadRequest, "`run_after` must be a moment such as 2026-11-21T10:00:00Z.");
-    read_time(text).ok_or_else(wrong)
 }
 
 /// The pipeline of this name, which the server must have.

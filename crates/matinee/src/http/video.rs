@@ -5,15 +5,14 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use matinee_core::access::Scope;
 use matinee_core::id::VideoId;
-use matinee_core::limits;
 use matinee_core::video::Policy;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shared;
-use super::problem::{Code, Problem};
+use super::field::{moment, titled};
+use super::problem::Problem;
 use super::request::{Caller, External};
-use super::upload::moment;
 use super::view::{
     Ask, Problems, Reach, Sent, Timeline, VIDEO_STATES, Video, VideoList, page_limit, parse_id, word_of,
 };
@@ -169,19 +168,6 @@ pub(crate) async fn change(
     Ok(Json(seen(&node, &external, &whole, Reach::Owner)))
 }
 
-/// A title that somebody chose: not empty, not endless, any letters; it is escaped wherever it is shown.
-pub(super) fn titled(title: &str) -> Result<&str, Problem> {
-    let title = title.trim();
-    match title.chars().count() {
-        1..=limits::TITLE_CHARS_MAX if !title.chars().any(char::is_control) => Ok(title),
-        _ => {
-            let text =
-                format!("A title has 1 to {} letters and no control characters.", limits::TITLE_CHARS_MAX);
-            Err(Problem::new(Code::BadRequest, text))
-        }
-    }
-}
-
 /// Deletes a video: nobody can watch it any more, and all its bytes go.
 #[utoipa::path(delete, path = "/v1/videos/{id}", operation_id = "video_delete", tag = "videos", params(("id" = String, Path, description = "The video.")), responses((status = 204, description = "It is deleted."), Problems))]
 pub(crate) async fn delete(
@@ -205,22 +191,4 @@ pub(crate) async fn timeline(
     let app = caller.permit(Scope::VideoRead)?;
     let id = id.parse().map_err(|_| Problem::not_found())?;
     Ok(Json(Timeline::from(video::timeline(&node, app, id).await?)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_may_be_anything_but_endless_empty_or_unprintable() {
-        for fine in ["a", " Jörgs Film 🎬 ", "<script>alert(1)</script>", "\u{202e}evil"] {
-            assert_eq!(titled(fine).ok(), Some(fine.trim()));
-        }
-        let (longest, longer) =
-            ("x".repeat(limits::TITLE_CHARS_MAX), "x".repeat(limits::TITLE_CHARS_MAX + 1));
-        assert!(titled(&longest).is_ok());
-        for wrong in ["", "  ", "a\r\nSet-Cookie: b", "\u{0}", &longer] {
-            assert!(titled(wrong).is_err(), "{wrong:?}");
-        }
-    }
 }

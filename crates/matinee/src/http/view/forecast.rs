@@ -4,7 +4,7 @@ use matinee_core::job::load::Outlook;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::video::seconds;
+use super::time::seconds;
 
 /// When a video will be done.
 #[derive(Debug, Serialize, ToSchema)]

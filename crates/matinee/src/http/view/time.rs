@@ -1,4 +1,4 @@
-//! Moments as RFC 3339 text in UTC, with milliseconds.
+//! Moments as RFC 3339 text in UTC, with milliseconds; lengths in seconds.
 //!
 //! The calendar is the proleptic Gregorian one, counted in eras of 400 years that begin on 1 March.
 
@@ -39,6 +39,12 @@ pub(crate) fn read_time(text: &str) -> Option<Millis> {
     let (milli, zone) = fraction(text.get(19..)?)?;
     let ms = hour * 3_600_000 + minute * 60_000 + second * 1_000 + milli - offset_ms(zone)?;
     Some(Millis(days * DAY_MS + ms))
+}
+
+/// Milliseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
+pub(crate) const fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
 }
 
 /// The milliseconds of a fraction, and what follows it.

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::forecast::Forecast;
 use super::judged::Judged;
+use super::time::seconds;
 use super::{Caption, Reason, time};
 use crate::flow::job::{Job, done};
 use crate::flow::play::{Asker, Playback, brought_in};
@@ -321,12 +322,6 @@ impl Video {
         }
         value.to_string()
     }
-}
-
-/// Milliseconds as seconds.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
-pub(crate) const fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1_000.0
 }
 
 /// How far the work on a video is.
