@@ -39,6 +39,10 @@ topics! {
     VideoPictures "video.pictures" "Pictures of the video were made or chosen.";
     VideoReady "video.ready" "All that the pipeline requires is done.";
     VideoFailed "video.failed" "The video cannot become ready.";
+    VideoRemake "video.remake" "The video is being encoded again; what there is plays on.";
+    VideoRemade "video.remade" "The video was encoded again, and that is what plays from now on.";
+    VideoRemakeFailed "video.remake_failed" "The video could not be encoded again; what there was plays on.";
+    VideoRemakeCancelled "video.remake_cancelled" "Encoding the video again was stopped; what there was plays on.";
     VideoCancelled "video.cancelled" "The work for a video was stopped.";
     VideoDeleted "video.deleted" "The video was deleted.";
     RenditionReady "rendition.ready" "One rendition has its final file.";

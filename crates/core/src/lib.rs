@@ -27,6 +27,7 @@ pub mod plan;
 pub mod pull;
 pub mod quota;
 pub mod range;
+pub mod remake;
 pub mod ribbon;
 pub mod runner;
 pub mod sending;

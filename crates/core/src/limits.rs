@@ -246,8 +246,21 @@ pub const SHELF_READS: u32 = 16;
 /// The least bound of a segment's length in seconds: two groups of pictures of 2 s, and sound a quarter longer.
 pub const TARGET_DURATION_S: u32 = 6;
 
+/// Most pipelines of one app: more are made by a program that went wrong.
+pub const PIPELINES_MAX: u32 = 100;
+
+/// The longest text of a pipeline in bytes: the picture of its watermark as base64, and little else.
+pub const PIPELINE_BYTES_MAX: usize = WATERMARK_BYTES_MAX * 4 / 3 + (64 << 10);
+
+/// Most versions of one pipeline, for the same reason.
+pub const PIPELINE_VERSIONS_MAX: u32 = 1_000;
+
 /// Shortest life of a token in a media path, in milliseconds.
 pub const PATH_TOKEN_MS: i64 = 6 * 3_600_000;
+
+/// The end of such a token is rounded up to whole hours, in milliseconds: pages that are loaded again get the same
+/// addresses, and caches keep working.
+pub const PATH_TOKEN_ROUND_MS: i64 = 3_600_000;
 
 /// Life of a browser's session, in milliseconds.
 pub const SESSION_MS: i64 = 30 * 86_400_000;

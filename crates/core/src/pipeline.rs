@@ -1,9 +1,11 @@
 //! A pipeline: the named template of what is made from a source.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::codec::Codec;
 use crate::crop::Aspect;
+use crate::hash;
 use crate::limits;
 use crate::watermark::{self, Watermark};
 
@@ -82,6 +84,40 @@ impl Default for Pipeline {
             priority: 0,
         }
     }
+}
+
+/// A pipeline as a video is made by it: a copy, because the pipeline may get another version, or go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// Its version among those of an app; none for the configuration file and for what is built in.
+    pub version: Option<u32>,
+    /// What is made.
+    pub pipeline: Pipeline,
+}
+
+impl Template {
+    /// The same in a few words.
+    ///
+    /// # Panics
+    ///
+    /// Never: a pipeline is made of plain values.
+    pub fn made_by(&self) -> MadeBy {
+        let text = serde_json::to_vec(&self.pipeline).expect("because a pipeline is made of plain values");
+        let bits = hash::of(&text)[..16].iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+        MadeBy { name: self.pipeline.name.clone(), version: self.version, template: format!("{bits:032x}") }
+    }
+}
+
+/// By what a video is made. The copy itself may hold a picture, so all videos of an app that are made by equal pipelines
+/// share one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeBy {
+    /// The name of the pipeline.
+    pub name: String,
+    /// Its version among those of an app; none for the configuration file and for what is built in.
+    pub version: Option<u32>,
+    /// The name of the copy: 128 bits of the hash of what is in it, in hexadecimal digits.
+    pub template: String,
 }
 
 /// Speed against size of the encoder.
@@ -198,10 +234,19 @@ pub enum Refusal {
     /// No frames.
     #[error("`frames_max` must be at least 1")]
     Frames,
+    /// More frames than the operator allows without a word.
+    #[error("`frames_max` is {0}; more than {max} can only be allowed by the server's configuration file", max = limits::PLAN_FRAMES_MAX)]
+    FramesMax(u64),
+    /// It has a name of its own besides that of its address.
+    #[error("the body names the pipeline `{0}`, which is not the name in the address; leave it out")]
+    OtherName(String),
+    /// A field that is not known, or of the wrong kind.
+    #[error("the pipeline cannot be read: {0}")]
+    Unreadable(String),
 }
 
 /// Checks a pipeline's name: it is part of addresses and of configuration files.
-fn check_name(name: &str) -> Result<(), Refusal> {
+pub fn check_name(name: &str) -> Result<(), Refusal> {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let fits = name.len() <= NAME_BYTES_MAX
         && name.bytes().next().is_some_and(letter)
@@ -213,6 +258,42 @@ impl Pipeline {
     /// Are pictures to be seen only after something was done to them? Then the source itself is never played.
     pub const fn changes_pictures(&self) -> bool {
         self.crop.is_some() || self.watermark.is_some()
+    }
+
+    /// The names of all fields, for descriptions.
+    pub const FIELDS: [&str; 14] = [
+        "name",
+        "quality",
+        "sizes",
+        "codecs",
+        "hdr",
+        "crop",
+        "watermark",
+        "gate_permille",
+        "poster",
+        "poster_side",
+        "surround",
+        "loudness_lufs",
+        "frames_max",
+        "priority",
+    ];
+
+    /// Reads the pipeline of this name from fields that somebody wrote.
+    pub fn read(name: &str, mut fields: Map<String, Value>) -> Result<Self, Refusal> {
+        let said = fields.insert("name".to_owned(), name.into());
+        if let Some(other) = said.filter(|said| said.as_str() != Some(name)) {
+            return Err(Refusal::OtherName(other.to_string()));
+        }
+        let read: Self = serde_json::from_value(Value::Object(fields))
+            .map_err(|error| Refusal::Unreadable(error.to_string()))?;
+        read.check().map(|()| read)
+    }
+
+    /// Checks what an app may write besides: it does not raise a limit of the operator.
+    pub fn check_own(&self) -> Result<(), Refusal> {
+        self.check()?;
+        let too_many = self.frames_max > limits::PLAN_FRAMES_MAX;
+        if too_many { Err(Refusal::FramesMax(self.frames_max)) } else { Ok(()) }
     }
 
     /// Checks what its types allow and an encoder does not.
@@ -299,6 +380,39 @@ mod tests {
             .unwrap()
             .check()
             .unwrap();
+    }
+
+    #[test]
+    fn what_somebody_wrote_has_the_name_of_its_address() {
+        let read = |text: &str| Pipeline::read("cinema", serde_json::from_str(text).unwrap());
+        let small = read(r#"{"sizes":[240]}"#).unwrap();
+        assert_eq!((small.name.as_str(), small.sizes.as_slice()), ("cinema", &[240][..]));
+        assert_eq!(read(r#"{"sizes":[240],"name":"cinema"}"#), Ok(small));
+        for (text, expected) in [
+            (r#"{"name":"other"}"#, "not the name in the address"),
+            (r#"{"size":[240]}"#, "unknown field `size`"),
+            (r#"{"sizes":[241]}"#, "an even number"),
+            (r#"{"quality":"best"}"#, "unknown variant `best`"),
+        ] {
+            assert!(read(text).unwrap_err().to_string().contains(expected), "{text}");
+        }
+        assert!(Pipeline::read("A", Map::new()).is_err());
+    }
+
+    #[test]
+    fn an_app_does_not_raise_the_limit_of_frames() {
+        for (frames_max, fits) in [(limits::PLAN_FRAMES_MAX, true), (limits::PLAN_FRAMES_MAX + 1, false)] {
+            let pipeline = Pipeline { frames_max, ..Pipeline::default() };
+            pipeline.check().unwrap();
+            assert_eq!(pipeline.check_own().is_ok(), fits);
+        }
+    }
+
+    #[test]
+    fn every_field_is_named() {
+        let unknown = serde_json::from_str::<Pipeline>(r#"{"":0}"#).unwrap_err().to_string();
+        let named: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+        assert_eq!(named, Pipeline::FIELDS, "{unknown}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Wanted {
     /// The name that the app gives the video.
     #[serde(default)]
     pub external_id: Option<String>,
+    /// The pipeline by which the video is made.
+    #[serde(default)]
+    pub pipeline: Option<String>,
     /// What the app knows of the video; handed on as it is.
     #[serde(default)]
     pub metadata: Map<String, Value>,

@@ -2,10 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
 /// The generation of renditions that gathers bytes of the source itself (instant publish).
 pub const VIRTUAL: u32 = 1;
-/// The generation of renditions that we encoded.
-pub const ENCODED: u32 = 2;
+/// The first generation of renditions that we encode; a remake takes the next number. Which one counts is in the video.
+pub const FIRST_ENCODED: u32 = 2;
+
+/// How long the addresses of a video of this length are good, in milliseconds: for two times of watching it.
+pub fn addresses_ms(duration_ms: u64) -> i64 {
+    limits::PATH_TOKEN_MS.max(i64::try_from(duration_ms).unwrap_or(i64::MAX / 4).saturating_mul(2))
+}
+
+/// How long a generation is kept that is not served any more, in milliseconds: addresses of it were given out until now,
+/// and the moment when they end is rounded up.
+pub fn retired_ms(duration_ms: u64) -> i64 {
+    addresses_ms(duration_ms).saturating_add(limits::PATH_TOKEN_ROUND_MS)
+}
 
 /// Where a video is in its life; whether it can be played is another fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,16 +129,16 @@ pub struct Generations {
     pub encoded_growing: bool,
 }
 
-/// Which generation viewers get; 0 for none.
+/// Which generation viewers get, when `encoding` is the one that we encode; 0 for none.
 ///
 /// A whole ladder is best. Until then the source itself, because it is complete. Else what grows.
-pub const fn served(generations: Generations) -> u32 {
+pub const fn served(generations: Generations, encoding: u32) -> u32 {
     if generations.encoded_whole {
-        ENCODED
+        encoding
     } else if generations.virtual_set {
         VIRTUAL
     } else if generations.encoded_growing {
-        ENCODED
+        encoding
     } else {
         0
     }
@@ -164,11 +177,11 @@ mod tests {
     #[test]
     fn a_complete_source_is_better_than_a_growing_ladder() {
         let at = |virtual_set, encoded_whole, encoded_growing| {
-            served(Generations { virtual_set, encoded_whole, encoded_growing })
+            served(Generations { virtual_set, encoded_whole, encoded_growing }, 5)
         };
-        assert_eq!(at(true, true, true), ENCODED);
+        assert_eq!(at(true, true, true), 5);
         assert_eq!(at(true, false, true), VIRTUAL);
-        assert_eq!(at(false, false, true), ENCODED);
+        assert_eq!(at(false, false, true), 5);
         assert_eq!(at(false, false, false), 0);
     }
 

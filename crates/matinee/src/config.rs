@@ -349,9 +349,14 @@ impl Config {
         let mut all = self.pipeline.clone();
         match all.iter().position(|known| known.name == DEFAULT) {
             Some(at) => all[..=at].rotate_right(1),
-            None => all.insert(0, Pipeline { quality: self.encode.quality, ..Pipeline::default() }),
+            None => all.insert(0, self.default_pipeline()),
         }
         all
+    }
+
+    /// What `default` means when nobody has written a pipeline of this name.
+    pub(crate) fn default_pipeline(&self) -> Pipeline {
+        Pipeline { quality: self.encode.quality, ..Pipeline::default() }
     }
 
     /// Which database [`matinee_io::db::Db::open`] is to open.

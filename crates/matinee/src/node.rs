@@ -220,11 +220,9 @@ impl Node {
         level == Level::Roomy && room.free >= bytes.saturating_add(self.config.ingest.keep_free_bytes)
     }
 
-    /// The pipeline of this name; the default one for a name that is no longer known.
-    pub(crate) fn pipeline(&self, name: &str) -> Pipeline {
-        let mut all = self.config.pipelines();
-        let at = all.iter().position(|known| known.name == name).unwrap_or(0);
-        all.swap_remove(at)
+    /// What `default` means when nobody has written a pipeline of this name.
+    pub(crate) fn default_pipeline(&self) -> Pipeline {
+        self.config.default_pipeline()
     }
 
     /// What this machine can do; nothing without ffmpeg.

@@ -4,6 +4,7 @@
 mod lookout;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use matinee_core::id::{ObjectId, VideoId};
@@ -282,12 +283,16 @@ impl Weighter<(VideoId, u32), Arc<Shown>> for Weigh {
 
 /// The shelf: generations of videos by video and number.
 #[derive(Debug)]
-pub(crate) struct Shelf(Cache<(VideoId, u32), Arc<Shown>, Weigh>);
+pub(crate) struct Shelf {
+    shown: Cache<(VideoId, u32), Arc<Shown>, Weigh>,
+    /// How often something was taken off.
+    forgotten: AtomicU64,
+}
 
 impl Shelf {
     /// An empty shelf.
     pub(crate) fn new() -> Self {
-        Self(Cache::with_weighter(VIDEOS, WEIGHT_MAX, Weigh))
+        Self { shown: Cache::with_weighter(VIDEOS, WEIGHT_MAX, Weigh), forgotten: AtomicU64::new(0) }
     }
 
     /// What is on the shelf, when `fresh` says that it may be used; else what `read` brings, for everybody who waits.
@@ -301,11 +306,11 @@ impl Shelf {
     where
         R: Future<Output = Result<Arc<Shown>, E>>,
     {
-        if let Some(shown) = self.0.get(&key) {
+        if let Some(shown) = self.shown.get(&key) {
             if fresh(&shown) {
                 return Ok(shown);
             }
-            self.0.remove(&key);
+            self.shown.remove(&key);
         }
         Box::pin(self.fill(key, read)).await
     }
@@ -314,12 +319,16 @@ impl Shelf {
     where
         R: Future<Output = Result<Arc<Shown>, E>>,
     {
-        match self.0.get_value_or_guard_async(&key).await {
+        match self.shown.get_value_or_guard_async(&key).await {
             Ok(shown) => Ok(shown),
             Err(guard) => {
+                let before = self.forgotten.load(Ordering::SeqCst);
                 let shown = read().await?;
-                // A video that was forgotten while it was read must not come back; the next request reads again.
                 drop(guard.insert(Arc::clone(&shown)));
+                // A video that was forgotten while it was read must not come back; the next request reads again.
+                if self.forgotten.load(Ordering::SeqCst) != before {
+                    self.shown.remove(&key);
+                }
                 Ok(shown)
             }
         }
@@ -327,13 +336,13 @@ impl Shelf {
 
     /// Takes everything off the shelf: a whole collection is gone.
     pub(crate) fn clear(&self) {
-        self.0.clear();
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.shown.clear();
     }
 
-    /// Takes a video off the shelf: it changed, or it is gone.
+    /// Takes all generations of a video off the shelf: it changed, or it is gone.
     pub(crate) fn forget(&self, video: VideoId) {
-        for generation in [matinee_core::video::VIRTUAL, matinee_core::video::ENCODED] {
-            self.0.remove(&(video, generation));
-        }
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.shown.retain(|(known, _), _| *known != video);
     }
 }

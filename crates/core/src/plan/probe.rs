@@ -316,6 +316,16 @@ impl Probe {
                 track.default = named.default;
             }
         }
+        if first.brought_in.is_some() {
+            // That one was of the same copy, and knows all this already.
+            return Self {
+                subtitles: first.subtitles.clone(),
+                chapters: first.chapters.clone(),
+                brought_in: first.brought_in,
+                brought_in_start_us: first.brought_in_start_us,
+                ..self
+            };
+        }
         let start_us = first.container_start_us;
         let moved = |chapter: &Chapter| Chapter {
             start_us: chapter.start_us.saturating_sub(start_us),

@@ -9,6 +9,8 @@
 //! * Without the probe, the remux, a chunk or the main sound nothing can be encoded: all encoded renditions that are not
 //!   whole fail, and the rest of the work is cancelled. The video is then ready with the source as it is if browsers
 //!   can play that (its reason names the problem), else it is failed and nothing of it is served.
+//! * A remake fails for the same reasons, and then leaves the video as it was, with all that is served of it. Jobs of a
+//!   generation that does not count any more change nothing.
 //! * After a crash all that was made is kept, so that the operator can run the dead job again. A refusal or damage is
 //!   final: all that was made goes; the source goes, too, if the probe refused it.
 
@@ -16,13 +18,14 @@ use matinee_core::event::Topic;
 use matinee_core::id::{AppId, JobId, RenditionId, VideoId};
 use matinee_core::job::Task;
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, Medium, Problem, RenditionState, State};
+use matinee_core::video::{Medium, Problem, RenditionState, State};
 use serde_json::{Value, json};
 
 use super::encoded::settle_sound;
 use super::error::DbError;
-use super::lease::lock_video;
+use super::lease::{Held, lock_video};
 use super::ready::{become_ready, drop_unused, final_generation};
+use super::remake::{self, Run};
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
@@ -49,6 +52,11 @@ pub(crate) async fn job_died(
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
     };
+    let generation = remake::generation_of(tx, *cause).await?;
+    let run = remake::run_of(tx, video, generation).await?;
+    if run == Run::Over {
+        return Ok(());
+    }
     let reason = problem_of(error);
     let mut hopeless = false;
     for (_, task) in died {
@@ -64,8 +72,8 @@ pub(crate) async fn job_died(
             Task::Subtitles { .. } => caption::give_up(tx, video, &reason).await?,
             Task::Assemble { rendition, .. } => {
                 fail_rendition(tx, app, *rendition, &reason, now).await?;
-                settle_sound(tx, video, now).await?;
-                hopeless |= nothing_left(&renditions_of(tx, video).await?);
+                settle_sound(tx, video, generation, now).await?;
+                hopeless |= nothing_left(&renditions_of(tx, video).await?, generation);
             }
             Task::Fetch { .. }
             | Task::Join { .. }
@@ -81,16 +89,20 @@ pub(crate) async fn job_died(
         return Ok(());
     }
     let is_final = is_final(tx, *cause).await?;
-    give_up(tx, (app, video), &reason, now).await?;
+    let held = Held { app, video, generation };
+    if let Run::Beside(remake) = run {
+        return remake::fail(tx, held, &remake, reason, now).await;
+    }
+    give_up(tx, held, &reason, now).await?;
     if is_final {
         clear(tx, video, matches!(first, Task::Probe { .. }), now).await?;
     }
     Ok(())
 }
 
-/// Has everything failed that a video of these renditions is watched by?
-fn nothing_left(renditions: &[Rendition]) -> bool {
-    let encoded = || renditions.iter().filter(|one| one.generation == ENCODED && !one.background);
+/// Has everything failed that a video of these renditions is watched by, in a generation?
+fn nothing_left(renditions: &[Rendition], generation: u32) -> bool {
+    let encoded = || renditions.iter().filter(|one| one.generation == generation && !one.background);
     let pictures = encoded().any(|rendition| rendition.medium == Medium::Video);
     let wanted = if pictures { Medium::Video } else { Medium::Audio };
     encoded().filter(|row| row.medium == wanted).all(|row| row.state == RenditionState::Failed)
@@ -99,7 +111,7 @@ fn nothing_left(renditions: &[Rendition]) -> bool {
 /// The operator wants dead jobs again: their rendition or video is worked on again, with all that was cancelled
 /// because of their death.
 pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Millis) -> Result<(), DbError> {
-    let Some((_, first)) = wanted.first() else { return Ok(()) };
+    let Some((job, first)) = wanted.first() else { return Ok(()) };
     let Some(video) = first.video() else { return Ok(()) };
     match lock_video(tx, video).await {
         Err(DbError::Absent) => return Ok(()),
@@ -108,12 +120,13 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
     if matches!(first, Task::Poster { .. } | Task::Storyboard { .. } | Task::Subtitles { .. }) {
         return caption::revive(tx, video).await;
     }
-    let background = is_background(tx, first).await?;
+    let generation = remake::generation_of(tx, *job).await?;
+    let background = is_background(tx, first, generation).await?;
     tx.execute(
         "UPDATE rendition SET state = CASE WHEN EXISTS (SELECT 1 FROM part WHERE rendition_id = rendition.id)
            THEN 'encoding' ELSE 'waiting' END, reason = NULL
-         WHERE video_id = $1 AND state = 'failed' AND (background OR NOT $2)",
-        args![video, background],
+         WHERE video_id = $1 AND generation = $3 AND state = 'failed' AND (background OR NOT $2)",
+        args![video, background, generation],
     )
     .await?;
     if !background {
@@ -134,18 +147,18 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
                     WHERE d.job_id = job.id
                       AND (n.state IN (0, 1, 2, 5) OR (n.state = 4 AND n.started_ms IS NULL)))
                     THEN 0 ELSE 1 END
-         WHERE video_id = $1 AND (state IN (0, 1, 5) OR (state = 4 AND started_ms IS NULL) OR (state = 3 AND kind = 'finish'))",
-        args![video, false],
+         WHERE video_id = $1 AND generation = $3 AND (state IN (0, 1, 5) OR (state = 4 AND started_ms IS NULL) OR (state = 3 AND kind = 'finish'))",
+        args![video, false, generation],
     )
     .await?;
-    let sql = "UPDATE job SET cancel_requested = $2 WHERE video_id = $1 AND state = 2";
-    tx.execute(sql, args![video, false]).await?;
+    let sql = "UPDATE job SET cancel_requested = $2 WHERE video_id = $1 AND generation = $3 AND state = 2";
+    tx.execute(sql, args![video, false, generation]).await?;
     tx.wake_jobs();
     caption::revive(tx, video).await
 }
 
 /// Does nobody wait for what this task makes?
-async fn is_background(tx: &mut Tx, task: &Task) -> Result<bool, DbError> {
+async fn is_background(tx: &mut Tx, task: &Task, generation: u32) -> Result<bool, DbError> {
     let row = match task {
         Task::Chunk { family, .. } => return Ok(*family > 0),
         Task::Webm { .. } | Task::Finish { background: true, .. } => return Ok(true),
@@ -154,9 +167,9 @@ async fn is_background(tx: &mut Tx, task: &Task) -> Result<bool, DbError> {
         }
         Task::Audio { video, track } => {
             let sql =
-                "SELECT background FROM rendition WHERE video_id = $1 AND media = 'audio' AND generation = 2
+                "SELECT background FROM rendition WHERE video_id = $1 AND media = 'audio' AND generation = $3
                        ORDER BY place LIMIT 1 OFFSET $2";
-            tx.row(sql, args![*video, *track]).await?
+            tx.row(sql, args![*video, *track, generation]).await?
         }
         Task::Fetch { .. }
         | Task::Join { .. }
@@ -194,14 +207,10 @@ pub(crate) async fn fail(
 }
 
 /// Nothing more can be encoded: ready with the source as it is, or failed.
-async fn give_up(
-    tx: &mut Tx,
-    (app, video): (AppId, VideoId),
-    reason: &Problem,
-    now: Millis,
-) -> Result<(), DbError> {
+async fn give_up(tx: &mut Tx, held: Held, reason: &Problem, now: Millis) -> Result<(), DbError> {
+    let Held { app, video, generation } = held;
     for rendition in renditions_of(tx, video).await? {
-        if rendition.generation == ENCODED {
+        if rendition.generation == generation {
             fail_rendition(tx, app, rendition.id, reason, now).await?;
         }
     }
@@ -211,12 +220,12 @@ async fn give_up(
         return Ok(());
     }
     let renditions = renditions_of(tx, video).await?;
-    if final_generation(&renditions) == 0 {
+    if final_generation(&renditions, generation) == 0 {
         return fail(tx, (app, video), reason, now).await;
     }
     job::cancel_of_video(tx, video, now).await?;
     tx.execute("UPDATE video SET reason = $2 WHERE id = $1", args![video, word::stored(reason)]).await?;
-    become_ready(tx, (app, video), &renditions, now).await
+    become_ready(tx, held, &renditions, now).await
 }
 
 /// A rendition that is not whole will never be.
@@ -251,7 +260,7 @@ async fn clear(tx: &mut Tx, video: VideoId, refused: bool, now: Millis) -> Resul
     let sql = "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1)";
     tx.execute(sql, args![video]).await?;
     tx.execute("DELETE FROM caption WHERE video_id = $1", args![video]).await?;
-    drop_unused(tx, video, now).await?;
+    drop_unused(tx, video, "work", now).await?;
     if refused {
         object::unwanted(tx, row.get("source_id")?, "refused", now).await?;
     }

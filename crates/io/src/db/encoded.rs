@@ -5,7 +5,7 @@ use matinee_core::id::{ObjectId, RenditionId, VideoId};
 use matinee_core::job::{Lease, NewJob};
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, playable};
+use matinee_core::video::playable;
 use serde_json::{Value, json};
 
 use super::Db;
@@ -121,8 +121,8 @@ impl Db {
     pub async fn give_up_remux(&self, lease: &Lease, probe: NewJob, now: Millis) -> Result<(), DbError> {
         self.write((*lease, probe, now), |tx, (lease, probe, now)| {
             Box::pin(async move {
-                settled(tx, lease, *now).await?;
-                job::insert(tx, probe, *now).await
+                let held = settled(tx, lease, *now).await?;
+                job::insert_for(tx, probe, Some(held.generation), *now).await
             })
         })
         .await
@@ -142,7 +142,7 @@ impl Db {
                 present(tx, (stored.object, stored.size, Some(stored.blake3)), *now).await?;
                 let sql = "UPDATE video SET work_id = $2, updated_ms = $3 WHERE id = $1";
                 tx.execute_one(sql, args![held.video, stored.object, *now]).await?;
-                job::insert(tx, probe, *now).await
+                job::insert_for(tx, probe, Some(held.generation), *now).await
             })
         })
         .await
@@ -184,25 +184,25 @@ impl Db {
 
 async fn add_parts(tx: &mut Tx, held: Held, parts: &[NewPart], now: Millis) -> Result<bool, DbError> {
     for part in parts {
-        part::add(tx, held.video, part, now).await?;
+        part::add(tx, held, part, now).await?;
     }
     become_playable(tx, held, now).await
 }
 
 /// Says once that the video can be played, when it can.
 async fn become_playable(tx: &mut Tx, held: Held, now: Millis) -> Result<bool, DbError> {
-    let sql = "SELECT playable_ms FROM video WHERE id = $1";
+    let sql = "SELECT generation FROM video WHERE id = $1";
     let row = tx.row(sql, args![held.video]).await?.ok_or(DbError::Absent)?;
-    let before: Option<Millis> = row.get("playable_ms")?;
-    if before.is_some() || !playable(&part::frontiers(tx, held.video).await?) {
+    // Something plays already: the source, or the generation before a remake.
+    if row.get::<u32>("generation")? > 0 || !playable(&part::frontiers(tx, held).await?) {
         return Ok(false);
     }
     tx.execute_one(
-        "UPDATE video SET playable_ms = $2, updated_ms = $2, generation = $3 WHERE id = $1",
-        args![held.video, now, ENCODED],
+        "UPDATE video SET playable_ms = COALESCE(playable_ms, $2), updated_ms = $2, generation = $3 WHERE id = $1",
+        args![held.video, now, held.generation],
     )
     .await?;
-    let facts = json!({ "generation": ENCODED });
+    let facts = json!({ "generation": held.generation });
     tell(tx, held.app, Topic::VideoPlayable, (held.video.to_string(), facts), now).await?;
     Ok(true)
 }
@@ -217,8 +217,8 @@ async fn assemble(tx: &mut Tx, lease: &Lease, done: &Assembled) -> Result<(), Db
     {
         replace_in(tx, held, (sound.rendition, sound.segments, sound.bytes, &sound.rows), done).await?;
     }
-    settle_sound(tx, held.video, done.now).await?;
-    let facts = json!({ "video": held.video, "bytes": stored.size });
+    settle_sound(tx, held.video, held.generation, done.now).await?;
+    let facts = json!({ "video": held.video, "generation": held.generation, "bytes": stored.size });
     tell(tx, held.app, Topic::RenditionReady, (done.rendition.to_string(), facts), done.now).await
 }
 
@@ -232,7 +232,12 @@ async fn is_best(tx: &mut Tx, video: VideoId, rendition: RenditionId) -> Result<
 
 /// When every picture is whole or has failed, the main sound is whole as well, though no file carries it: the best
 /// picture may have failed after the others were written. Then it is played from its own parts.
-pub(crate) async fn settle_sound(tx: &mut Tx, video: VideoId, now: Millis) -> Result<(), DbError> {
+pub(crate) async fn settle_sound(
+    tx: &mut Tx,
+    video: VideoId,
+    generation: u32,
+    now: Millis,
+) -> Result<(), DbError> {
     let sql = "UPDATE rendition SET state = 'ready', ready_ms = COALESCE(ready_ms, $2)
                WHERE video_id = $1 AND generation = $3 AND media = 'audio' AND state IN ('waiting', 'encoding') AND NOT background
                  AND place = (SELECT min(a.place) FROM rendition a
@@ -242,7 +247,7 @@ pub(crate) async fn settle_sound(tx: &mut Tx, video: VideoId, now: Millis) -> Re
                  AND NOT EXISTS (SELECT 1 FROM rendition p WHERE p.video_id = $1 AND p.generation = $3
                                AND p.media = 'video' AND p.state IN ('waiting', 'encoding')
                                AND NOT p.background)";
-    tx.execute(sql, args![video, now, ENCODED]).await.map(drop)
+    tx.execute(sql, args![video, now, generation]).await.map(drop)
 }
 
 async fn replace_in(

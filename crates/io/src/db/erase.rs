@@ -229,6 +229,8 @@ async fn forget_app(tx: &mut Tx, id: AppId, now: Millis) -> Result<bool, DbError
     for sql in [
         "DELETE FROM job WHERE app_id = $1",
         "DELETE FROM token WHERE app_id = $1",
+        "DELETE FROM pipeline WHERE app_id = $1",
+        "DELETE FROM template WHERE app_id = $1",
         "DELETE FROM app WHERE id = $1",
     ] {
         tx.execute(sql, args![id]).await?;

@@ -8,6 +8,8 @@ mod order;
 mod runs;
 mod shown;
 
+use std::ops::RangeInclusive;
+
 use matinee_core::id::{JobId, VideoId};
 use matinee_core::job::{Lease, NewJob, OnDeath, Outcome, State};
 use matinee_core::time::Millis;
@@ -34,13 +36,24 @@ pub use self::shown::{Closer, Group, Groups, Queued, Titled, Wish};
 /// The jobs that it needs must exist. One that is done already, or dead on an edge that releases, is not waited
 /// for; [`DbError::Absent`] when one is missing, or is dead or cancelled on an edge that kills.
 pub(crate) async fn insert(tx: &mut Tx, new: &NewJob, now: Millis) -> Result<(), DbError> {
+    insert_for(tx, new, None, now).await
+}
+
+/// The same for a job that works for this generation of its video, and not for the one that counts.
+pub(crate) async fn insert_for(
+    tx: &mut Tx,
+    new: &NewJob,
+    generation: Option<u32>,
+    now: Millis,
+) -> Result<(), DbError> {
     let needs = open_needs(tx, &new.needs).await?;
     let state = if needs == 0 { State::Ready } else { State::Blocked };
     let payload = serde_json::to_value(&new.task).expect("because a task is plain text and numbers");
     tx.execute(
         "INSERT INTO job (id, app_id, kind, state, prio, weight, video_id, needs, run_at_ms, attempt, tries_from,
-           cancel_requested, idem_key, payload, created_ms, cost_ms, memory_bytes)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13, $14, $15)",
+           cancel_requested, idem_key, payload, created_ms, cost_ms, memory_bytes, generation)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13, $14, $15,
+           COALESCE($16, (SELECT encoding FROM video WHERE id = $7), 2))",
         args![
             new.id,
             new.app,
@@ -57,6 +70,7 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewJob, now: Millis) -> Result<(),
             now,
             new.load.cost_ms,
             new.load.memory_bytes,
+            generation,
         ],
     )
     .await?;
@@ -150,17 +164,33 @@ pub(crate) async fn close_attempt(
 
 /// Cancels all that is open for a video: what runs is asked to stop, the rest is cancelled at once.
 pub(crate) async fn cancel_of_video(tx: &mut Tx, video: VideoId, now: Millis) -> Result<(), DbError> {
+    cancel_of_generations(tx, video, 0..=u32::MAX, now).await
+}
+
+/// The same for what works for some generations of a video only.
+pub(crate) async fn cancel_of_generations(
+    tx: &mut Tx,
+    video: VideoId,
+    generations: RangeInclusive<u32>,
+    now: Millis,
+) -> Result<(), DbError> {
+    let (from, to) = generations.into_inner();
     if tx.is_postgres() {
-        tx.rows("SELECT id FROM job WHERE video_id = $1 AND state < 3 ORDER BY id FOR UPDATE", args![video])
-            .await?;
+        let sql = "SELECT id FROM job WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND state < 3
+                   ORDER BY id FOR UPDATE";
+        tx.rows(sql, args![video, from, to]).await?;
     }
     tx.execute(
-        "UPDATE job SET state = 5, finished_ms = $2 WHERE video_id = $1 AND state IN (0, 1)",
-        args![video, now],
+        "UPDATE job SET state = 5, finished_ms = $4
+         WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND state IN (0, 1)",
+        args![video, from, to, now],
     )
     .await?;
-    tx.execute("UPDATE job SET cancel_requested = $2 WHERE video_id = $1 AND state = 2", args![video, true])
-        .await?;
+    tx.execute(
+        "UPDATE job SET cancel_requested = $4 WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND state = 2",
+        args![video, from, to, true],
+    )
+    .await?;
     tx.wake_jobs();
     Ok(())
 }

@@ -14,6 +14,8 @@ use super::value::args;
 pub(crate) struct Held {
     pub(crate) app: AppId,
     pub(crate) video: VideoId,
+    /// The generation of the video that the job works for.
+    pub(crate) generation: u32,
 }
 
 /// Locks a video for the rest of the transaction. [`DbError::Absent`] when it is deleted or was never there.
@@ -43,12 +45,12 @@ pub(crate) async fn settled(tx: &mut Tx, lease: &Lease, now: Millis) -> Result<H
 }
 
 async fn locked(tx: &mut Tx, lease: &Lease) -> Result<Held, DbError> {
-    let row = tx.row("SELECT video_id FROM job WHERE id = $1", args![lease.job]).await?;
-    let video: Option<VideoId> = row.ok_or(DbError::LeaseLost)?.get("video_id")?;
-    let video = video.ok_or(DbError::LeaseLost)?;
+    let row = tx.row("SELECT video_id, generation FROM job WHERE id = $1", args![lease.job]).await?;
+    let row = row.ok_or(DbError::LeaseLost)?;
+    let video: VideoId = row.get::<Option<VideoId>>("video_id")?.ok_or(DbError::LeaseLost)?;
     let app = match lock_video(tx, video).await {
         Err(DbError::Absent) => return Err(DbError::LeaseLost),
         locked => locked?,
     };
-    Ok(Held { app, video })
+    Ok(Held { app, video, generation: row.get("generation")? })
 }

@@ -1,11 +1,12 @@
 //! Parts: runs of consecutive segments of a rendition, with the segment table of each.
 
-use matinee_core::id::{ObjectId, RenditionId, VideoId};
+use matinee_core::id::{ObjectId, RenditionId};
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, Medium, PartFrontier, RenditionState, Span, frontier};
+use matinee_core::video::{Medium, PartFrontier, RenditionState, Span, frontier};
 
 use super::Db;
 use super::error::DbError;
+use super::lease::Held;
 use super::object::{Stored, present, unwanted, unwanted_if_unused};
 use super::rendition::{Shape, agree, renditions_of};
 use super::tx::Tx;
@@ -104,11 +105,11 @@ pub(crate) async fn insert(
 
 /// Adds a finished run of segments to its rendition. Segments that an earlier attempt has already published stay as
 /// they are: only what is new of the part is used, and a part with nothing new is given up.
-pub(crate) async fn add(tx: &mut Tx, video: VideoId, new: &NewPart, now: Millis) -> Result<(), DbError> {
+pub(crate) async fn add(tx: &mut Tx, held: Held, new: &NewPart, now: Millis) -> Result<(), DbError> {
     let row_bytes = row_bytes(new.segments, &new.rows)?;
-    let sql = "SELECT 1 AS mine FROM rendition WHERE id = $1 AND video_id = $2 AND generation = 2";
-    if tx.row(sql, args![new.rendition, video]).await?.is_none() {
-        return Err(DbError::Conflict("the rendition is not one of this video".to_owned()));
+    let sql = "SELECT 1 AS mine FROM rendition WHERE id = $1 AND video_id = $2 AND generation = $3";
+    if tx.row(sql, args![new.rendition, held.video, held.generation]).await?.is_none() {
+        return Err(DbError::Conflict("the rendition is not one that this job works for".to_owned()));
     }
     let known = agree(tx, new.rendition, &new.shape).await?;
     let parts = parts_of(tx, new.rendition).await?;
@@ -175,13 +176,13 @@ pub(crate) async fn replace(
     Ok(())
 }
 
-/// How far each encoded track that has not failed can be played; nobody waits for the background, and for a sound that is
-/// only an alternative.
-pub(crate) async fn frontiers(tx: &mut Tx, video: VideoId) -> Result<Vec<PartFrontier>, DbError> {
+/// How far each track of an encoded generation that has not failed can be played; nobody waits for the background, and for a
+/// sound that is only an alternative.
+pub(crate) async fn frontiers(tx: &mut Tx, held: Held) -> Result<Vec<PartFrontier>, DbError> {
     let mut tracks = Vec::new();
     let mut sounds = 0;
-    for rendition in renditions_of(tx, video).await? {
-        if rendition.generation != ENCODED || rendition.background {
+    for rendition in renditions_of(tx, held.video).await? {
+        if rendition.generation != held.generation || rendition.background {
             continue;
         }
         sounds += u32::from(rendition.medium == Medium::Audio);

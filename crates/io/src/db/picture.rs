@@ -37,13 +37,19 @@ pub struct Sheet {
 }
 
 impl Db {
-    /// Publishes the poster and completes its job. What somebody chose meanwhile stays, and the new one goes.
+    /// Publishes the poster and completes its job. What somebody chose stays, and the new one goes; one that was made
+    /// before goes.
     pub async fn publish_poster(&self, lease: &Lease, stored: Stored, now: Millis) -> Result<(), DbError> {
         self.write((*lease, stored, now), |tx, (lease, stored, now)| {
             Box::pin(async move {
                 let held = settled(tx, lease, *now).await?;
-                if poster_of(tx, held.video).await?.is_some() {
-                    return unwanted(tx, stored.object, "superseded", *now).await;
+                if let Some(before) = poster_of(tx, held.video).await? {
+                    let sql = "SELECT 1 AS made FROM object WHERE id = $1 AND job_id IS NOT NULL";
+                    if tx.row(sql, args![before]).await?.is_none() {
+                        return unwanted(tx, stored.object, "superseded", *now).await;
+                    }
+                    // Pages that were just loaded still name it.
+                    unwanted(tx, before, "superseded", now.plus(REPLACED_GRACE_MS)).await?;
                 }
                 set_poster(tx, (held.app, held.video), *stored, *now).await
             })

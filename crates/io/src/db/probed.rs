@@ -2,8 +2,10 @@
 
 use matinee_core::event::Topic;
 use matinee_core::job::{Lease, NewJob};
+use matinee_core::pipeline::Template;
+use matinee_core::remake::Found;
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, RenditionState, VIRTUAL};
+use matinee_core::video::{RenditionState, VIRTUAL};
 use serde_json::{Value, json};
 
 use super::Db;
@@ -12,11 +14,12 @@ use super::error::DbError;
 use super::lease::{Held, settled};
 use super::object::{Stored, present};
 use super::part::{self, Part};
+use super::remake::{self, Run};
 use super::rendition::{NewTrack, insert_track};
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
-use super::{job, tail};
+use super::{job, pipeline, tail, word};
 
 /// A track that gathers bytes of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub struct VirtualSet {
 pub struct Probed {
     /// The length of the video in milliseconds.
     pub duration_ms: u64,
+    /// By which pipeline.
+    pub template: Template,
     /// What the probe said.
     pub probe: Value,
     /// What will be made of it.
@@ -74,11 +79,48 @@ impl Db {
 
 async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbError> {
     let held = settled(tx, lease, probed.now).await?;
+    let playable = match remake::run_of(tx, held.video, held.generation).await? {
+        Run::Over => return Err(DbError::LeaseLost),
+        Run::First => publish_first(tx, held, probed).await?,
+        Run::Beside(mut remake) => {
+            let (probe, plan) = (probed.probe.clone(), probed.plan.clone());
+            remake.found = Some(Found { duration_ms: probed.duration_ms, probe, plan });
+            remake::save(tx, held.video, &remake, probed.now).await?;
+            false
+        }
+    };
+    for track in &probed.ladder {
+        let birth = (held.generation, RenditionState::Waiting);
+        insert_track(tx, (held.app, held.video), track, birth, probed.now).await?;
+    }
+    for new in &probed.captions {
+        caption::insert(tx, held.video, new, None, probed.now).await?;
+    }
+    for new in &probed.jobs {
+        job::insert_for(tx, new, Some(held.generation), probed.now).await?;
+    }
+    let subject = held.video.to_string();
+    let facts = json!({
+        "generation": held.generation,
+        "duration_ms": probed.duration_ms,
+        "damaged": probed.damaged,
+    });
+    tell(tx, held.app, Topic::VideoProbed, (subject.clone(), facts), probed.now).await?;
+    if playable {
+        let facts = json!({ "generation": VIRTUAL });
+        tell(tx, held.app, Topic::VideoPlayable, (subject, facts), probed.now).await?;
+    }
+    Ok(())
+}
+
+/// A video that nobody has seen yet, or nobody can watch any more: whether it can be played from now on.
+async fn publish_first(tx: &mut Tx, held: Held, probed: &Probed) -> Result<bool, DbError> {
     tail::unwanted(tx, held.video, "probed", probed.now).await?;
     let playable = probed.virtual_set.is_some();
+    let made_by = pipeline::keep_template(tx, held.app, &probed.template, probed.now).await?;
     tx.execute_one(
         "UPDATE video SET duration_ms = $2, probe = $3, plan = $4, damaged = $5, updated_ms = $6,
-           generation = $7, playable_ms = COALESCE(playable_ms, $8) WHERE id = $1",
+           generation = $7, playable_ms = COALESCE(playable_ms, $8), made_by = $9, pipeline = $10 WHERE id = $1",
         args![
             held.video,
             probed.duration_ms,
@@ -87,31 +129,16 @@ async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbEr
             probed.damaged.clone(),
             probed.now,
             if playable { VIRTUAL } else { 0 },
-            playable.then_some(probed.now)
+            playable.then_some(probed.now),
+            word::as_json(&made_by),
+            made_by.name.as_str()
         ],
     )
     .await?;
     if let Some(set) = &probed.virtual_set {
         publish_virtual(tx, held, set, probed.now).await?;
     }
-    for track in &probed.ladder {
-        let birth = (ENCODED, RenditionState::Waiting);
-        insert_track(tx, (held.app, held.video), track, birth, probed.now).await?;
-    }
-    for new in &probed.captions {
-        caption::insert(tx, held.video, new, None, probed.now).await?;
-    }
-    for new in &probed.jobs {
-        job::insert(tx, new, probed.now).await?;
-    }
-    let subject = held.video.to_string();
-    let facts = json!({ "duration_ms": probed.duration_ms, "damaged": probed.damaged });
-    tell(tx, held.app, Topic::VideoProbed, (subject.clone(), facts), probed.now).await?;
-    if playable {
-        let facts = json!({ "generation": VIRTUAL });
-        tell(tx, held.app, Topic::VideoPlayable, (subject, facts), probed.now).await?;
-    }
-    Ok(())
+    Ok(playable)
 }
 
 async fn publish_virtual(tx: &mut Tx, held: Held, set: &VirtualSet, now: Millis) -> Result<(), DbError> {

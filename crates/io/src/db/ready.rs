@@ -1,17 +1,18 @@
 //! When a video is ready: nothing is left to be made, and what was only needed for making it goes.
 
 use matinee_core::event::Topic;
-use matinee_core::id::{AppId, ObjectId, VideoId};
+use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::job::Lease;
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, Generations, Medium, RenditionState, State, VIRTUAL, served};
+use matinee_core::video::{Generations, Medium, RenditionState, State, VIRTUAL, served};
 use serde_json::json;
 
 use super::Db;
 use super::error::DbError;
-use super::lease::{lock_video, settled};
+use super::lease::{Held, lock_video, settled};
 use super::object::unwanted_if_unused;
+use super::remake::{self, Run};
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
@@ -24,14 +25,16 @@ impl Db {
         self.write((*lease, now), |tx, (lease, now)| {
             Box::pin(async move {
                 let held = settled(tx, lease, *now).await?;
-                if state_of(tx, held.video).await? != State::Ready
-                    || wanted_in_background(&renditions_of(tx, held.video).await?)
+                // What belongs to a remake that is not served yet goes when it is, or with it.
+                let counts = remake::run_of(tx, held.video, held.generation).await? == Run::First;
+                if !counts
+                    || state_of(tx, held.video).await? != State::Ready
+                    || wanted_in_background(&renditions_of(tx, held.video).await?, held.generation)
                 {
                     return Ok(());
                 }
-                let sql = "UPDATE video SET work_id = NULL WHERE id = $1";
-                tx.execute_one(sql, args![held.video]).await?;
-                drop_unused(tx, held.video, now.plus(REPLACED_GRACE_MS)).await
+                let_go_of_work(tx, held.video).await?;
+                drop_unused(tx, held.video, "work", now.plus(REPLACED_GRACE_MS)).await
             })
         })
         .await
@@ -46,17 +49,23 @@ impl Db {
             Box::pin(async move {
                 let held = settled(tx, lease, *now).await?;
                 let renditions = renditions_of(tx, held.video).await?;
-                if state_of(tx, held.video).await? == State::Ready {
+                let run = remake::run_of(tx, held.video, held.generation).await?;
+                if run == Run::First && state_of(tx, held.video).await? == State::Ready {
                     return Ok(());
                 }
                 let open = |rendition: &Rendition| {
-                    !rendition.background
+                    rendition.generation == held.generation
+                        && !rendition.background
                         && matches!(rendition.state, RenditionState::Waiting | RenditionState::Encoding)
                 };
                 if renditions.iter().any(open) {
                     return Err(DbError::Conflict("renditions are still being made".to_owned()));
                 }
-                become_ready(tx, (held.app, held.video), &renditions, *now).await
+                match run {
+                    Run::Over => Err(DbError::LeaseLost),
+                    Run::First => become_ready(tx, held, &renditions, *now).await,
+                    Run::Beside(made) => remake::serve(tx, held, (&made, &renditions), *now).await,
+                }
             })
         })
         .await
@@ -68,9 +77,10 @@ async fn state_of(tx: &mut Tx, video: VideoId) -> Result<State, DbError> {
     row.ok_or(DbError::Absent)?.get("state")
 }
 
-/// Is there something in the background that is not whole? Its jobs read what this video was encoded from.
-fn wanted_in_background(renditions: &[Rendition]) -> bool {
-    renditions.iter().any(|one| one.background && one.state != RenditionState::Ready)
+/// Is there something in the background of a generation that is not whole? Its jobs read what this video was encoded from.
+pub(crate) fn wanted_in_background(renditions: &[Rendition], generation: u32) -> bool {
+    let mut background = renditions.iter().filter(|one| one.generation == generation && one.background);
+    background.any(|one| one.state != RenditionState::Ready)
 }
 
 impl Db {
@@ -78,20 +88,21 @@ impl Db {
     pub async fn forget_failed(&self, limit: u32, now: Millis) -> Result<u32, DbError> {
         self.write((limit, now), |tx, (limit, now)| {
             Box::pin(async move {
-                let sql = "SELECT DISTINCT r.video_id FROM rendition r JOIN video v ON v.id = r.video_id
+                let sql = "SELECT DISTINCT r.video_id, v.encoding FROM rendition r JOIN video v ON v.id = r.video_id
                            WHERE r.state = 'failed' AND NOT r.background AND v.state = 'ready'
-                             AND v.deleted_ms IS NULL
+                             AND r.generation = v.encoding AND v.deleted_ms IS NULL
                              AND EXISTS (SELECT 1 FROM part p WHERE p.rendition_id = r.id) LIMIT $1";
                 let mut forgotten = 0;
                 for row in tx.rows(sql, args![*limit]).await? {
-                    let video: VideoId = row.get("video_id")?;
-                    lock_video(tx, video).await?;
-                    if may_be_run_again(tx, video).await? {
+                    let (video, encoding): (VideoId, u32) = (row.get("video_id")?, row.get("encoding")?);
+                    let app = lock_video(tx, video).await?;
+                    let held = Held { app, video, generation: encoding };
+                    if may_be_run_again(tx, held).await? {
                         continue;
                     }
                     let renditions = renditions_of(tx, video).await?;
-                    forget_failed(tx, video, &renditions).await?;
-                    drop_unused(tx, video, *now).await?;
+                    forget_failed(tx, held, &renditions).await?;
+                    drop_unused(tx, video, "work", *now).await?;
                     forgotten += 1;
                 }
                 Ok(forgotten)
@@ -101,28 +112,35 @@ impl Db {
     }
 }
 
-/// Which generation is served once nothing is left to be made.
-pub(crate) fn final_generation(renditions: &[Rendition]) -> u32 {
-    let encoded = || renditions.iter().filter(|one| one.generation == ENCODED && !one.background);
+/// Is there one with what the source has among the renditions of a generation that are whole?
+pub(crate) fn is_whole(renditions: &[Rendition], generation: u32) -> bool {
+    let encoded = || renditions.iter().filter(|one| one.generation == generation && !one.background);
     let pictures = encoded().any(|rendition| rendition.medium == Medium::Video);
     let wanted = if pictures { Medium::Video } else { Medium::Audio };
     let whole =
         |rendition: &Rendition| rendition.state == RenditionState::Ready && rendition.medium == wanted;
-    served(Generations {
+    encoded().any(whole)
+}
+
+/// Which generation is served once nothing is left to be made of the one that is encoded.
+pub(crate) fn final_generation(renditions: &[Rendition], encoding: u32) -> u32 {
+    let generations = Generations {
         virtual_set: renditions.iter().any(|rendition| rendition.generation == VIRTUAL),
-        encoded_whole: encoded().any(whole),
+        encoded_whole: is_whole(renditions, encoding),
         encoded_growing: false,
-    })
+    };
+    served(generations, encoding)
 }
 
 /// The video is ready with what there is.
 pub(crate) async fn become_ready(
     tx: &mut Tx,
-    (app, video): (AppId, VideoId),
+    held: Held,
     renditions: &[Rendition],
     now: Millis,
 ) -> Result<(), DbError> {
-    let generation = final_generation(renditions);
+    let Held { app, video, generation: encoding } = held;
+    let generation = final_generation(renditions, encoding);
     if generation == 0 {
         return Err(DbError::Conflict("nothing of this video can be played".to_owned()));
     }
@@ -132,13 +150,13 @@ pub(crate) async fn become_ready(
         args![video, generation, now],
     )
     .await?;
-    if !may_be_run_again(tx, video).await? {
-        forget_failed(tx, video, renditions).await?;
+    if !may_be_run_again(tx, held).await? {
+        forget_failed(tx, held, renditions).await?;
     }
-    drop_unused(tx, video, now.plus(REPLACED_GRACE_MS)).await?;
+    drop_unused(tx, video, "work", now.plus(REPLACED_GRACE_MS)).await?;
     let failed: Vec<&str> = renditions
         .iter()
-        .filter(|rendition| rendition.state == RenditionState::Failed && !rendition.background)
+        .filter(|one| one.generation == encoding && !one.background && one.state == RenditionState::Failed)
         .map(|rendition| rendition.name.as_str())
         .collect();
     let facts = json!({ "generation": generation, "failed": failed });
@@ -147,31 +165,48 @@ pub(crate) async fn become_ready(
 
 /// Is there a dead job that would go on from what is there? Not one that fell with another, and not one whose source was
 /// judged: that would be repeated.
-async fn may_be_run_again(tx: &mut Tx, video: VideoId) -> Result<bool, DbError> {
-    let sql = "SELECT 1 AS found FROM job j WHERE j.video_id = $1 AND j.state = 4
+pub(crate) async fn may_be_run_again(tx: &mut Tx, held: Held) -> Result<bool, DbError> {
+    let sql = "SELECT 1 AS found FROM job j WHERE j.video_id = $1 AND j.generation = $2 AND j.state = 4
                  AND j.kind IN ('remux', 'chunk', 'audio', 'assemble') AND j.started_ms IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM job_attempt a WHERE a.job_id = j.id AND a.attempt = j.attempt
                                    AND a.outcome IN ('refusal', 'damage')) LIMIT 1";
-    Ok(tx.row(sql, args![video]).await?.is_some())
+    Ok(tx.row(sql, args![held.video, held.generation]).await?.is_some())
 }
 
 /// What was made of renditions that failed, and what they were made from, is of no use any more.
-async fn forget_failed(tx: &mut Tx, video: VideoId, renditions: &[Rendition]) -> Result<(), DbError> {
+pub(crate) async fn forget_failed(
+    tx: &mut Tx,
+    held: Held,
+    renditions: &[Rendition],
+) -> Result<(), DbError> {
     let sql = "DELETE FROM part WHERE rendition_id IN
-                 (SELECT id FROM rendition WHERE video_id = $1 AND state = 'failed' AND NOT background)";
-    tx.execute(sql, args![video]).await?;
-    if wanted_in_background(renditions) {
+                 (SELECT id FROM rendition WHERE video_id = $1 AND generation = $2 AND state = 'failed'
+                    AND NOT background)";
+    tx.execute(sql, args![held.video, held.generation]).await?;
+    if wanted_in_background(renditions, held.generation) {
         return Ok(());
     }
-    tx.execute("UPDATE video SET work_id = NULL WHERE id = $1", args![video]).await.map(drop)
+    let_go_of_work(tx, held.video).await
+}
+
+/// The rewritten source is not read any more by the generation that counts; a remake that runs may still read it.
+pub(crate) async fn let_go_of_work(tx: &mut Tx, video: VideoId) -> Result<(), DbError> {
+    let sql = "UPDATE video SET work_id = NULL
+               WHERE id = $1 AND (remake IS NULL OR remake ->> 'state' <> 'running')";
+    tx.execute(sql, args![video]).await.map(drop)
 }
 
 /// All objects of the video that nothing points at are deleted from `later` on.
-pub(crate) async fn drop_unused(tx: &mut Tx, video: VideoId, later: Millis) -> Result<(), DbError> {
+pub(crate) async fn drop_unused(
+    tx: &mut Tx,
+    video: VideoId,
+    reason: &str,
+    later: Millis,
+) -> Result<(), DbError> {
     let sql = "SELECT object_id FROM ledger WHERE video_id = $1 AND state = 'present'";
     for row in tx.rows(sql, args![video]).await? {
         let object: ObjectId = row.get("object_id")?;
-        unwanted_if_unused(tx, object, "work", later).await?;
+        unwanted_if_unused(tx, object, reason, later).await?;
     }
     Ok(())
 }

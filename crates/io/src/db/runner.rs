@@ -83,6 +83,8 @@ pub struct Running {
 pub struct Work {
     /// The app that pays for it.
     pub app: AppId,
+    /// The generation of the video that it works for.
+    pub generation: u32,
     /// What to do.
     pub task: Task,
     /// The objects into which this attempt writes, oldest first.
@@ -257,7 +259,7 @@ impl Db {
         self.look((*lease, Runner::holder(runner, ""), now), |tx, (lease, prefix, now)| {
             Box::pin(async move {
                 let sql =
-                    "SELECT app_id, payload FROM job WHERE id = $1 AND attempt = $2 AND lease_token = $3
+                    "SELECT app_id, generation, payload FROM job WHERE id = $1 AND attempt = $2 AND lease_token = $3
                              AND state = 2 AND lease_until_ms > $4 AND substr(holder, 1, length($5)) = $5";
                 let args = args![lease.job, lease.attempt, lease.token, *now, prefix.as_str()];
                 let row = tx.row(sql, args).await?.ok_or(DbError::LeaseLost)?;
@@ -266,6 +268,7 @@ impl Db {
                 let rows = tx.rows(sql, args![lease.job, lease.attempt, ledger::Kind::Work]).await?;
                 Ok(Work {
                     app: row.get("app_id")?,
+                    generation: row.get("generation")?,
                     task: task_of(row.get("payload")?)?,
                     outputs: rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?,
                 })

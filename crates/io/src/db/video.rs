@@ -2,6 +2,8 @@
 
 use matinee_core::event::Topic;
 use matinee_core::id::{AppId, CollectionId, ObjectId, UploadId, VideoId};
+use matinee_core::pipeline::MadeBy;
+use matinee_core::remake::Remake;
 use matinee_core::time::Millis;
 use matinee_core::video::{Policy, Problem, State};
 use serde_json::{Value, json};
@@ -50,12 +52,18 @@ pub struct Video {
     pub reason: Option<Problem>,
     /// What is wrong with the source although it is accepted.
     pub damaged: Option<Value>,
-    /// Which renditions are served: 0 none, 1 the source as it is, 2 the encoded ones.
+    /// Which renditions are served: 0 none, 1 the source as it is, else the encoded ones of this number.
     pub generation: u32,
+    /// The encoded generation that counts: the one that is served, or will be when it is there.
+    pub encoding: u32,
+    /// Another generation that is made while this one is served, or the last one that was not.
+    pub remake: Option<Remake>,
     /// The pipeline by which it is encoded.
     pub pipeline: String,
     /// Not before this moment is it encoded.
     pub run_after: Option<Millis>,
+    /// The same with its version and its copy; none before the source was examined.
+    pub made_by: Option<MadeBy>,
     /// Its length in milliseconds.
     pub duration_ms: Option<u64>,
     /// What the probe said.
@@ -79,6 +87,39 @@ impl Video {
     pub fn is_playable(&self) -> bool {
         self.generation > 0 && self.deleted.is_none()
     }
+
+    /// Is another generation of it being made?
+    pub fn is_encoded_again(&self) -> bool {
+        self.remake.as_ref().is_some_and(Remake::is_running)
+    }
+
+    /// The remake that works on this generation.
+    pub fn remake_of(&self, generation: u32) -> Option<&Remake> {
+        self.remake.as_ref().filter(|remake| remake.is_running() && remake.generation == generation)
+    }
+
+    /// What is made of the source in this generation; none when it is not known yet, or not any more.
+    pub fn plan_of(&self, generation: u32) -> Option<&Value> {
+        match self.remake_of(generation) {
+            Some(remake) => remake.found.as_ref().map(|found| &found.plan),
+            None => self.plan.as_ref().filter(|_| generation == self.encoding),
+        }
+    }
+
+    /// The file that jobs of a generation read: the source, or its copy where that was rewritten.
+    pub fn input_of(&self, generation: u32) -> ObjectId {
+        let of_copy = |probe: &Value| probe.get("brought_in").is_some_and(|container| !container.is_null());
+        let copy = self.work.filter(|_| self.probe_of(generation).is_some_and(of_copy));
+        copy.unwrap_or(self.source)
+    }
+
+    /// What the probe said for this generation.
+    pub fn probe_of(&self, generation: u32) -> Option<&Value> {
+        match self.remake_of(generation) {
+            Some(remake) => remake.found.as_ref().map(|found| &found.probe),
+            None => self.probe.as_ref().filter(|_| generation == self.encoding),
+        }
+    }
 }
 
 /// Which videos to list; an empty field means all.
@@ -90,6 +131,8 @@ pub struct VideoFilter {
     pub search: Option<String>,
     /// Only in this collection.
     pub collection: Option<CollectionId>,
+    /// Also those of other states that are being encoded again.
+    pub or_remade: bool,
 }
 
 impl Db {
@@ -122,22 +165,25 @@ impl Db {
         let states = word::list(if filter.states.is_empty() { &all } else { &filter.states });
         let pattern = filter.search.as_deref().map_or_else(|| "%".to_owned(), containing);
         let before = before.unwrap_or(VideoId::from_bits(u128::MAX));
-        let args = (app, states, pattern, filter.collection, (before, limit));
-        self.read(args, |tx, (app, states, pattern, collection, (before, limit))| {
+        let args = (app, states, pattern, (filter.collection, filter.or_remade), (before, limit));
+        self.read(args, |tx, (app, states, pattern, (collection, or_remade), (before, limit))| {
             Box::pin(async move {
                 let sql = Sql::Each {
                     sqlite: r"SELECT * FROM video WHERE app_id = $1 AND id < $5 AND deleted_ms IS NULL
-                       AND state IN (SELECT value FROM json_each($2)) AND lower(title) LIKE $3 ESCAPE '\'
+                       AND (state IN (SELECT value FROM json_each($2)) OR ($7 AND remake ->> 'state' = 'running'))
+                       AND lower(title) LIKE $3 ESCAPE '\'
                        AND ($4 IS NULL OR collection_id = $4) AND collection_id NOT IN
                          (SELECT c.id FROM collection c WHERE c.app_id = $1 AND c.deleting_ms IS NOT NULL)
                        ORDER BY id DESC LIMIT $6",
                     postgres: r"SELECT * FROM video WHERE app_id = $1 AND id < $5 AND deleted_ms IS NULL
-                       AND state IN (SELECT jsonb_array_elements_text($2)) AND lower(title) LIKE $3 ESCAPE '\'
+                       AND (state IN (SELECT jsonb_array_elements_text($2)) OR ($7 AND remake ->> 'state' = 'running'))
+                       AND lower(title) LIKE $3 ESCAPE '\'
                        AND ($4 IS NULL OR collection_id = $4) AND collection_id NOT IN
                          (SELECT c.id FROM collection c WHERE c.app_id = $1 AND c.deleting_ms IS NOT NULL)
                        ORDER BY id DESC LIMIT $6",
                 };
-                let args = args![*app, states.clone(), pattern.as_str(), *collection, *before, *limit];
+                let args =
+                    args![*app, states.clone(), pattern.as_str(), *collection, *before, *limit, *or_remade];
                 tx.rows(sql, args).await?.iter().map(video_of).collect()
             })
         })
@@ -248,8 +294,11 @@ pub(crate) fn video_of(row: &Row) -> Result<Video, DbError> {
         reason: word::problem(row, "reason")?,
         damaged: row.get("damaged")?,
         generation: row.get("generation")?,
+        encoding: row.get("encoding")?,
+        remake: word::json(row, "remake")?,
         pipeline: row.get("pipeline")?,
         run_after: row.get("run_after_ms")?,
+        made_by: word::json(row, "made_by")?,
         duration_ms: row.get("duration_ms")?,
         probe: row.get("probe")?,
         plan: row.get("plan")?,

@@ -64,6 +64,18 @@ pub(crate) fn problem(row: &Row, column: &str) -> Result<Option<video::Problem>,
     read.map_err(|error| DbError::Never(format!("{column} holds no problem: {error}")))
 }
 
+/// What a row holds as JSON, if it holds something.
+pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, DbError> {
+    let stored: Option<serde_json::Value> = row.get(column)?;
+    let read = stored.map(serde_json::from_value).transpose();
+    read.map_err(|error| DbError::Never(format!("{column} cannot be read: {error}")))
+}
+
+/// Plain values as they are stored.
+pub(crate) fn as_json<T: serde::Serialize>(value: &T) -> serde_json::Value {
+    serde_json::to_value(value).expect("because it is made of plain values")
+}
+
 /// A problem as it is stored.
 pub(crate) fn stored(problem: &video::Problem) -> serde_json::Value {
     serde_json::to_value(problem).expect("because a problem is three texts")

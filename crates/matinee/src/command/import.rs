@@ -19,7 +19,7 @@ use super::text::{count, size};
 use super::{Form, lock};
 use crate::config::{self, Flags};
 use crate::flow::import::{self, ImportFailure, Imported, Keep, Order};
-use crate::flow::{Failure, arrival, upload};
+use crate::flow::{Failure, arrival, pipeline, upload};
 use crate::node::Node;
 
 const EXAMPLES: &str = "Examples:
@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     /// The collection for the videos, by name or id
     #[arg(long, value_name = "NAME")]
     collection: Option<String>,
+    /// The pipeline by which the videos are made
+    #[arg(long, value_name = "NAME", default_value = matinee_core::pipeline::DEFAULT)]
+    pipeline: String,
     /// Copies each file and shares nothing with it
     #[arg(long, group = "keep")]
     copy: bool,
@@ -106,7 +109,9 @@ pub(crate) async fn run(
         return dry_run(&node, &paths, arguments.form, out);
     }
     stop_on_interrupt(&node);
-    let collection = arrival::collection(&node, node.defaults.app, arguments.collection.as_deref()).await?;
+    let app = node.defaults.app;
+    let collection = arrival::collection(&node, app, arguments.collection.as_deref()).await?;
+    pipeline::usable(&node, app, &arguments.pipeline).await?;
     let board = Board::new(arguments.form.quiet);
     let goal = if arguments.adopt { Some(arguments.wait.unwrap_or(Goal::Checked)) } else { arguments.wait };
     let (mut codes, mut going) = (Vec::new(), Vec::new());
@@ -144,6 +149,7 @@ async fn bring(
     let title = arguments.title.clone().unwrap_or_else(|| upload::title_from(&name));
     let order = Order {
         collection,
+        pipeline: arguments.pipeline.clone(),
         keep: match (arguments.copy, arguments.link, arguments.adopt) {
             (true, _, _) => Keep::Copied,
             (_, true, _) => Keep::Linked,

@@ -4,11 +4,13 @@ mod app;
 mod collection;
 mod configuration;
 mod doctor;
+mod encode;
 mod import;
 mod jobs;
 mod lock;
 mod nodes;
 mod openapi;
+mod pipeline;
 mod plan;
 mod progress;
 mod rm;
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Ls(videos::ListArguments),
     /// Shows a video: its state, its sizes, what happened to it
     Show(videos::ShowArguments),
+    /// Encodes a video again; what there is plays on meanwhile
+    Encode(encode::Arguments),
     /// Deletes videos with all that is stored of them
     Rm(rm::Arguments),
     /// Lists jobs, shows one, runs one again, cancels it, puts it before others; pauses all work
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Runner(runner::Arguments),
     /// Lists the servers that work; lets no new work begin on one
     Nodes(nodes::Arguments),
+    /// Lists, shows, writes and archives pipelines: templates of what is made
+    Pipeline(pipeline::Arguments),
     /// Makes, lists and ends tokens for programs
     Token(token::Arguments),
     /// Makes, lists and deletes apps: tenants that do not see each other
@@ -98,10 +104,12 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Plan(arguments) => with_runtime(plan::run(flags, &arguments, out)),
         Command::Ls(arguments) => with_runtime(videos::list(flags, &arguments, out)),
         Command::Show(arguments) => with_runtime(videos::show(flags, &arguments, out)),
+        Command::Encode(arguments) => with_runtime(encode::run(flags, &arguments, out)),
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),
         Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),
         Command::Runner(arguments) => with_runtime(runner::run(flags, &arguments, out)),
         Command::Nodes(arguments) => with_runtime(nodes::run(flags, &arguments, out)),
+        Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),
         Command::App(arguments) => with_runtime(app::run(flags, &arguments, out)),
         Command::Collection(arguments) => with_runtime(collection::run(flags, &arguments, out)),

@@ -210,7 +210,7 @@ fn write_whole(out: &mut impl Write, whole: &Whole, shown: &serde_json::Value) -
         writeln!(out, "\n  {} [{}]\n  {}", plain(&damaged.human), damaged.code, plain(&damaged.fix))?;
     }
     let encoded: Vec<&Rendition> =
-        whole.renditions.iter().filter(|track| track.generation == matinee_core::video::ENCODED).collect();
+        whole.renditions.iter().filter(|track| track.generation == video.encoding).collect();
     if encoded.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use matinee_core::limits;
+use matinee_core::{limits, pipeline};
 use matinee_io::spool::Direct;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -57,6 +57,8 @@ pub(crate) struct Zoom {
     pub(crate) take: Vec<String>,
     /// Takes every view of `take` that a meeting has, each as a video of its own.
     pub(crate) every: bool,
+    /// The pipeline by which its videos are made.
+    pub(crate) pipeline: String,
 }
 
 /// A text that is never shown.
@@ -128,6 +130,7 @@ impl Default for Zoom {
             window: Span { ms: 5_400_000 },
             take: take.map(str::to_owned).to_vec(),
             every: false,
+            pipeline: pipeline::DEFAULT.to_owned(),
         }
     }
 }

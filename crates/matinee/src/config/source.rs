@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use matinee_core::pipeline;
 use matinee_io::bucket;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub(crate) struct Watch {
     /// The collection for its videos, by name or id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) collection: Option<String>,
+    /// The pipeline by which its videos are made.
+    pub(crate) pipeline: String,
     /// Where files go that became videos, inside the folder; empty = they are removed.
     pub(crate) done: String,
     /// Where files go that could not be taken, inside the folder.
@@ -32,6 +35,7 @@ impl Default for Watch {
         Self {
             folder: PathBuf::new(),
             collection: None,
+            pipeline: pipeline::DEFAULT.to_owned(),
             done: "done".to_owned(),
             failed: "failed".to_owned(),
             settle: Span { ms: 10_000 },
@@ -64,6 +68,8 @@ pub(crate) struct Bucket {
     /// The collection for its videos, by name or id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) collection: Option<String>,
+    /// The pipeline by which its videos are made.
+    pub(crate) pipeline: String,
     /// What becomes of an object when its video was checked: `keep`, `delete` or `move:PREFIX`.
     pub(crate) after: After,
 }
@@ -80,6 +86,7 @@ impl Default for Bucket {
             secret_key_file: None,
             every: Span { ms: 300_000 },
             collection: None,
+            pipeline: pipeline::DEFAULT.to_owned(),
             after: After::Keep,
         }
     }
@@ -176,6 +183,8 @@ fn check_watch(watch: &mut Watch) -> Result<(), BadConfig> {
     if watch.folder.as_os_str().is_empty() {
         return Err(BadConfig("a [[watch]] needs its `folder`".to_owned()));
     }
+    pipeline::check_name(&watch.pipeline)
+        .map_err(|refusal| BadConfig(format!("`watch.pipeline`: {refusal}")))?;
     watch.folder =
         std::path::absolute(&watch.folder).map_err(|error| BadConfig(format!("`watch.folder`: {error}")))?;
     if watch.folder.to_str().is_none() {
@@ -211,6 +220,8 @@ fn check_bucket(bucket: &mut Bucket, number: usize) -> Result<(), BadConfig> {
     if bucket.every.ms < EVERY_MS_MIN {
         return Err(BadConfig(format!("`bucket.every` of `{name}` must be at least 5s")));
     }
+    pipeline::check_name(&bucket.pipeline)
+        .map_err(|refusal| BadConfig(format!("`bucket.pipeline` of `{name}`: {refusal}")))?;
     if let Some(path) = &bucket.secret_key_file {
         let text = std::fs::read_to_string(path).map_err(|error| {
             BadConfig(format!("`bucket.secret_key_file` of `{name}`, {}: {error}", path.display()))

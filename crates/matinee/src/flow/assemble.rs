@@ -6,7 +6,7 @@ use matinee_core::ledger;
 use matinee_core::media::hybrid::{SegmentIn, TrackIn, hybrid};
 use matinee_core::media::segment::{Row, rows_decode, rows_encode};
 use matinee_core::media::{Index, TrackKind};
-use matinee_core::video::{ENCODED, Medium, RenditionState};
+use matinee_core::video::{Medium, RenditionState};
 use matinee_io::db::{Assembled, Rendition, SoundInFile, Stored};
 use matinee_io::store;
 
@@ -20,7 +20,7 @@ use crate::node::Node;
 pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) -> Result<(), Fault> {
     let video = video(node, hold).await?;
     let all = node.db.renditions(video.id).await?;
-    let ladder: Vec<_> = all.iter().filter(|row| row.generation == ENCODED).collect();
+    let ladder: Vec<_> = all.iter().filter(|row| row.generation == hold.generation).collect();
     let mine = ladder.iter().find(|row| row.id == rendition);
     let mine = *mine.ok_or_else(|| Fault::unverified("the rendition is not there any more"))?;
     // Only the main sound lies in the files of pictures; every other one has a file of its own. Pictures of the background

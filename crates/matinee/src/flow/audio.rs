@@ -12,7 +12,7 @@ use matinee_core::media::part::Part;
 use matinee_core::media::segment::rows_encode;
 use matinee_core::media::{Coding, Index, Track, TrackKind};
 use matinee_core::plan::{self, argv};
-use matinee_core::video::{ENCODED, Medium};
+use matinee_core::video::Medium;
 use matinee_io::db::{NewPart, Shape};
 use matinee_io::store;
 use tokio::sync::watch;
@@ -79,7 +79,7 @@ async fn publish(
     let renditions = node.db.renditions(planned.video.id).await?;
     let row = renditions
         .iter()
-        .find(|row| row.generation == ENCODED && row.medium == Medium::Audio && row.name == track.id)
+        .find(|row| row.generation == hold.generation && row.medium == Medium::Audio && row.name == track.id)
         .ok_or_else(|| Fault::unverified(format!("there is no rendition {}", track.id)))?;
     Sound { node, hold, planned, rendition: row.id, file }.follow(track, encoded_us).await
 }

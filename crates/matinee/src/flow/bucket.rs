@@ -104,6 +104,7 @@ async fn announce(node: &Node, config: &source::Bucket, object: &Listed) -> Resu
         collection: arrival::collection(node, app, config.collection.as_deref()).await?,
         facts: json!({ "bucket": config.name, "key": key }),
         size: Some(object.size),
+        pipeline: config.pipeline.clone(),
         ..Draft::new(node, app, title_from(&key), Way::Bucket)
     };
     let wanted = Wanted {

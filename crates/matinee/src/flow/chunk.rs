@@ -9,7 +9,7 @@ use matinee_core::media::Index;
 use matinee_core::media::chunk::{self, Expect, Place, Verified, rehead, verify};
 use matinee_core::media::segment::rows_encode;
 use matinee_core::plan::{self, Cascade, Chunk, argv};
-use matinee_core::video::{ENCODED, Medium};
+use matinee_core::video::Medium;
 use matinee_io::db::{NewPart, Rendition, Shape};
 use matinee_io::store;
 
@@ -53,7 +53,9 @@ pub(crate) async fn publish(
     for (output, rendition) in argv::chunk_outputs(cascade).iter().zip(cascade.renditions) {
         let row = renditions
             .iter()
-            .find(|row| row.generation == ENCODED && row.medium == Medium::Video && row.name == rendition.id)
+            .find(|row| {
+                row.generation == hold.generation && row.medium == Medium::Video && row.name == rendition.id
+            })
             .ok_or_else(|| Fault::unverified(format!("there is no rendition {}", rendition.id)))?;
         let damaged = planned.plan.notes.contains(&plan::Note::ShorterThanHeader);
         let task = Task { video, chunk, rendition, row, damaged };

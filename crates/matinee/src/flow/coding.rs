@@ -32,10 +32,11 @@ pub(crate) struct Planned {
 /// Loads the video of a job with its plan.
 pub(crate) async fn planned(node: &Node, hold: &Hold) -> Result<Planned, Fault> {
     let video = video(node, hold).await?;
-    let plan = video.plan.clone().ok_or_else(|| Fault::world("the video has no plan yet"))?;
+    let plan = video.plan_of(hold.generation).cloned();
+    let plan = plan.ok_or_else(|| Fault::world("the video has no plan yet"))?;
     let plan = serde_json::from_value(plan)
         .map_err(|error| Fault::unverified(format!("the stored plan cannot be read: {error}")))?;
-    let input = video.work.unwrap_or(video.source);
+    let input = video.input_of(hold.generation);
     Ok(Planned { video, plan, input })
 }
 

@@ -19,7 +19,7 @@ use matinee_core::{language, limits};
 use matinee_io::db::{Arriving, NewTrack, Shape, Video, VirtualTrack};
 use matinee_io::random;
 
-use super::{Failure, now};
+use super::{Failure, intake, now};
 use crate::node::Node;
 use crate::shelf::{self, Foreseen, Shelved, ShelvedPart, Shown, target_duration_s};
 
@@ -56,7 +56,9 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
 /// The upload of a video, unless its pictures are to be seen only after something was done to them.
 async fn arriving(node: &Node, video: VideoId) -> Result<Option<Arriving>, Failure> {
     let arriving = node.db.arriving(video).await?;
-    Ok(arriving.filter(|arriving| !node.pipeline(&arriving.upload.pipeline).changes_pictures()))
+    let Some(arriving) = arriving else { return Ok(None) };
+    let template = intake::template(node, arriving.upload.app, &arriving.upload.pipeline).await?;
+    Ok(Some(arriving).filter(|_| !template.pipeline.changes_pictures()))
 }
 
 /// How many segments of the picture and of the main sound are there; `None` before the first.

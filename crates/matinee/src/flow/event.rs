@@ -127,11 +127,13 @@ impl Watch {
         if let Some(subject) = &self.subject {
             let Ok(id) = subject.parse::<VideoId>() else { return Ok(BTreeSet::new()) };
             let Some(video) = self.node.db.video(self.app, id).await? else { return Ok(BTreeSet::new()) };
-            let working =
-                video.state == State::Processing || whole::in_background(&self.node, &video).await?;
+            let working = video.state == State::Processing
+                || video.is_encoded_again()
+                || whole::in_background(&self.node, &video).await?;
             return Ok(working.then_some(id).into_iter().collect());
         }
-        let filter = VideoFilter { states: vec![State::Processing], ..VideoFilter::default() };
+        let filter =
+            VideoFilter { states: vec![State::Processing], or_remade: true, ..VideoFilter::default() };
         let videos = self.node.db.videos(self.app, &filter, None, LOOKED_AT_MAX).await?;
         Ok(videos.into_iter().map(|video| video.id).collect())
     }

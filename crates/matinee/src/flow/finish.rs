@@ -15,6 +15,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, background: bool) -> Resul
     // A player that asks now gets the encoded ladder.
     if let Some(video) = hold.task.video() {
         node.shelf.forget(video);
+        // The pictures of a remake may look otherwise.
+        node.thumbnails.forget(video);
     }
     Ok(())
 }

@@ -47,6 +47,8 @@ pub(crate) struct Order {
     /// What the caller knows of the video, as a JSON object.
     pub(crate) facts: Value,
     pub(crate) external_id: Option<String>,
+    /// The name of the pipeline by which its video is encoded.
+    pub(crate) pipeline: String,
     pub(crate) keep: Keep,
 }
 
@@ -54,7 +56,8 @@ impl Order {
     /// An import of which nothing is known but its path.
     pub(crate) fn new(node: &Node, path: PathBuf, title: String) -> Self {
         let collection = node.defaults.collection;
-        Self { path, title, collection, facts: json!({}), external_id: None, keep: Keep::default() }
+        let pipeline = matinee_core::pipeline::DEFAULT.to_owned();
+        Self { path, title, collection, facts: json!({}), external_id: None, pipeline, keep: Keep::default() }
     }
 
     fn draft(&self, node: &Node, app: AppId, size: u64) -> Draft {
@@ -62,6 +65,7 @@ impl Order {
             collection: self.collection,
             facts: self.facts.clone(),
             external_id: self.external_id.clone(),
+            pipeline: self.pipeline.clone(),
             size: Some(size),
             ..Draft::new(node, app, self.title.clone(), Way::Path)
         }

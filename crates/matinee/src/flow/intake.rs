@@ -2,11 +2,12 @@
 
 use matinee_core::access::sender::Allowance;
 use matinee_core::id::{AppId, CollectionId, UploadId};
+use matinee_core::pipeline::Template;
 use matinee_core::pull::Place;
 use matinee_core::time::Millis;
 use matinee_core::upload::Way;
 use matinee_core::{limits, pipeline};
-use matinee_io::db::{NewPull, NewUpload};
+use matinee_io::db::{DbError, NewPull, NewUpload, Version};
 use matinee_io::random;
 use serde_json::{Map, Value};
 
@@ -101,6 +102,44 @@ pub(crate) struct Source {
     pub(crate) place: Option<Place>,
     /// A second wish with the same key is the first one.
     pub(crate) idem_key: Option<String>,
+}
+
+/// What the name of a pipeline means for an app now: the configuration file comes first, then the newest version of the
+/// app's own, then what is built in.
+///
+/// An upload may have named a pipeline that is archived since: its newest version is still taken. Of one that was never
+/// there (the configuration has changed) the default one takes the place.
+pub(crate) async fn template(node: &Node, app: AppId, name: &str) -> Result<Template, DbError> {
+    for name in [name, pipeline::DEFAULT] {
+        if let Some((template, _)) = found(node, app, name).await? {
+            return Ok(template);
+        }
+        tracing::warn!(name, "there is no such pipeline; the default one is taken");
+    }
+    unreachable!("because there is always a default pipeline")
+}
+
+/// The same, if new videos may be made by it.
+pub(crate) async fn usable(node: &Node, app: AppId, name: &str) -> Result<Option<Template>, DbError> {
+    Ok(found(node, app, name).await?.filter(|(_, archived)| !archived).map(|(template, _)| template))
+}
+
+/// What a name means, and whether it is archived.
+async fn found(node: &Node, app: AppId, name: &str) -> Result<Option<(Template, bool)>, DbError> {
+    let fixed = |pipeline| Some((Template { version: None, pipeline }, false));
+    if let Some(pipeline) = node.config.pipeline.iter().find(|known| known.name == name) {
+        return Ok(fixed(pipeline.clone()));
+    }
+    let newest = node.db.newest_pipeline(app, name).await?;
+    // An app that archives its own default one gets back what is built in.
+    let newest = newest.filter(|newest| newest.archived.is_none() || name != pipeline::DEFAULT);
+    Ok(match newest {
+        Some(Version { version, pipeline, archived, .. }) => {
+            Some((Template { version: Some(version), pipeline }, archived.is_some()))
+        }
+        None if name == pipeline::DEFAULT => fixed(node.default_pipeline()),
+        None => None,
+    })
 }
 
 /// The living collection of an app with this id or name; the app's first one when none is named.

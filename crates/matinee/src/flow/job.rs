@@ -3,7 +3,7 @@
 use matinee_core::id::{AppId, JobId, VideoId};
 use matinee_core::job::{State, Task};
 use matinee_core::time::Millis;
-use matinee_core::video::{ENCODED, Medium};
+use matinee_core::video::Medium;
 use matinee_io::db::DbError;
 use matinee_io::db::job::Filter;
 
@@ -56,9 +56,9 @@ pub(crate) async fn retry_rendition(
     video: VideoId,
     name: &str,
 ) -> Result<Job, Failure> {
-    node.db.video(app, video).await?.ok_or(Failure::Absent)?;
+    let encoding = node.db.video(app, video).await?.ok_or(Failure::Absent)?.encoding;
     let ladder: Vec<_> =
-        node.db.renditions(video).await?.into_iter().filter(|row| row.generation == ENCODED).collect();
+        node.db.renditions(video).await?.into_iter().filter(|row| row.generation == encoding).collect();
     let refused = || Failure::Refused {
         conflict: true,
         human: "Only a rendition that failed can be made again, and its job must still be known.".to_owned(),
@@ -77,8 +77,8 @@ pub(crate) async fn retry_rendition(
     let shared = |job: &&Job| {
         matches!(job.task, Some(Task::Chunk { .. } | Task::Remux { .. } | Task::Audio { track: 0, .. }))
     };
-    // A job that fell with another one has never run.
-    let cause = || dead.iter().filter(|job| job.started.is_some());
+    // A job that fell with another one has never run, and those of an earlier generation made other renditions.
+    let cause = || dead.iter().filter(|job| job.started.is_some() && job.generation == encoding);
     let found = cause().find(own).or_else(|| cause().find(shared));
     retry(node, app, found.ok_or_else(refused)?.id).await
 }

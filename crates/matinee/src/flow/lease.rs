@@ -31,6 +31,8 @@ pub(crate) struct Hold {
     pub(crate) lease: Lease,
     pub(crate) app: AppId,
     pub(crate) task: Task,
+    /// The generation of its video that it works for.
+    pub(crate) generation: u32,
     /// One decoder thread, one rendition at a time, no seeking.
     pub(crate) safe_profile: bool,
     /// Cancelled when the lease is lost, the job is cancelled or the process ends: the work stops at once.
@@ -48,6 +50,7 @@ impl Hold {
             lease,
             app: work.app,
             task: work.task.clone(),
+            generation: work.generation,
             safe_profile: false,
             stop: CancellationToken::new(),
             progress: watch::Sender::new(Progress::default()),
@@ -140,6 +143,7 @@ pub(crate) async fn claim_as(node: &Node, holder: &str, kinds: &[Slots]) -> Resu
         lease: claimed.lease,
         app: claimed.app,
         task: claimed.task,
+        generation: claimed.generation,
         safe_profile: claimed.safe_profile,
         stop: node.halt.child_token(),
         progress: watch::Sender::new(Progress::default()),

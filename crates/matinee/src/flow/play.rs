@@ -4,7 +4,7 @@ use matinee_core::access::path::{self, Grant};
 use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::plan::Container;
 use matinee_core::time::Millis;
-use matinee_core::video::{self, ENCODED, Medium, RenditionState, VIRTUAL};
+use matinee_core::video::{self, Medium, RenditionState, VIRTUAL};
 use matinee_core::{language, limits};
 use matinee_io::db::{Caption, Rendition, Video};
 
@@ -17,8 +17,6 @@ const SOURCE: &str = "source";
 
 /// The end of the address of a file as WebM.
 const WEBM: &str = "/file.webm";
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// Addresses of one video, all below the same token; they are paths, the caller knows its host.
 #[derive(Debug)]
@@ -86,7 +84,7 @@ pub(crate) fn playback(node: &Node, whole: &Whole, asker: Asker) -> Option<Playb
     // A watermark is worth nothing where everybody may fetch the file without it.
     let source = asker == Asker::Owner || !is_changed(video);
     let root = root(node, video.id, generation, (expires, source));
-    let ended = generation == VIRTUAL || encoded_whole(renditions);
+    let ended = generation == VIRTUAL || encoded_whole(renditions, video.encoding);
     let mut downloads = downloads(video, renditions, whole.source_bytes, &root);
     downloads.retain(|download| source || download.id != SOURCE);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
@@ -138,10 +136,9 @@ pub(crate) async fn early(node: &Node, video: VideoId) -> Result<Option<Playback
 
 /// When the addresses of a video of this length end.
 fn expires(duration_ms: u64) -> Millis {
-    let life_ms =
-        limits::PATH_TOKEN_MS.max(i64::try_from(duration_ms).unwrap_or(i64::MAX / 4).saturating_mul(2));
-    // Rounded up, so that a page that asks again within the hour gets the same addresses, and caches keep working.
-    Millis(now().plus(life_ms).0.div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS)
+    const ROUND_MS: i64 = limits::PATH_TOKEN_ROUND_MS;
+    let ends = now().plus(video::addresses_ms(duration_ms));
+    Millis(ends.0.div_euclid(ROUND_MS) * ROUND_MS + ROUND_MS)
 }
 
 /// Is there more than sound?
@@ -195,15 +192,17 @@ fn bare(path: &str) -> String {
 }
 
 /// Is every encoded rendition that has not failed complete? Nobody waits for the background.
-pub(crate) fn encoded_whole(renditions: &[Rendition]) -> bool {
-    let mut encoded = renditions.iter().filter(|row| row.generation == ENCODED && !row.background).peekable();
+fn encoded_whole(renditions: &[Rendition], encoding: u32) -> bool {
+    let mut encoded =
+        renditions.iter().filter(|row| row.generation == encoding && !row.background).peekable();
     encoded.peek().is_some()
         && encoded.all(|row| matches!(row.state, RenditionState::Ready | RenditionState::Failed))
 }
 
 fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &str) -> Vec<Download> {
     let name = |suffix: &str, ending: &str| format!("{}{suffix}.{ending}", video.title);
-    let ladder = || renditions.iter().filter(|row| row.generation == ENCODED && !row.background);
+    let encoding = video.encoding;
+    let ladder = || renditions.iter().filter(move |row| row.generation == encoding && !row.background);
     let whole = |row: &&Rendition| row.state == RenditionState::Ready;
     let pictures = ladder().filter(whole).any(|row| row.medium == Medium::Video);
     let sounds = ladder().filter(|row| row.medium == Medium::Audio);
@@ -230,7 +229,7 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
         })
         .collect();
     all.extend(renditions.iter().filter_map(|row| {
-        let (_, bytes) = row.webm.filter(|_| row.generation == ENCODED)?;
+        let (_, bytes) = row.webm.filter(|_| row.generation == encoding)?;
         let label = format!("{}p WebM", row.shape.width.min(row.shape.height).unwrap_or_default());
         let file_name = name(&format!(" {}", label.trim_end_matches(" WebM")), "webm");
         Some(Download {

@@ -9,6 +9,7 @@ use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
+use matinee_core::pipeline::Template;
 use matinee_core::plan::{self, Plan, Probe, Rendition, SoundCodec, Subtitle};
 use matinee_core::time::Millis;
 use matinee_core::video::Medium;
@@ -20,6 +21,7 @@ use super::coding::{anywhere, ffmpeg, keep, video};
 use super::damage;
 use super::early::{self, virtual_track};
 use super::fault::Fault;
+use super::intake;
 use super::lease::Hold;
 use super::look::{Looked, look};
 use super::{gate, mark, now};
@@ -31,25 +33,28 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let object = video.work.unwrap_or(video.source);
     let path = node.object_path(object)?;
     let Looked { probe, timeline, index } = look(ffmpeg(node)?, &path, &hold.stop).await?;
-    let probe = match first_of(&video) {
+    let probe = match first_of(&video, hold.generation) {
         Some(first) => probe.rewritten_from(&first),
         None => probe,
     };
-    let pipeline = node.pipeline(&video.pipeline);
+    let template = template(node, &video, hold.generation).await?;
+    let pipeline = &template.pipeline;
     let anywhere = anywhere(node).await?;
-    let mut plan = plan::plan(&probe, &timeline, &pipeline, &anywhere)?;
-    if plan.remux.is_some() && tried_to_rewrite(&video) {
-        plan = plan::plan_whole(&probe, &timeline, &pipeline, &anywhere)?;
+    let mut plan = plan::plan(&probe, &timeline, pipeline, &anywhere)?;
+    if plan.remux.is_some() && tried_to_rewrite(&video, hold.generation) {
+        plan = plan::plan_whole(&probe, &timeline, pipeline, &anywhere)?;
     }
     short_enough(node, &video, plan.duration_us / 1_000).await?;
-    mark::make(node, hold, &pipeline, &plan).await?;
-    let plan = gate::pass(node, hold, (&path, &probe, &timeline), &pipeline, plan).await?;
+    mark::make(node, hold, pipeline, &plan).await?;
+    let plan = gate::pass(node, hold, (&path, &probe, &timeline), pipeline, plan).await?;
     // The largest size may have gone, and with it the size of the mark.
-    mark::make(node, hold, &pipeline, &plan).await?;
-    let honest =
-        early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;
-    // What everybody may see of it is another picture than the source's.
-    let shown = honest && !pipeline.changes_pictures();
+    mark::make(node, hold, pipeline, &plan).await?;
+    // A remake is served when it is whole; nobody waits for the source as it is. And where pictures are changed, what
+    // everybody may see is another one than the source's.
+    let is_remake = hold.generation != video.encoding;
+    let shown = !is_remake
+        && !pipeline.changes_pictures()
+        && early::tail_was_true(node, &video).await.map_err(|failure| Fault::world(failure.to_string()))?;
     let layout = index.as_ref().filter(|_| shown).map(layout);
     if let Some(Err(unfit)) = &layout {
         tracing::info!(video = %video.id, %unfit, "the source is not playable as it is");
@@ -60,6 +65,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     };
     let ladder = ladder(&plan);
     let jobs = jobs((&video, pipeline.priority), &plan, &ladder, hold);
+    let jobs = if is_remake { beside(jobs) } else { jobs };
     let probed = Probed {
         duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
         probe: json!(probe),
@@ -67,9 +73,10 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         damaged: damage::noted(&plan).or(video.damaged),
         plan: json!(plan),
         virtual_set,
-        captions: if plan.remux.is_some() { Vec::new() } else { captions(&plan) },
+        captions: if plan.remux.is_some() || is_remake { Vec::new() } else { captions(&plan) },
         ladder: if plan.remux.is_some() { Vec::new() } else { ladder },
         jobs,
+        template,
         now: now(),
     };
     Ok(node.db.publish_probe(&hold.lease, probed).await?)
@@ -93,14 +100,29 @@ async fn short_enough(node: &Node, video: &Video, duration_ms: i64) -> Result<()
 }
 
 /// The source was to be rewritten: that could not be done, or what came of it is no better.
-fn tried_to_rewrite(video: &Video) -> bool {
-    video.plan.as_ref().is_some_and(|plan| !plan["remux"].is_null())
+fn tried_to_rewrite(video: &Video, generation: u32) -> bool {
+    video.work.is_some() || video.plan_of(generation).is_some_and(|plan| !plan["remux"].is_null())
 }
 
 /// For a rewritten source: the probe of the file that somebody brought in.
-fn first_of(video: &Video) -> Option<Probe> {
+fn first_of(video: &Video, generation: u32) -> Option<Probe> {
     video.work?;
-    serde_json::from_value(video.probe.clone()?).ok()
+    // A remake begins with what the generation before it found, as long as that keeps the rewritten source.
+    let first = video.probe_of(generation).or(video.probe.as_ref())?;
+    serde_json::from_value(first.clone()).ok()
+}
+
+/// By which pipeline this generation is made: what was settled before stays, else the newest version of its name counts.
+async fn template(node: &Node, video: &Video, generation: u32) -> Result<Template, Fault> {
+    let settled = video.remake_of(generation).map(|remake| &remake.made_by).or(video.made_by.as_ref());
+    let kept = match settled {
+        Some(made_by) => node.db.template(video.app, made_by).await?,
+        None => None,
+    };
+    match kept {
+        Some(template) => Ok(template),
+        None => Ok(intake::template(node, video.app, &video.pipeline).await?),
+    }
 }
 
 /// Stores the sidecar of a virtual layout and names its tracks.
@@ -228,6 +250,23 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
     jobs.push(new(Task::Finish { video: id, background: false }, 0, last));
     jobs.extend(background::jobs(id, plan, ladder, new));
     debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
+    jobs
+}
+
+/// The jobs of a remake: pictures are made when it is served, and the words are there already.
+fn beside(mut jobs: Vec<NewJob>) -> Vec<NewJob> {
+    let is_later =
+        |job: &NewJob| matches!(job.task.kind(), Kind::Poster | Kind::Storyboard | Kind::Subtitles);
+    let is_finish = |job: &&NewJob| matches!(job.task, Task::Finish { background: false, .. });
+    let Some(finish) = jobs.iter().find(is_finish).map(|job| job.id) else {
+        return jobs;
+    };
+    let later: Vec<NewJob> = jobs.extract_if(.., |job| is_later(job)).collect();
+    for job in &mut jobs {
+        job.needs.retain(|(needed, _)| later.iter().all(|one| one.id != *needed));
+    }
+    let pictures = later.into_iter().filter(|job| job.task.kind() != Kind::Subtitles);
+    jobs.extend(pictures.map(|job| NewJob { needs: vec![(finish, OnDeath::Kill)], ..job }));
     jobs
 }
 

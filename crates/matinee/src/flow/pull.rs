@@ -2,6 +2,7 @@
 
 use matinee_core::arrival::title_from;
 use matinee_core::id::{AppId, UploadId};
+use matinee_core::pipeline;
 use matinee_core::pull::Wanted;
 use matinee_core::upload::Way;
 use matinee_core::video::Problem;
@@ -50,11 +51,17 @@ pub(crate) async fn order(
         }
         found => found?,
     };
+    let named = wanted.pipeline.as_deref().unwrap_or(pipeline::DEFAULT);
+    if intake::usable(node, app, named).await.map_err(Failure::from)?.is_none() {
+        let human = "The app has no such pipeline.".to_owned();
+        return Err(refused("pull_pipeline", human, "See /v1/pipelines, or make it there."));
+    }
     let title = wanted.title.as_deref().map_or_else(|| title_from(&wanted.file_name()), title_from_words);
     let draft = Draft {
         collection,
         facts: Value::Object(wanted.metadata.clone()),
         external_id: wanted.external_id.clone(),
+        pipeline: named.to_owned(),
         ..Draft::new(node, app, title, Way::Url)
     };
     let source = Source {

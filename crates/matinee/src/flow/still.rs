@@ -9,7 +9,7 @@ use matinee_core::limits;
 use matinee_core::plan::argv::{self, Film};
 use matinee_core::plan::{self, Container, Plan};
 use matinee_core::storyboard::{within, within_side};
-use matinee_core::video::{ENCODED, Medium, RenditionState};
+use matinee_core::video::{Medium, RenditionState};
 use matinee_io::db::{Rendition, Video};
 use matinee_io::ffmpeg::{Class, Job, Limits, Program, Stdout};
 
@@ -135,7 +135,7 @@ fn nothing_yet() -> Failure {
 fn from(video: &Video, plan: &Plan, renditions: &[Rendition], (at_us, most): (i64, Size)) -> Option<Wanted> {
     let planned = plan.video.as_ref()?;
     let whole = |row: &&Rendition| {
-        row.generation == ENCODED && row.medium == Medium::Video && row.state == RenditionState::Ready
+        row.generation == video.encoding && row.medium == Medium::Video && row.state == RenditionState::Ready
     };
     let mut all: Vec<_> = renditions
         .iter()
@@ -166,7 +166,7 @@ fn from(video: &Video, plan: &Plan, renditions: &[Rendition], (at_us, most): (i6
     // Half a frame early: times of a container are rounded, and the first picture from there on is taken.
     let half_us = planned.rate.frame_us(1) / 2;
     Some(Wanted {
-        file: video.work.unwrap_or(video.source),
+        file: video.input_of(video.encoding),
         container: plan.container,
         raw: true,
         ss_us: (from_origin_us + planned.rate.frame_us(frame) - half_us).max(0),

@@ -9,7 +9,7 @@ use matinee_core::ledger;
 use matinee_core::media::{Edit, Index, Track, TrackKind};
 use matinee_core::plan::argv;
 use matinee_core::storyboard::{Storyboard, within};
-use matinee_core::video::{ENCODED, Medium, RenditionState};
+use matinee_core::video::{Medium, RenditionState};
 use matinee_io::db::{Boarded, Rendition, Stored};
 use serde_json::json;
 
@@ -27,7 +27,8 @@ const PREVIEW: &str = "preview.mp4";
 pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let planned = planned(node, hold).await?;
     let renditions = node.db.renditions(planned.video.id).await?;
-    let smallest = renditions.iter().filter_map(|one| whole(one, &planned)).min_by_key(|one| one.width);
+    let smallest =
+        renditions.iter().filter_map(|one| whole(one, &planned, hold.generation)).min_by_key(|one| one.width);
     let Smallest { width, height, file, gop } =
         smallest.ok_or_else(|| Fault::unverified("no rendition is whole, so there is nothing to show"))?;
     let planned = Planned { input: file, ..planned };
@@ -55,10 +56,10 @@ struct Smallest {
 }
 
 /// A picture rendition, when it is whole.
-fn whole(rendition: &Rendition, planned: &Planned) -> Option<Smallest> {
+fn whole(rendition: &Rendition, planned: &Planned, generation: u32) -> Option<Smallest> {
     let video = planned.plan.video.as_ref()?;
     let known = video.renditions.iter().find(|known| known.id == rendition.name)?;
-    let is_whole = rendition.generation == ENCODED
+    let is_whole = rendition.generation == generation
         && rendition.medium == Medium::Video
         && rendition.state == RenditionState::Ready;
     let gop = usize::try_from(video.gop / known.every.max(1)).ok()?.max(1);

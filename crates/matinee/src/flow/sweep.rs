@@ -45,6 +45,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
     for upload in node.db.expire_uploads(now(), ROUND).await? {
         tracing::info!(%upload, "an upload was not finished in time");
     }
+    node.db.forget_retired(now(), ROUND).await?;
     ledger(node).await?;
     node.db.forget_closed(now()).await?;
     if rounds.is_multiple_of(limits::BEAT_ROUNDS) {

@@ -28,8 +28,11 @@ pub(crate) struct History {
 
 /// Videos of an app, the newest first.
 pub(crate) async fn list(node: &Node, app: AppId, wanted: Wanted) -> Result<Vec<Whole>, Failure> {
-    let filter =
-        VideoFilter { states: wanted.state.into_iter().collect(), search: wanted.search, collection: None };
+    let filter = VideoFilter {
+        states: wanted.state.into_iter().collect(),
+        search: wanted.search,
+        ..VideoFilter::default()
+    };
     let videos = node.db.videos(app, &filter, wanted.before, wanted.limit).await?;
     let mut all = Vec::with_capacity(videos.len());
     for video in videos {

@@ -164,6 +164,7 @@ impl Watcher<'_> {
             collection,
             facts: json!({ "file": name }),
             size: Some(stamp.size),
+            pipeline: order.pipeline.clone(),
             ..Draft::new(self.node, app, title_from(name), Way::Path)
         };
         let wanted = Wanted {

@@ -44,7 +44,8 @@ pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
     let renditions = node.db.renditions(video.id).await?;
     let captions = node.db.captions(video.id).await?;
     let jobs = match video.state {
-        State::Ready if !renditions.iter().any(is_open) => Vec::new(),
+        State::Ready if video.is_encoded_again() => jobs(node, video.app, video.id).await?,
+        State::Ready if !renditions.iter().any(|one| is_open(&video, one)) => Vec::new(),
         State::Processing | State::Failed | State::Ready => jobs(node, video.app, video.id).await?,
     };
     let outlook = match (video.state, video.duration_ms) {
@@ -67,7 +68,8 @@ async fn outlook(
         None => node.lookout.remember(view(node).await?),
     };
     // A video is ready without what is made in the background.
-    let needed = jobs.iter().filter(|job| job.prio < BACKGROUND_PRIO_MIN);
+    let needed =
+        jobs.iter().filter(|job| job.prio < BACKGROUND_PRIO_MIN && job.generation == video.encoding);
     let share = |job: &Job| {
         let kind = job.task.as_ref()?.kind();
         let expected_ms = view.expect_ms(kind, job.cost_ms);
@@ -92,12 +94,14 @@ pub(super) async fn in_background(node: &Node, video: &Video) -> Result<bool, Fa
     if video.state != State::Ready || planned.is_none() {
         return Ok(false);
     }
-    Ok(node.db.renditions(video.id).await?.iter().any(is_open))
+    Ok(node.db.renditions(video.id).await?.iter().any(|one| is_open(video, one)))
 }
 
 /// Will more of a rendition of the background come?
-fn is_open(one: &Rendition) -> bool {
-    one.background && matches!(one.state, RenditionState::Waiting | RenditionState::Encoding)
+fn is_open(video: &Video, one: &Rendition) -> bool {
+    one.generation == video.encoding
+        && one.background
+        && matches!(one.state, RenditionState::Waiting | RenditionState::Encoding)
 }
 
 /// The jobs of a video.

@@ -92,6 +92,7 @@ fn pull(node: &Node, completed: &Completed, file: &File) -> NewPull {
     let draft = Draft {
         facts: meeting.facts(account, file),
         size: file.file_size.filter(|size| *size > 0),
+        pipeline: node.config.zoom.pipeline.clone(),
         ..Draft::new(node, node.defaults.app, meeting.title(), Way::Zoom)
     };
     let source = Source {

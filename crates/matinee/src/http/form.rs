@@ -16,6 +16,7 @@ use matinee_core::upload::Way;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 
 use super::Shared;
+use super::pipeline;
 use super::problem::{Code, Problem};
 use super::request::Caller;
 use crate::flow::upload::{self, Draft, Ended};
@@ -33,7 +34,7 @@ pub(crate) async fn receive(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match received(&node, &caller, &headers, body).await {
+    match Box::pin(received(&node, &caller, &headers, body)).await {
         Ok(video) => (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/v/{video}"))]).into_response(),
         Err(problem) => page_of(&problem),
     }
@@ -59,11 +60,18 @@ async fn received(
     let body = Rationed { body: body.into_data_stream(), allowance: Arc::clone(&allowance), paused: false };
     let limit = SizeLimit::new().whole_stream(u64::MAX).per_field(u64::MAX);
     let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limit));
+    let mut asked: Option<String> = None;
     while let Some(mut field) = form.next_field().await.map_err(|error| broken(&error))? {
         match field.file_name().map(str::to_owned) {
             Some(name) if !name.is_empty() => {
+                let pipeline = pipeline::named(node, app, asked.as_deref()).await?;
                 allowance.store(u64::MAX, Ordering::Relaxed);
-                return taken(node, app, &name, field).await;
+                return taken(node, app, (&name, pipeline), field).await;
+            }
+            // It must come before the file, because the upload begins with that.
+            None if field.name() == Some("pipeline") => {
+                let text = field.text().await.map_err(|error| broken(&error))?;
+                asked = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
             }
             // Another field, or the field of a file that nobody chose.
             Some(_) | None => while field.chunk().await.map_err(|error| broken(&error))?.is_some() {},
@@ -92,9 +100,14 @@ fn broken(error: &multer::Error) -> Problem {
 }
 
 /// Streams one file into an upload whose length is known at its end.
-async fn taken(node: &Shared, app: AppId, name: &str, field: Field<'_>) -> Result<VideoId, Problem> {
-    let title = upload::title_from(name);
-    let opened = upload::create(node, Draft::new(node, app, title, Way::Form)).await?;
+async fn taken(
+    node: &Shared,
+    app: AppId,
+    (name, pipeline): (&str, String),
+    field: Field<'_>,
+) -> Result<VideoId, Problem> {
+    let draft = Draft::new(node, app, upload::title_from(name), Way::Form);
+    let opened = upload::create(node, Draft { pipeline, ..draft }).await?;
     let answer = match upload::append(node, app, &opened.key, 0, field).await {
         Ok(Ended::Stored { .. }) => match upload::complete(node, app, &opened.key).await {
             Ok(video) => return Ok(video),

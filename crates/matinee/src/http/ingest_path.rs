@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::field::titled;
+use super::pipeline;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::view::{Problems, Sent, Upload};
@@ -39,6 +40,8 @@ pub(crate) struct NewImport {
     collection: Option<String>,
     /// The name that the app gives the video, for a single file; a second one with the same name is refused.
     external_id: Option<String>,
+    /// What is made of them: the name of a pipeline; `default` when it is missing.
+    pipeline: Option<String>,
     /// What the app knows of the videos.
     #[serde(default)]
     metadata: Map<String, Value>,
@@ -92,8 +95,10 @@ pub(crate) async fn create(
     }
     let (paths, title) = described(&new)?;
     let collection = arrival::collection(&node, app, new.collection.as_deref()).await?;
+    let pipeline = pipeline::named(&node, app, new.pipeline.as_deref()).await?;
     let order = |path: &String| Order {
         collection,
+        pipeline: pipeline.clone(),
         facts: Value::Object(new.metadata.clone()),
         external_id: new.external_id.clone(),
         keep: new.mode.into(),

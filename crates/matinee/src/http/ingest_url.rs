@@ -29,6 +29,8 @@ pub(crate) struct NewPull {
     collection: Option<String>,
     /// The name that the app gives the video; unique in the app.
     external_id: Option<String>,
+    /// What is made of it: the name of a pipeline; `default` when it is missing.
+    pipeline: Option<String>,
     /// What the app knows of the video; kept as it is.
     #[serde(default)]
     metadata: Map<String, Value>,
@@ -49,6 +51,7 @@ pub(crate) async fn create(
         title: new.title,
         collection: new.collection,
         external_id: new.external_id,
+        pipeline: new.pipeline,
         metadata: new.metadata,
     };
     let id = pull::order(&node, app, &wanted, repeat(&headers)?).await?;

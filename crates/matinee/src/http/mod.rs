@@ -5,6 +5,7 @@ mod app;
 mod asked;
 mod caption;
 mod collection;
+mod encode;
 mod errand;
 mod event;
 mod field;
@@ -18,7 +19,7 @@ mod linger;
 mod node;
 mod origin;
 mod page;
-mod pipeline;
+pub(crate) mod pipeline;
 mod playback;
 mod poster;
 pub(crate) mod problem;
@@ -71,16 +72,12 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(collection::create, collection::list))
         .routes(routes!(collection::show, collection::change, collection::delete))
         .routes(routes!(pipeline::list))
+        .routes(routes!(pipeline::show, pipeline::put, pipeline::archive))
         .routes(routes!(upload::create, upload::list))
         .routes(routes!(upload::show, upload::delete))
         .routes(routes!(ingest_url::create))
         .routes(routes!(ingest_path::create))
-        .routes(routes!(video::list))
-        .routes(routes!(video::show, video::change, video::delete))
-        .routes(routes!(playback::show))
-        .routes(routes!(poster::choose))
-        .routes(routes!(video::timeline))
-        .routes(routes!(caption::add, caption::remove))
+        .merge(of_videos())
         .routes(routes!(event::list))
         .routes(routes!(event::stream))
         .merge(of_runners())
@@ -112,6 +109,17 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(job::retry_rendition))
         .routes(routes!(node::list))
         .routes(routes!(node::drain, node::resume))
+}
+
+fn of_videos() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(video::list))
+        .routes(routes!(video::show, video::change, video::delete))
+        .routes(routes!(playback::show))
+        .routes(routes!(poster::choose))
+        .routes(routes!(video::timeline))
+        .routes(routes!(encode::begin, encode::cancel))
+        .routes(routes!(caption::add, caption::remove))
 }
 
 /// What carries its right in a signature over its body, so that neither token nor site is looked at.

@@ -1,31 +1,33 @@
-//! `GET /v1/pipelines`: the templates by which videos of this server can be encoded.
+//! `/v1/pipelines`: the templates by which videos are made, with their versions.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, Request, State};
+use http::StatusCode;
 use matinee_core::access::Scope;
-use matinee_core::codec::Codec;
-use matinee_core::pipeline::{Hdr, Quality};
+use matinee_core::id::AppId;
+use matinee_core::{limits, pipeline};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Shared;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::request::Caller;
-use super::view::Problems;
+use super::view::{Problems, sent_up_to, time};
+use crate::flow::pipeline::{self as flow, Listed, Origin, Shown};
+use crate::node::Node;
 
-/// A template of what is made from a source.
+/// What is made from a source. What is missing has its default, and what is not known is refused.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Pipeline {
-    /// What an upload names.
-    name: String,
+pub(crate) struct Template {
     /// `default` (quick) or `high` (slower, smaller files).
-    quality: &'static str,
+    quality: String,
     /// Short sides of the pictures in pixels; empty means all steps of the ladder.
     sizes: Vec<u32>,
-    /// The shape that pictures are cut to, such as `4:3`.
+    /// The shape that pictures are cut to, such as `4:3`; missing when they keep theirs.
     crop: Option<String>,
-    /// A picture is burnt into all sizes.
-    watermark: bool,
+    /// A picture that is burnt into all sizes.
+    watermark: Option<Watermark>,
     /// A size is made only when it looks better than the next smaller one by so many thousandths of SSIM.
     gate_permille: Option<u16>,
     /// Codecs of the pictures: `h264`, and what is made in the background, `vp9` and `av1`.
@@ -39,16 +41,72 @@ pub(crate) struct Pipeline {
     poster_side: u32,
     /// Sound of six channels and more is made in 5.1, too, besides stereo.
     surround: bool,
-    /// Every sound is brought to this loudness in LUFS.
+    /// Every sound is brought to this loudness in LUFS; missing when it is left as it is.
     loudness_lufs: Option<i8>,
-    /// Jobs of a higher priority go first.
+    /// Most frames that a source may give.
+    frames_max: u64,
+    /// Jobs of a higher priority go first, from -100 to 100.
     priority: i32,
 }
 
-/// H.264 is made without being named, too.
-fn codecs(named: &[Codec]) -> Vec<&'static str> {
-    let others = named.iter().filter(|codec| **codec != Codec::H264);
-    [Codec::H264].iter().chain(others).map(|codec| codec.name()).collect()
+/// A picture that is burnt into every picture of a video.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Watermark {
+    /// A PNG picture as `data:image/png;base64,`; only in the answer about one pipeline, and only of its newest version.
+    picture: Option<String>,
+    /// Its width in hundredths of the video's.
+    width_percent: u8,
+    /// How much it covers what is below, 1 to 100.
+    opacity_percent: u8,
+    /// `top-left`, `top-right`, `bottom-left`, `bottom-right` or `center`.
+    corner: String,
+    /// Pixels of the largest size to the right of its place; negative to the left.
+    x: i32,
+    /// Pixels of the largest size below its place; negative above.
+    y: i32,
+}
+
+/// A pipeline as its name is understood now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Pipeline {
+    /// What an upload names.
+    name: String,
+    /// The number of its newest version; null where there are no versions.
+    version: Option<u32>,
+    /// `file` (the server's configuration, which cannot be changed here), `app` or `built_in`.
+    origin: &'static str,
+    /// When the newest version was written.
+    created_at: Option<String>,
+    /// Since when no new video is made by it.
+    archived_at: Option<String>,
+    /// What is made.
+    #[serde(flatten)]
+    #[schema(inline, value_type = Template)]
+    template: Map<String, Value>,
+}
+
+/// One version of a pipeline; it never changes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PipelineVersion {
+    /// Its number.
+    version: u32,
+    /// When it was written.
+    created_at: String,
+    /// What is made.
+    #[serde(flatten)]
+    #[schema(inline, value_type = Template)]
+    template: Map<String, Value>,
+}
+
+/// A pipeline with all of its versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PipelineWithVersions {
+    /// What its name means now.
+    #[serde(flatten)]
+    #[schema(inline)]
+    newest: Pipeline,
+    /// Its versions, the newest first; none for those of the configuration file.
+    versions: Vec<PipelineVersion>,
 }
 
 /// All pipelines, the default one first.
@@ -57,30 +115,137 @@ pub(crate) struct PipelineList {
     items: Vec<Pipeline>,
 }
 
-/// Lists the pipelines of this server; they are written in its configuration.
+/// The fields of a pipeline but its name.
+fn template(pipeline: &pipeline::Pipeline) -> Map<String, Value> {
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(pipeline) else {
+        unreachable!("because a pipeline is made of named plain values")
+    };
+    fields.remove("name");
+    fields
+}
+
+/// The same without the picture of its watermark, which is many times longer than all else.
+fn brief(pipeline: &pipeline::Pipeline) -> Map<String, Value> {
+    let mut fields = template(pipeline);
+    if let Some(Value::Object(watermark)) = fields.get_mut("watermark") {
+        watermark.remove("picture");
+    }
+    fields
+}
+
+impl Pipeline {
+    pub(crate) fn of(listed: &Listed) -> Self {
+        Self {
+            name: listed.pipeline.name.clone(),
+            version: listed.version,
+            origin: match listed.origin {
+                Origin::File => "file",
+                Origin::App => "app",
+                Origin::BuiltIn => "built_in",
+            },
+            created_at: listed.created.map(time),
+            archived_at: listed.archived.map(time),
+            template: brief(&listed.pipeline),
+        }
+    }
+
+    /// The same with the picture of its watermark.
+    pub(crate) fn whole(listed: &Listed) -> Self {
+        Self { template: template(&listed.pipeline), ..Self::of(listed) }
+    }
+}
+
+impl PipelineWithVersions {
+    pub(crate) fn of(shown: &Shown) -> Self {
+        let versions = shown.versions.iter().map(|one| PipelineVersion {
+            version: one.version,
+            created_at: time(one.created),
+            template: brief(&one.pipeline),
+        });
+        Self { newest: Pipeline::whole(&shown.newest), versions: versions.collect() }
+    }
+}
+
+/// Who sends or watches must see which pipelines there are.
+fn reader(caller: &Caller) -> Result<AppId, Problem> {
+    caller.permit(Scope::UploadWrite).or_else(|_| caller.permit(Scope::VideoRead))
+}
+
+/// Lists the pipelines by which the caller's app can make videos.
 #[utoipa::path(get, path = "/v1/pipelines", operation_id = "pipeline_list", tag = "videos", responses((status = 200, body = PipelineList), Problems))]
 pub(crate) async fn list(State(node): State<Shared>, caller: Caller) -> Result<Json<PipelineList>, Problem> {
-    caller.permit(Scope::UploadWrite).or_else(|_| caller.permit(Scope::VideoRead))?;
-    let items = node.config.pipelines().into_iter().map(|one| Pipeline {
-        name: one.name,
-        quality: match one.quality {
-            Quality::Default => "default",
-            Quality::High => "high",
-        },
-        sizes: one.sizes,
-        crop: one.crop.map(String::from),
-        watermark: one.watermark.is_some(),
-        gate_permille: one.gate_permille,
-        codecs: codecs(&one.codecs),
-        hdr: match one.hdr {
-            Hdr::Map => "map",
-            Hdr::Keep => "keep",
-        },
-        poster: one.poster.into(),
-        poster_side: one.poster_side,
-        surround: one.surround,
-        loudness_lufs: one.loudness_lufs,
-        priority: one.priority,
-    });
-    Ok(Json(PipelineList { items: items.collect() }))
+    let all = flow::list(&node, reader(&caller)?).await?;
+    Ok(Json(PipelineList { items: all.iter().map(Pipeline::of).collect() }))
+}
+
+/// Shows a pipeline with its versions, also one that is archived.
+#[utoipa::path(get, path = "/v1/pipelines/{name}", operation_id = "pipeline_show", tag = "videos", params(("name" = String, Path, description = "The name of the pipeline.")), responses((status = 200, body = PipelineWithVersions), Problems))]
+pub(crate) async fn show(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<PipelineWithVersions>, Problem> {
+    let shown = flow::show(&node, reader(&caller)?, &name).await?;
+    Ok(Json(PipelineWithVersions::of(&shown)))
+}
+
+/// Writes the next version of a pipeline; the same content again makes none. Those of the configuration file are refused.
+#[utoipa::path(put, path = "/v1/pipelines/{name}", operation_id = "pipeline_put", tag = "videos", params(("name" = String, Path, description = "The name of the pipeline.")), request_body = Template, responses((status = 200, body = Pipeline), (status = 201, body = Pipeline, description = "There is a new version."), Problems))]
+pub(crate) async fn put(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<(StatusCode, Json<Pipeline>), Problem> {
+    let app = caller.permit(Scope::Admin)?;
+    let fields = sent_up_to(request, limits::PIPELINE_BYTES_MAX).await?;
+    let pipeline = pipeline::Pipeline::read(&name, fields)
+        .map_err(|refusal| Problem::new(Code::BadRequest, refusal.to_string()))?;
+    let put = flow::put(&node, app, &pipeline).await?;
+    let status = if put.new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(Pipeline::whole(&put.listed))))
+}
+
+/// Archives a pipeline: no new video is made by it, and those that were keep their copy.
+#[utoipa::path(delete, path = "/v1/pipelines/{name}", operation_id = "pipeline_archive", tag = "videos", params(("name" = String, Path, description = "The name of the pipeline.")), responses((status = 204, description = "It is archived."), Problems))]
+pub(crate) async fn archive(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let app = caller.permit(Scope::Admin)?;
+    flow::archive(&node, app, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The pipeline that somebody names, or the default one; it must be one by which the app can make videos.
+pub(super) async fn named(node: &Node, app: AppId, asked: Option<&str>) -> Result<String, Problem> {
+    let asked = asked.unwrap_or(pipeline::DEFAULT);
+    let known = flow::list(node, app).await?;
+    if known.iter().any(|known| known.pipeline.name == asked) {
+        return Ok(asked.to_owned());
+    }
+    let known: Vec<&str> = known.iter().map(|known| known.pipeline.name.as_str()).collect();
+    let text = format!("There is no such pipeline; this server has {}.", known.join(", "));
+    Err(Problem::new(Code::BadRequest, text)
+        .fix("Name one of them, or make it with PUT /v1/pipelines/{name}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utoipa::PartialSchema as _;
+
+    #[test]
+    fn the_description_names_every_field_of_a_pipeline() {
+        let schema = serde_json::to_value(Template::schema()).unwrap();
+        let described: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+        // What is missing of the default one has no value there.
+        let fields = pipeline::Pipeline::FIELDS.iter().filter(|field| **field != "name");
+        let mut known: Vec<String> = fields.map(|field| (*field).to_owned()).collect();
+        known.sort_unstable();
+        let mut described: Vec<String> = described.into_iter().cloned().collect();
+        described.sort_unstable();
+        assert_eq!(described, known);
+    }
 }

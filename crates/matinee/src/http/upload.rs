@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::field::{moment, titled};
+use super::pipeline;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::view::{
@@ -56,7 +57,7 @@ pub(crate) struct NewUpload {
     /// The longest video that its sender may send, in seconds.
     #[schema(minimum = 1)]
     max_duration_s: Option<u32>,
-    /// What is made of it: the name of a pipeline in the configuration; `default` when it is missing.
+    /// What is made of it: the name of a pipeline; `default` when it is missing.
     pipeline: Option<String>,
     /// Not before this moment is the video encoded, as RFC 3339 text; a source that browsers can play is played all the same.
     run_after: Option<String>,
@@ -104,7 +105,7 @@ async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Proble
     let facts = facts(new.metadata.as_ref())?;
     let expires_s = expires_s(new.expires_in_s)?;
     let mut draft = Draft::new(node, app, described.title, Way::Tus);
-    draft.pipeline = pipeline(node, new.pipeline.as_deref())?;
+    draft.pipeline = pipeline::named(node, app, new.pipeline.as_deref()).await?;
     draft.run_after = new.run_after.as_deref().map(moment).transpose()?;
     if let Some(name) = &new.collection {
         draft.collection = match app::find_collection(node, app, name).await {
@@ -130,18 +131,6 @@ async fn draft(node: &Node, app: AppId, new: &NewUpload) -> Result<Draft, Proble
         },
         ..draft
     })
-}
-
-/// The pipeline of this name, which the server must have.
-pub(super) fn pipeline(node: &Node, asked: Option<&str>) -> Result<String, Problem> {
-    let asked = asked.unwrap_or(matinee_core::pipeline::DEFAULT);
-    let known: Vec<String> = node.config.pipelines().into_iter().map(|one| one.name).collect();
-    if known.iter().any(|name| name == asked) {
-        return Ok(asked.to_owned());
-    }
-    let text = format!("There is no such pipeline; this server has {}.", known.join(", "));
-    Err(Problem::new(Code::BadRequest, text)
-        .fix("Name one of them, or add it to the configuration as [[pipeline]]."))
 }
 
 /// What is said of the file that will come.

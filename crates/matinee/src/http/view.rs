@@ -8,6 +8,7 @@ mod job;
 mod judged;
 mod node;
 mod person;
+mod remake;
 mod tenant;
 mod time;
 mod timeline;
@@ -24,7 +25,7 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::{Ref, RefOr, Response};
 use utoipa::{IntoResponses, ToSchema};
 
-pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, word_of};
+pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, sent_up_to, word_of};
 pub(crate) use self::caption::Caption;
 pub(crate) use self::event::{Event, EventList};
 pub(crate) use self::job::{

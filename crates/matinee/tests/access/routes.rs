@@ -43,6 +43,9 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("GET /v1/collections/{id}", Has(&["upload:write", "video:read"]), None),
     ("PATCH /v1/collections/{id}", Has(&["video:write"]), Some(r#"{"name":"renamed"}"#)),
     ("GET /v1/pipelines", Has(&["upload:write", "video:read"]), None),
+    ("PUT /v1/pipelines/{name}", Has(&["admin"]), Some(r#"{"sizes":[240]}"#)),
+    ("GET /v1/pipelines/{name}", Has(&["upload:write", "video:read"]), None),
+    ("DELETE /v1/pipelines/{name}", Has(&["admin"]), None),
     ("GET /v1/uploads", Has(&["upload:write", "video:read"]), None),
     ("POST /v1/uploads", Has(&["upload:write"]), Some(r#"{"size_bytes":5}"#)),
     ("GET /v1/uploads/{id}", Has(&["upload:write", "video:read"]), None),
@@ -56,6 +59,8 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("GET /v1/videos/{id}/playback", Has(&["video:read"]), None),
     ("PUT /v1/videos/{id}/poster", Has(&["video:write"]), Some(r#"{"at_s":1}"#)),
     ("GET /v1/videos/{id}/timeline", Has(&["video:read"]), None),
+    ("POST /v1/videos/{id}/encode", Has(&["video:write"]), Some("{}")),
+    ("DELETE /v1/videos/{id}/encode", Has(&["video:write"]), None),
     (
         "PUT /v1/videos/{id}/captions/{caption}",
         Has(&["video:write"]),
@@ -139,7 +144,8 @@ impl Things {
             let id = id.unwrap_or_else(|| panic!("say in `Things` which thing {path} is about"));
             path.replace("{id}", id).replace("{caption}", "en").replace("{rendition}", "h264-720")
         } else {
-            path.to_owned()
+            // Every app has a pipeline of this name, its own or the one that is built in.
+            path.replace("{name}", "default")
         }
     }
 }
@@ -263,8 +269,8 @@ async fn every_route_is_in_a_table_and_every_row_is_a_route() {
     }
     assert_eq!(
         source.matches(".merge(").count(),
-        4,
-        "one router for viewers, one for who signs, one for runners, one for the rest"
+        5,
+        "one router for viewers, one for who signs, one for videos, one for runners, one for the rest"
     );
 }
 

@@ -247,3 +247,34 @@ fn secrets_of_zoom_are_never_shown() {
         assert!(shown.contains("***") && !shown.contains("hidden"), "{shown}");
     }
 }
+
+#[test]
+fn pipelines_are_written_in_versions_and_archived() {
+    let dir = folder();
+    let server = Server::start(dir.path());
+    std::fs::write(dir.path().join("cinema.toml"), "name = \"cinema\"\nsizes = [240]\n").unwrap();
+    for (word, version) in [("wrote", 1), ("nothing changed in", 1)] {
+        let told = matinee(dir.path(), &["pipeline", "apply", "cinema.toml"]);
+        assert_eq!(text(&told), format!("{word} `cinema`, version {version}\n"), "{}", complaint(&told));
+    }
+    std::fs::write(dir.path().join("cinema.toml"), "[[pipeline]]\nname = \"cinema\"\nsizes = [360]\n")
+        .unwrap();
+    let told = matinee(dir.path(), &["pipeline", "apply", "cinema.toml", "--json"]);
+    assert_eq!(json_lines(&told)[0]["version"], 2);
+    let told = matinee(dir.path(), &["pipeline", "ls"]);
+    for words in ["default", "built in", "cinema", "360"] {
+        assert!(text(&told).contains(words), "{words}: {}", text(&told));
+    }
+    let told = matinee(dir.path(), &["pipeline", "show", "cinema"]);
+    assert!(
+        text(&told).contains("# version 2, 2 in all") && text(&told).contains("sizes = [360]"),
+        "{}",
+        text(&told)
+    );
+    assert_eq!(code(&matinee(dir.path(), &["pipeline", "rm", "cinema"])), 0);
+    assert_eq!(code(&matinee(dir.path(), &["pipeline", "rm", "cinema"])), 4, "it is archived already");
+    assert_eq!(code(&matinee(dir.path(), &["pipeline", "show", "nothing"])), 4);
+    let told = matinee(dir.path(), &["encode", "vid_01jd3x00000000000000000000"]);
+    assert_eq!(code(&told), 4, "{}", complaint(&told));
+    drop(server);
+}

@@ -156,4 +156,8 @@ async fn nobody_sees_the_picture_without_its_watermark() {
         house.server.http.get(format!("{root}/source/file.mp4")).send().await.unwrap().status().as_u16()
     };
     assert_eq!((get(&own).await, get(&theirs).await), (200, 404));
+    // The picture of a pipeline is not told again: it may be large.
+    let (_, listed) = house.ask(&house.admin, Method::GET, "/v1/pipelines", None).await;
+    let watermark = &listed["items"][0]["watermark"];
+    assert!(watermark["corner"] == "top-right" && watermark["picture"].is_null(), "{watermark}");
 }

@@ -1,8 +1,10 @@
 //! Encoding as its owner sees it: what was asked for is what is made.
 
+mod again;
 mod gate;
 mod loud;
 mod marked;
+mod pipelines;
 
 use http::Method;
 use serde_json::{Value, json};

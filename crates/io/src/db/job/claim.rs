@@ -66,6 +66,8 @@ pub struct Claimed {
     pub app: AppId,
     /// The video it works for.
     pub video: Option<VideoId>,
+    /// The generation of the video that it works for.
+    pub generation: u32,
     /// What happened to it before.
     pub tries: Tries,
     /// One decoder thread, one rendition at a time, no seeking.
@@ -113,7 +115,7 @@ macro_rules! claim_sql {
                  WHERE l.state = 2 AND substr(l.holder, 1, length($2)) = $2), 0)
                ORDER BY j.prio >= $7, (SELECT count(*) FROM job l WHERE l.state = 2 AND l.app_id = j.app_id),
                  j.prio, j.weight, j.id LIMIT 1)
-             RETURNING id, app_id, video_id, attempt, tries_from, payload"
+             RETURNING id, app_id, video_id, attempt, tries_from, payload, generation"
         )
     };
 }
@@ -246,6 +248,7 @@ async fn read(tx: &mut Tx, claim: &Claim, row: &Row) -> Result<Option<Claimed>, 
         app,
         video: task.video(),
         task,
+        generation: row.get("generation")?,
         tries,
         safe_profile: tries.safe_profile(),
     }))

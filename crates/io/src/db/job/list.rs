@@ -22,6 +22,8 @@ pub struct Job {
     pub app: AppId,
     /// The video it works for.
     pub video: Option<VideoId>,
+    /// The generation of the video that it works for.
+    pub generation: u32,
     /// What to do; `None` when this release does not know it.
     pub task: Option<Task>,
     /// Where it is in its life.
@@ -167,6 +169,7 @@ pub(super) fn job(row: &Row) -> Result<Job, DbError> {
         id: row.get("id")?,
         app: row.get("app_id")?,
         video: row.get("video_id")?,
+        generation: row.get("generation")?,
         task: task_of(row.get("payload")?).ok(),
         state: state_of(row.get("state")?)?,
         prio: row.get("prio")?,

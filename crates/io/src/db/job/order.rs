@@ -9,7 +9,7 @@ use super::{end, state_of};
 use crate::db::error::DbError;
 use crate::db::tx::{Sql, Tx};
 use crate::db::value::{Row, args};
-use crate::db::{Db, death as video, pull};
+use crate::db::{Db, death as video, pull, remake};
 
 /// So many old jobs are forgotten in one transaction.
 const PRUNE_BATCH: u32 = 1_000;
@@ -55,7 +55,8 @@ impl Db {
     }
 
     /// Runs a dead job again, with those that died because of it; its failures are forgotten.
-    /// [`DbError::Absent`] when it is not dead, or died because of another job: then that one is to be run again.
+    /// [`DbError::Absent`] when it is not dead, when its video was or is encoded again, or when it died because of another
+    /// job: then that one is to be run again.
     pub async fn retry_job(&self, app: AppId, job: JobId, now: Millis) -> Result<(), DbError> {
         self.write((app, job, now), |tx, (app, job, now)| {
             Box::pin(async move {
@@ -63,7 +64,8 @@ impl Db {
                 let dead = state_of(row.get("state")?)? == State::Dead;
                 // The upload of a dead fetch is over, and what had arrived is gone.
                 let lost = matches!(task_of(row.get("payload")?)?, Task::Fetch { .. });
-                if !dead || lost || needs_a_lost_job(tx, *job).await? {
+                let late = remake::is_past(tx, *job).await?;
+                if !dead || lost || late || needs_a_lost_job(tx, *job).await? {
                     return Err(DbError::Absent);
                 }
                 tx.execute(

@@ -121,14 +121,14 @@ async fn a_dead_background_leaves_the_video_as_it_is_and_can_be_run_again(bench:
         let (_, known) = bench.db.rendition(rendition).await.unwrap().unwrap();
         (video.state, video.generation, video.reason.is_some(), known.state)
     };
-    assert_eq!(state().await, (State::Ready, video::ENCODED, false, RenditionState::Failed));
+    assert_eq!(state().await, (State::Ready, video::FIRST_ENCODED, false, RenditionState::Failed));
     let end = bench.hold(Kind::Finish, T0).await;
     bench.db.publish_settled(&end, T0).await.unwrap();
     bench.db.retry_job(bench.app, lease.job, T0).await.unwrap();
-    assert_eq!(state().await, (State::Ready, video::ENCODED, false, RenditionState::Waiting));
+    assert_eq!(state().await, (State::Ready, video::FIRST_ENCODED, false, RenditionState::Waiting));
     let lease = bench.hold(Kind::Chunk, T0).await;
     make(&bench, &lease, rendition).await;
-    assert_eq!(state().await, (State::Ready, video::ENCODED, false, RenditionState::Ready));
+    assert_eq!(state().await, (State::Ready, video::FIRST_ENCODED, false, RenditionState::Ready));
     for _ in 0..2 {
         let lease = bench.hold(Kind::Finish, T0).await;
         bench.db.publish_ready(&lease, T0).await.unwrap();

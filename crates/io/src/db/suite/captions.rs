@@ -128,7 +128,7 @@ async fn another_sound_is_waited_for_by_nobody_and_fails_alone(bench: Bench) {
     bench.db.publish_probe(&lease, probed).await.unwrap();
     bench.encode(&film).await;
     let now = bench.db.video_any(video).await.unwrap().unwrap();
-    assert_eq!((now.generation, now.state), (video::ENCODED, video::State::Processing));
+    assert_eq!((now.generation, now.state), (video::FIRST_ENCODED, video::State::Processing));
     let lease = bench.hold(Kind::Audio, T0).await;
     assert_eq!(lease.job, retried);
     bench.db.fail_job(&lease, Class::Refusal, json!({ "code": "broken" }), T0, 0).await.unwrap();

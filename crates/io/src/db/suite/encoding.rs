@@ -36,7 +36,7 @@ async fn a_compatible_source_is_playable_with_its_probe(bench: Bench) {
         bench.db.part_rows(source.id, 1).await.unwrap().map(|(_, rows)| rows),
         Some(rows(1, SEGMENTS))
     );
-    let ladder = bench.db.presentation(film.video, video::ENCODED).await.unwrap();
+    let ladder = bench.db.presentation(film.video, video::FIRST_ENCODED).await.unwrap();
     let names: Vec<_> = ladder.iter().map(|track| track.rendition.name.as_str()).collect();
     assert_eq!(names, ["h264-720", "h264-480", "aac-1"]);
     assert!(ladder.iter().all(|track| track.rendition.state == RenditionState::Waiting));
@@ -61,7 +61,7 @@ async fn chunks_in_any_order_make_a_video_playable_once(bench: Bench) {
     last.push(bench.db.publish_audio(&sound, Some(part), T0).await.unwrap());
     assert_eq!(last, [false, false, false, true, false]);
     let video = bench.db.video(bench.app, film.video).await.unwrap().unwrap();
-    assert_eq!((video.generation, video.playable), (video::ENCODED, Some(T0.plus(5))));
+    assert_eq!((video.generation, video.playable), (video::FIRST_ENCODED, Some(T0.plus(5))));
     assert_eq!(bench.count("video.playable").await, 1);
     let firsts: Vec<u32> =
         bench.db.parts(film.pictures[1]).await.unwrap().iter().map(|part| part.first).collect();
@@ -185,7 +185,7 @@ async fn a_ready_video_keeps_only_what_is_played(bench: Bench) {
     let finish = bench.hold(Kind::Finish, T0).await;
     bench.db.publish_ready(&finish, T0.plus(9)).await.unwrap();
     let video = bench.db.video(bench.app, film.video).await.unwrap().unwrap();
-    assert_eq!((video.state, video.generation), (video::State::Ready, video::ENCODED));
+    assert_eq!((video.state, video.generation), (video::State::Ready, video::FIRST_ENCODED));
     assert_eq!((video.poster, video.playable, video.ready), (Some(poster), Some(T0), Some(T0.plus(9))));
     let source = bench.db.presentation(film.video, video::VIRTUAL).await.unwrap();
     kept.push(source[0].parts[0].object);

@@ -126,7 +126,7 @@ async fn a_rendition_that_failed_is_made_again_from_what_was_kept(bench: Bench) 
     let seen = bench.db.video(bench.app, film.video).await.unwrap().unwrap();
     assert_eq!(
         (seen.state, seen.generation),
-        (video::State::Processing, video::ENCODED),
+        (video::State::Processing, video::FIRST_ENCODED),
         "and can be watched"
     );
     let again = bench.hold(Kind::Assemble, now).await;

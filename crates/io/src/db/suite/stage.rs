@@ -5,6 +5,7 @@ use matinee_core::id::{JobId, ObjectId, RenditionId, UploadId, VideoId};
 use matinee_core::job::{Kind, Lease, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::limits::LEASE_MS;
+use matinee_core::pipeline::{Pipeline, Template};
 use matinee_core::time::Millis;
 use matinee_core::upload::Way;
 use matinee_core::video::Medium;
@@ -115,6 +116,7 @@ impl Bench {
         Probed {
             duration_ms: 16_000,
             probe: json!({}),
+            template: Template { version: None, pipeline: Pipeline::default() },
             plan: json!({ "chunks": 3 }),
             damaged: None,
             virtual_set,

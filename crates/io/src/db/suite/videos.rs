@@ -114,7 +114,7 @@ async fn a_dead_chunk_fails_a_video_that_cannot_be_played_otherwise(bench: Bench
     let lease = bench.hold(Kind::Finish, T0).await;
     bench.db.publish_ready(&lease, T0).await.unwrap();
     let video = bench.db.video_any(film.video).await.unwrap().unwrap();
-    assert_eq!((video.state, video.generation, video.reason), (State::Ready, video::ENCODED, None));
+    assert_eq!((video.state, video.generation, video.reason), (State::Ready, video::FIRST_ENCODED, None));
 }
 
 async fn a_dead_chunk_leaves_a_playable_source_ready(bench: Bench) {
@@ -139,13 +139,13 @@ async fn a_dead_assemble_fails_only_its_rendition(bench: Bench) {
     let (lease, assembled) = bench.assembled(&film, 0).await;
     bench.db.publish_assembled(&lease, assembled).await.unwrap();
     crash(&bench, Kind::Assemble).await;
-    let tracks = bench.db.presentation(film.video, video::ENCODED).await.unwrap();
+    let tracks = bench.db.presentation(film.video, video::FIRST_ENCODED).await.unwrap();
     let names: Vec<_> = tracks.iter().map(|track| track.rendition.name.as_str()).collect();
     assert_eq!(names, ["h264-720", "aac-1"]);
     let lease = bench.hold(Kind::Finish, T0).await;
     bench.db.publish_ready(&lease, T0).await.unwrap();
     let video = bench.db.video_any(film.video).await.unwrap().unwrap();
-    assert_eq!((video.state, video.generation), (State::Ready, video::ENCODED));
+    assert_eq!((video.state, video.generation), (State::Ready, video::FIRST_ENCODED));
     let present = bench.in_state(film.video, ledger::State::Present).await;
     assert_eq!(present.len(), 5, "source, one file, and three chunks of what may be made again");
 }

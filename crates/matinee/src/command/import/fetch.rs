@@ -77,6 +77,7 @@ async fn order(node: &Node, arguments: &Arguments, url: &str) -> Result<Upload, 
         title: arguments.title.clone(),
         collection: None,
         external_id: None,
+        pipeline: Some(arguments.pipeline.clone()),
         metadata: Map::new(),
     };
     let app = node.defaults.app;

@@ -10,7 +10,7 @@ use super::Arguments;
 use crate::command::text::{plain, size};
 use crate::command::{self, lock};
 use crate::config::{self, Span};
-use crate::flow::{arrival, watch};
+use crate::flow::{arrival, pipeline, watch};
 use crate::node::Node;
 
 /// How a folder is watched.
@@ -48,6 +48,7 @@ pub(super) async fn run(
     let mut order = config::Watch {
         folder: folder.clone(),
         collection: arguments.collection.clone(),
+        pipeline: arguments.pipeline.clone(),
         done: options.done.clone(),
         failed: options.failed.clone(),
         settle: options.settle,
@@ -55,6 +56,7 @@ pub(super) async fn run(
     order.check()?;
     // A wrong name is said now, not at the first file.
     arrival::collection(node, node.defaults.app, order.collection.as_deref()).await?;
+    pipeline::usable(node, node.defaults.app, &order.pipeline).await?;
     if !arguments.form.quiet && lock::server_of(&node.config.data).is_none() {
         command::complain("No matinee serves this data directory now; files are taken when one does.");
     }

@@ -36,7 +36,7 @@ pub(crate) async fn renew(
         Some(video) => node.db.video_any(video).await?,
         None => None,
     };
-    let input = video.map(|video| video.work.unwrap_or(video.source)).ok_or(Refused::LeaseLost)?;
+    let input = video.map(|video| video.input_of(work.generation)).ok_or(Refused::LeaseLost)?;
     let writes = |object: &ObjectId| Renewable {
         key: object.to_string(),
         url: url(node, runner.id, *object, Way::Write),

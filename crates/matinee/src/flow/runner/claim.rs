@@ -106,7 +106,7 @@ impl<'a> Wanted<'a> {
         let facts = self.node.db.object_facts(planned.input).await?;
         let (size, blake3) = facts.ok_or_else(|| Fault::world("the source is not there"))?;
         let mark = mark::picture(self.node, hold.app, &planned.plan).await?;
-        let plan = planned.video.plan.clone().expect("because it was just read");
+        let plan = planned.video.plan_of(hold.generation).cloned().expect("because it was just read");
         Ok(Errand {
             lease: Leased {
                 id: hold.lease.job.to_string(),

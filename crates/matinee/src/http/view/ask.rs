@@ -40,21 +40,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
-            let text = "The body must be JSON, with the header Content-Type: application/json.";
-            return Err(Problem::new(Code::UnsupportedMediaType, text));
-        }
-        let bytes = to_bytes(request.into_body(), JSON_BYTES_MAX).await.map_err(|_| {
-            let text = format!("The body broke off, or has more than {JSON_BYTES_MAX} bytes.");
-            Problem::new(Code::PayloadTooLarge, text).fix("Send a shorter body.")
-        })?;
-        let sent = serde_json::from_slice(&bytes);
-        Ok(Self(sent.map_err(|error| {
-            Problem::new(Code::BadRequest, format!("The body is not as it must be: {error}."))
-        })?))
+        sent_up_to(request, JSON_BYTES_MAX).await.map(Self)
     }
+}
+
+/// The JSON body of a request, of at most `max` bytes.
+pub(crate) async fn sent_up_to<T: DeserializeOwned>(request: Request, max: usize) -> Result<T, Problem> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/json") {
+        let text = "The body must be JSON, with the header Content-Type: application/json.";
+        return Err(Problem::new(Code::UnsupportedMediaType, text));
+    }
+    let bytes = to_bytes(request.into_body(), max).await.map_err(|_| {
+        let text = format!("The body broke off, or has more than {max} bytes.");
+        Problem::new(Code::PayloadTooLarge, text).fix("Send a shorter body.")
+    })?;
+    let sent = serde_json::from_slice(&bytes);
+    sent.map_err(|error| Problem::new(Code::BadRequest, format!("The body is not as it must be: {error}.")))
 }
 
 /// How many items a page has.

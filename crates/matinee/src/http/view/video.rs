@@ -5,13 +5,14 @@ use matinee_core::language;
 use matinee_core::limits::BACKGROUND_PRIO_MIN;
 use matinee_core::plan::Probe;
 use matinee_core::ribbon::{self, Facts, Progress as Stand, Ribbon, Size, Work};
-use matinee_core::video::{ENCODED, Medium, Policy, RenditionState, State};
+use matinee_core::video::{Medium, Policy, RenditionState, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::forecast::Forecast;
 use super::judged::Judged;
+use super::remake::{MadeBy, Remake};
 use super::time::seconds;
 use super::{Caption, Reason, time};
 use crate::flow::job::{Job, done};
@@ -80,6 +81,11 @@ pub(crate) struct Video {
     forecast: Option<Forecast>,
     /// It is not encoded before this moment.
     run_after: Option<String>,
+    /// By which pipeline it is made; null for who only has its public link.
+    pipeline: Option<MadeBy>,
+    /// Another generation of it that is made while this one plays, or the last one that failed or was cancelled; null for
+    /// who only has its public link.
+    remake: Option<Remake>,
     /// What somebody brought in, when it was looked at.
     source: Option<Source>,
     /// What is made of it, the best picture first.
@@ -261,6 +267,8 @@ impl Video {
             damaged: video.damaged.as_ref().map(Reason::stored),
             forecast: whole.outlook.as_ref().map(Forecast::from),
             run_after: video.run_after.filter(|_| video.state == State::Processing).map(time),
+            pipeline: (reach == Reach::Owner).then(|| MadeBy::of_video(whole)),
+            remake: Remake::of(whole).filter(|_| reach == Reach::Owner),
             source: video.probe.as_ref().and_then(|probe| source(probe, whole.source_bytes)),
             renditions: renditions(whole, &ribbon),
             judged: video.plan.as_ref().map(Judged::all).unwrap_or_default(),
@@ -305,6 +313,8 @@ impl Video {
             damaged: None,
             forecast: None,
             run_after: upload.run_after.map(time),
+            pipeline: Some(MadeBy { name: upload.pipeline.clone(), version: None }),
+            remake: None,
             source: None,
             renditions: Vec::new(),
             judged: Vec::new(),
@@ -326,9 +336,11 @@ impl Video {
 
 /// How far the work on a video is.
 pub(crate) fn ribbon(whole: &Whole) -> Ribbon {
-    let encoded = whole.renditions.iter().filter(|track| track.generation == ENCODED && !track.background);
+    let encoding = whole.video.encoding;
+    let encoded = whole.renditions.iter().filter(|track| track.generation == encoding && !track.background);
     let sizes = encoded.filter(|track| track.medium == Medium::Video);
-    let work = whole.jobs.iter().filter(|job| !is_background(job)).filter_map(|job| {
+    let jobs = whole.jobs.iter().filter(|job| job.generation == encoding && !is_background(job));
+    let work = jobs.filter_map(|job| {
         let kind = job.task.as_ref()?.kind();
         Some(Work { kind, state: job.state, done: done(job) })
     });
@@ -341,12 +353,12 @@ pub(crate) fn ribbon(whole: &Whole) -> Ribbon {
     })
 }
 
-fn short_side(track: &Track) -> u32 {
+pub(super) fn short_side(track: &Track) -> u32 {
     let (width, height) = (track.shape.width.unwrap_or_default(), track.shape.height.unwrap_or_default());
     width.min(height)
 }
 
-fn progress(ribbon: Ribbon) -> Progress {
+pub(super) fn progress(ribbon: Ribbon) -> Progress {
     let steps = ribbon.steps.into_iter().map(|step| Step {
         id: step.id,
         label: step.label,
@@ -367,7 +379,7 @@ fn rounded(part: f64) -> f64 {
 }
 
 fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
-    let encoded = || whole.renditions.iter().filter(|track| track.generation == ENCODED);
+    let encoded = || whole.renditions.iter().filter(|track| track.generation == whole.video.encoding);
     let has_picture = encoded().any(|track| track.medium == Medium::Video);
     let main = encoded().find(|track| track.medium == Medium::Audio).map(|track| track.id);
     let one = |track: &Track| {
@@ -422,11 +434,12 @@ fn track_progress(whole: &Whole, track: &Track, ribbon: &Ribbon) -> f64 {
             ribbon.steps.iter().find(|step| step.id == id).map_or(0.0, |step| step.progress)
         }
         (RenditionState::Waiting | RenditionState::Encoding, Medium::Audio) => {
-            let sounds = |row: &&Track| row.generation == ENCODED && row.medium == Medium::Audio;
+            let encoding = whole.video.encoding;
+            let sounds = |row: &&Track| row.generation == encoding && row.medium == Medium::Audio;
             let number = whole.renditions.iter().filter(sounds).position(|row| row.id == track.id);
             let number = number.and_then(|number| u32::try_from(number).ok());
             let mine = |job: &&Job| match job.task {
-                Some(Task::Audio { track, .. }) => Some(track) == number,
+                Some(Task::Audio { track, .. }) => job.generation == encoding && Some(track) == number,
                 _ => false,
             };
             whole.jobs.iter().find(mine).map_or(0.0, done)
@@ -443,14 +456,17 @@ fn background_progress(whole: &Whole, track: &Track) -> f64 {
     };
     let family = plan.and_then(|families| families.iter().position(named));
     let number = family.and_then(|at| u32::try_from(at + 1).ok());
-    let mine = |job: &&Job| matches!(job.task, Some(Task::Chunk { family, .. }) if Some(family) == number);
+    let mine = |job: &&Job| {
+        job.generation == track.generation
+            && matches!(job.task, Some(Task::Chunk { family, .. }) if Some(family) == number)
+    };
     let all = whole.jobs.iter().filter(mine);
     #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
     let count = all.clone().count().max(1) as f64;
     (all.map(done).sum::<f64>() / count).min(0.99)
 }
 
-fn is_background(job: &Job) -> bool {
+pub(super) fn is_background(job: &Job) -> bool {
     job.prio >= BACKGROUND_PRIO_MIN
 }
 

@@ -1,0 +1,295 @@
+//! Remakes: another generation of a video is made beside the one that is served, and takes its place in one transaction.
+
+use matinee_core::event::Topic;
+use matinee_core::id::{AppId, JobId, VideoId};
+use matinee_core::job::load::Load;
+use matinee_core::job::{NewJob, Task};
+use matinee_core::limits::REPLACED_GRACE_MS;
+use matinee_core::pipeline::Template;
+use matinee_core::remake::{self, Refusal, Remake, Stand, Start};
+use matinee_core::time::Millis;
+use matinee_core::video::{Problem, RenditionState, retired_ms};
+use serde_json::json;
+
+use super::Db;
+use super::error::DbError;
+use super::lease::{Held, lock_video};
+use super::object::first_entry;
+use super::ready::{drop_unused, forget_failed, is_whole, let_go_of_work, may_be_run_again, wanted_in_background};
+use super::rendition::{Rendition, renditions_of};
+use super::told::tell;
+use super::tx::Tx;
+use super::value::args;
+use super::video::{Video, video_of};
+use super::word;
+use super::{job, pipeline};
+
+/// The wish to encode a video again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The app of the video.
+    pub app: AppId,
+    /// The video.
+    pub video: VideoId,
+    /// By which pipeline.
+    pub template: Template,
+    /// The name of its first job.
+    pub probe_job: JobId,
+    /// When it happens.
+    pub now: Millis,
+}
+
+/// What a generation is to its video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// It is the one that counts.
+    First,
+    /// It is made beside that one.
+    Beside(Box<Remake>),
+    /// Nobody wants it any more.
+    Over,
+}
+
+impl Db {
+    /// Begins to encode a video again. [`DbError::Absent`] when the app has no such video.
+    pub async fn encode_again(&self, wish: &Wish) -> Result<Result<(), Refusal>, DbError> {
+        self.write(wish.clone(), |tx, wish| Box::pin(begin(tx, wish))).await
+    }
+
+    /// Stops a remake; what is served stays. [`DbError::Absent`] when none runs, or the app has no such video.
+    pub async fn cancel_remake(&self, app: AppId, video: VideoId, now: Millis) -> Result<(), DbError> {
+        self.write((app, video, now), |tx, (app, video, now)| {
+            Box::pin(async move {
+                let known = own(tx, *app, *video).await?;
+                let remake = known.remake.filter(Remake::is_running).ok_or(DbError::Absent)?;
+                let held = Held { app: *app, video: *video, generation: remake.generation };
+                end(tx, held, &remake.ended(Stand::Cancelled { ended: *now }), *now).await?;
+                let facts = json!({ "generation": remake.generation });
+                tell(tx, *app, Topic::VideoRemakeCancelled, (video.to_string(), facts), *now).await
+            })
+        })
+        .await
+    }
+
+    /// Forgets renditions that nobody can have an address of any more, at most `limit`; their bytes go. Returns how many.
+    pub async fn forget_retired(&self, now: Millis, limit: u32) -> Result<u64, DbError> {
+        self.write((now, limit), |tx, (now, limit)| {
+            Box::pin(async move {
+                // Those of a deleted video go with it.
+                let sql = "SELECT DISTINCT r.video_id FROM rendition r JOIN video v ON v.id = r.video_id
+                           WHERE r.retired_ms <= $1 AND v.deleted_ms IS NULL ORDER BY r.video_id LIMIT $2";
+                let mut forgotten = 0;
+                for row in tx.rows(sql, args![*now, *limit]).await? {
+                    let video: VideoId = row.get("video_id")?;
+                    match lock_video(tx, video).await {
+                        Err(DbError::Absent) => continue,
+                        Ok(_) => {}
+                        Err(error) => return Err(error),
+                    }
+                    let sql = "DELETE FROM part WHERE rendition_id IN
+                                 (SELECT id FROM rendition WHERE video_id = $1 AND retired_ms <= $2)";
+                    tx.execute(sql, args![video, *now]).await?;
+                    let sql = "DELETE FROM rendition WHERE video_id = $1 AND retired_ms <= $2";
+                    forgotten += tx.execute(sql, args![video, *now]).await?;
+                    drop_unused(tx, video, "replaced", *now).await?;
+                }
+                Ok(forgotten)
+            })
+        })
+        .await
+    }
+}
+
+async fn begin(tx: &mut Tx, wish: &Wish) -> Result<Result<(), Refusal>, DbError> {
+    let video = own(tx, wish.app, wish.video).await?;
+    let sql = "SELECT 1 AS there FROM ledger WHERE id = $1 AND state = 'present'";
+    let source = tx.row(sql, args![first_entry(video.source)]).await?.is_some();
+    let start = match remake::start((video.state, video.encoding), video.remake.as_ref(), source) {
+        Ok(start) => start,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let generation = match start {
+        Start::Anew { generation } => {
+            anew(tx, wish, generation).await?;
+            generation
+        }
+        Start::Beside { generation } => {
+            let made_by = pipeline::keep_template(tx, wish.app, &wish.template, wish.now).await?;
+            let remake =
+                Remake { generation, made_by, started: wish.now, stand: Stand::Running, found: None };
+            save(tx, wish.video, &remake, wish.now).await?;
+            generation
+        }
+    };
+    let probe = NewJob {
+        id: wish.probe_job,
+        app: wish.app,
+        video: Some(wish.video),
+        task: Task::Probe { video: wish.video },
+        prio: 0,
+        weight: 0,
+        load: Load::default(),
+        run_at: wish.now,
+        needs: Vec::new(),
+        idem_key: None,
+    };
+    job::insert_for(tx, &probe, Some(generation), wish.now).await?;
+    let (name, version) = (&wish.template.pipeline.name, wish.template.version);
+    let facts = json!({ "generation": generation, "pipeline": name, "version": version });
+    tell(tx, wish.app, Topic::VideoRemake, (wish.video.to_string(), facts), wish.now).await?;
+    Ok(Ok(()))
+}
+
+/// Nothing of the video can be watched: it begins once more as if it had just arrived.
+async fn anew(tx: &mut Tx, wish: &Wish, generation: u32) -> Result<(), DbError> {
+    let video = wish.video;
+    job::cancel_of_video(tx, video, wish.now).await?;
+    let sql = "DELETE FROM part WHERE rendition_id IN (SELECT id FROM rendition WHERE video_id = $1)";
+    tx.execute(sql, args![video]).await?;
+    tx.execute("DELETE FROM rendition WHERE video_id = $1", args![video]).await?;
+    tx.execute("DELETE FROM caption WHERE video_id = $1 AND added = $2", args![video, false]).await?;
+    let made_by = pipeline::keep_template(tx, wish.app, &wish.template, wish.now).await?;
+    tx.execute_one(
+        "UPDATE video SET state = 'processing', reason = NULL, remake = NULL, generation = 0, encoding = $2,
+           made_by = $3, pipeline = $4, probe = NULL, plan = NULL, work_id = NULL, updated_ms = $5 WHERE id = $1",
+        args![
+            video,
+            generation,
+            word::as_json(&made_by),
+            made_by.name.as_str(),
+            wish.now
+        ],
+    )
+    .await?;
+    drop_unused(tx, video, "superseded", wish.now).await
+}
+
+/// The remake is whole: from now on it is what is served, and the one before stays only for those who know its addresses.
+pub(crate) async fn serve(
+    tx: &mut Tx,
+    held: Held,
+    (remake, renditions): (&Remake, &[Rendition]),
+    now: Millis,
+) -> Result<(), DbError> {
+    let Some(found) = remake.found.as_ref().filter(|_| is_whole(renditions, held.generation)) else {
+        let reason = renditions
+            .iter()
+            .filter(|rendition| rendition.generation == held.generation)
+            .find_map(|rendition| rendition.reason.clone());
+        return fail(tx, held, remake, reason.unwrap_or_else(nothing_whole), now).await;
+    };
+    tx.execute_one(
+        "UPDATE video SET state = 'ready', reason = NULL, remake = NULL, generation = $2, encoding = $2, made_by = $3,
+           pipeline = $4, probe = $5, plan = $6, duration_ms = $7, updated_ms = $8 WHERE id = $1",
+        args![
+            held.video,
+            held.generation,
+            word::as_json(&remake.made_by),
+            remake.made_by.name.as_str(),
+            found.probe.clone(),
+            found.plan.clone(),
+            found.duration_ms,
+            now
+        ],
+    )
+    .await?;
+    if !may_be_run_again(tx, held).await? {
+        forget_failed(tx, held, renditions).await?;
+    }
+    tx.execute(
+        "UPDATE rendition SET retired_ms = $3
+         WHERE video_id = $1 AND generation BETWEEN 2 AND $2 AND retired_ms IS NULL",
+        args![held.video, held.generation - 1, now.plus(retired_ms(found.duration_ms))],
+    )
+    .await?;
+    job::cancel_of_generations(tx, held.video, 0..=held.generation - 1, now).await?;
+    drop_unused(tx, held.video, "work", now.plus(REPLACED_GRACE_MS)).await?;
+    let failed: Vec<&str> = renditions
+        .iter()
+        .filter(|one| one.generation == held.generation && !one.background)
+        .filter(|one| one.state == RenditionState::Failed)
+        .map(|one| one.name.as_str())
+        .collect();
+    let facts = json!({ "generation": held.generation, "failed": failed });
+    tell(tx, held.app, Topic::VideoRemade, (held.video.to_string(), facts), now).await
+}
+
+fn nothing_whole() -> Problem {
+    Problem {
+        code: "nothing_whole".to_owned(),
+        human: "None of the new renditions could be completed.".to_owned(),
+        fix: "Encode the video again; if that fails, too, see its jobs.".to_owned(),
+    }
+}
+
+/// The remake cannot be made: all of it goes, and what was served before stays as it is.
+pub(crate) async fn fail(
+    tx: &mut Tx,
+    held: Held,
+    remake: &Remake,
+    reason: Problem,
+    now: Millis,
+) -> Result<(), DbError> {
+    let facts = json!({ "generation": held.generation, "reason": reason });
+    end(tx, held, &remake.ended(Stand::Failed { reason, ended: now }), now).await?;
+    tell(tx, held.app, Topic::VideoRemakeFailed, (held.video.to_string(), facts), now).await
+}
+
+/// Nobody works on the remake any more, and nothing of it stays.
+async fn end(tx: &mut Tx, held: Held, ended: &Remake, now: Millis) -> Result<(), DbError> {
+    job::cancel_of_generations(tx, held.video, held.generation..=held.generation, now).await?;
+    let sql = "DELETE FROM part WHERE rendition_id IN
+                 (SELECT id FROM rendition WHERE video_id = $1 AND generation = $2)";
+    tx.execute(sql, args![held.video, held.generation]).await?;
+    let sql = "DELETE FROM rendition WHERE video_id = $1 AND generation = $2";
+    tx.execute(sql, args![held.video, held.generation]).await?;
+    save(tx, held.video, ended, now).await?;
+    // What is served may have something in the background still, or a job that may be run again.
+    let row = tx.row("SELECT encoding FROM video WHERE id = $1", args![held.video]).await?;
+    let served = Held { generation: row.ok_or(DbError::Absent)?.get("encoding")?, ..held };
+    let renditions = renditions_of(tx, held.video).await?;
+    if !wanted_in_background(&renditions, served.generation) && !may_be_run_again(tx, served).await? {
+        let_go_of_work(tx, held.video).await?;
+    }
+    drop_unused(tx, held.video, "superseded", now).await
+}
+
+/// Writes what is known of a remake.
+pub(crate) async fn save(tx: &mut Tx, video: VideoId, remake: &Remake, now: Millis) -> Result<(), DbError> {
+    let sql = "UPDATE video SET remake = $2, updated_ms = $3 WHERE id = $1";
+    tx.execute_one(sql, args![video, word::as_json(remake), now]).await
+}
+
+/// What a generation is to its video, whose row is locked.
+pub(crate) async fn run_of(tx: &mut Tx, video: VideoId, generation: u32) -> Result<Run, DbError> {
+    let row = tx.row("SELECT encoding, remake FROM video WHERE id = $1", args![video]).await?;
+    let row = row.ok_or(DbError::Absent)?;
+    if row.get::<u32>("encoding")? == generation {
+        return Ok(Run::First);
+    }
+    let remake: Option<Remake> = word::json(&row, "remake")?;
+    let mine = remake.filter(|remake| remake.is_running() && remake.generation == generation);
+    Ok(mine.map_or(Run::Over, |remake| Run::Beside(Box::new(remake))))
+}
+
+/// The generation that a job works for.
+pub(crate) async fn generation_of(tx: &mut Tx, job: JobId) -> Result<u32, DbError> {
+    let row = tx.row("SELECT generation FROM job WHERE id = $1", args![job]).await?;
+    row.ok_or(DbError::Absent)?.get("generation")
+}
+
+/// Is it too late to run a job again, because its video was encoded again since, or is?
+pub(crate) async fn is_past(tx: &mut Tx, job: JobId) -> Result<bool, DbError> {
+    let sql = "SELECT 1 AS past FROM job j JOIN video v ON v.id = j.video_id
+               WHERE j.id = $1 AND (j.generation <> v.encoding OR v.remake ->> 'state' = 'running')";
+    Ok(tx.row(sql, args![job]).await?.is_some())
+}
+
+/// A video of this app, locked.
+async fn own(tx: &mut Tx, app: AppId, video: VideoId) -> Result<Video, DbError> {
+    if lock_video(tx, video).await? != app {
+        return Err(DbError::Absent);
+    }
+    let row = tx.row("SELECT * FROM video WHERE id = $1", args![video]).await?;
+    video_of(&row.ok_or(DbError::Absent)?)
+}

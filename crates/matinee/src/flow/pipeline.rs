@@ -1,0 +1,135 @@
+//! Pipelines as their users see them: those of the configuration file, those of the app, and what is built in.
+//!
+//! A name means what the configuration file says of it; only what is not there is the app's to write. So the operator
+//! has the last word, and an app that wants other videos than everybody takes another name.
+
+use matinee_core::id::AppId;
+use matinee_core::pipeline::{self, Pipeline};
+use matinee_core::time::Millis;
+use matinee_io::db::{DbError, Version};
+
+use super::{Failure, intake, now};
+use crate::node::Node;
+
+/// Where a pipeline comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The configuration file; nobody but the operator changes it.
+    File,
+    /// Somebody of the app wrote it.
+    App,
+    /// The program: it is what `default` means as long as nobody says otherwise.
+    BuiltIn,
+}
+
+/// A pipeline as it is listed.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) origin: Origin,
+    pub(crate) pipeline: Pipeline,
+    /// Its newest version, where it has versions.
+    pub(crate) version: Option<u32>,
+    pub(crate) created: Option<Millis>,
+    pub(crate) archived: Option<Millis>,
+}
+
+impl Listed {
+    const fn fixed(origin: Origin, pipeline: Pipeline) -> Self {
+        Self { origin, pipeline, version: None, created: None, archived: None }
+    }
+
+    fn of(version: &Version) -> Self {
+        Self {
+            origin: Origin::App,
+            pipeline: version.pipeline.clone(),
+            version: Some(version.version),
+            created: Some(version.created),
+            archived: version.archived,
+        }
+    }
+}
+
+/// A pipeline with all of its versions, the newest first.
+pub(crate) struct Shown {
+    pub(crate) newest: Listed,
+    pub(crate) versions: Vec<Version>,
+}
+
+/// What was written.
+pub(crate) struct Put {
+    pub(crate) listed: Listed,
+    /// There was no such version before.
+    pub(crate) new: bool,
+}
+
+fn in_file(node: &Node, name: &str) -> Option<Pipeline> {
+    node.config.pipeline.iter().find(|known| known.name == name).cloned()
+}
+
+/// All pipelines by which an app can make videos, the default one first.
+pub(crate) async fn list(node: &Node, app: AppId) -> Result<Vec<Listed>, Failure> {
+    let own = node.db.pipelines(app).await?;
+    let own = own.iter().filter(|own| in_file(node, &own.pipeline.name).is_none()).map(Listed::of);
+    let file = node.config.pipeline.iter().cloned().map(|one| Listed::fixed(Origin::File, one));
+    let mut all: Vec<Listed> = file.chain(own).collect();
+    if all.iter().all(|known| known.pipeline.name != pipeline::DEFAULT) {
+        all.push(Listed::fixed(Origin::BuiltIn, node.default_pipeline()));
+    }
+    all.sort_by_key(|known| (known.pipeline.name != pipeline::DEFAULT, known.pipeline.name.clone()));
+    Ok(all)
+}
+
+/// One pipeline, also one that is archived.
+pub(crate) async fn show(node: &Node, app: AppId, name: &str) -> Result<Shown, Failure> {
+    if let Some(fixed) = in_file(node, name) {
+        return Ok(Shown { newest: Listed::fixed(Origin::File, fixed), versions: Vec::new() });
+    }
+    let versions = node.db.pipeline_versions(app, name).await?;
+    // An app that archives its own default one gets back what is built in.
+    let newest = versions.first().filter(|newest| newest.archived.is_none() || name != pipeline::DEFAULT);
+    let newest = match newest {
+        Some(newest) => Listed::of(newest),
+        None if name == pipeline::DEFAULT => Listed::fixed(Origin::BuiltIn, node.default_pipeline()),
+        None => return Err(Failure::Absent),
+    };
+    Ok(Shown { newest, versions })
+}
+
+/// Makes sure that an app can make videos by the pipeline of this name.
+pub(crate) async fn usable(node: &Node, app: AppId, name: &str) -> Result<(), Failure> {
+    if intake::usable(node, app, name).await?.is_some() {
+        return Ok(());
+    }
+    let human = format!("there is no pipeline `{name}`; `matinee pipeline ls` lists what there is");
+    Err(Failure::Refused { conflict: false, human })
+}
+
+/// Writes the next version of a pipeline of an app.
+pub(crate) async fn put(node: &Node, app: AppId, pipeline: &Pipeline) -> Result<Put, Failure> {
+    writable(node, &pipeline.name)?;
+    pipeline
+        .check_own()
+        .map_err(|refusal| Failure::Refused { conflict: false, human: refusal.to_string() })?;
+    let (version, new) = match node.db.put_pipeline(app, pipeline, now()).await {
+        Err(DbError::Conflict(human)) => return Err(Failure::Refused { conflict: true, human }),
+        put => put?,
+    };
+    Ok(Put { listed: Listed::of(&version), new })
+}
+
+/// No new video is made by a pipeline of an app; those that were keep their copy.
+pub(crate) async fn archive(node: &Node, app: AppId, name: &str) -> Result<(), Failure> {
+    writable(node, name)?;
+    Ok(node.db.archive_pipeline(app, name, now()).await?)
+}
+
+/// What the configuration file names is not the app's to change.
+fn writable(node: &Node, name: &str) -> Result<(), Failure> {
+    if in_file(node, name).is_none() {
+        return Ok(());
+    }
+    let human = format!(
+        "The pipeline `{name}` is written in the server's configuration file and can be changed only there; take another name."
+    );
+    Err(Failure::Refused { conflict: true, human })
+}
