@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod media;
 pub mod pipeline;
 pub mod plan;
+pub mod price;
 pub mod pull;
 pub mod quota;
 pub mod range;

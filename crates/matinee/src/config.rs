@@ -13,6 +13,7 @@ use figment::error::Kind;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use matinee_core::limits;
 use matinee_core::pipeline::{DEFAULT, Pipeline, Quality};
+use matinee_core::price::Prices;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ingest::{Ingest, Zoom};
@@ -43,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) work: Work,
     pub(crate) encode: Encode,
     pub(crate) log: Log,
+    /// What work and storage cost here, for plans.
+    pub(crate) prices: Prices,
     /// Templates of what is made from a source; one named `default` replaces what is built in.
     pub(crate) pipeline: Vec<Pipeline>,
     /// Folders whose files become videos.
@@ -169,6 +172,7 @@ impl Default for Config {
             work: Work::default(),
             encode: Encode::default(),
             log: Log::default(),
+            prices: Prices::default(),
             pipeline: Vec::new(),
             watch: Vec::new(),
             bucket: Vec::new(),
@@ -324,6 +328,9 @@ pub(crate) fn is_node_name(name: &str) -> bool {
 impl Config {
     /// What no single key can tell.
     fn checked(self) -> Result<Self, BadConfig> {
+        if !self.prices.check() {
+            return Err(BadConfig("the prices in [prices] must be numbers from 0 on".to_owned()));
+        }
         let Some(node) = &self.node else { return Ok(self) };
         if !is_node_name(node) {
             return Err(BadConfig(format!(

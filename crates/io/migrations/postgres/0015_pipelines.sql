@@ -32,18 +32,3 @@ ALTER TABLE job ADD COLUMN generation bigint NOT NULL DEFAULT 2;
 -- retired_ms: the rendition is not served any more, and from then on nobody can have an address of it.
 ALTER TABLE rendition ADD COLUMN retired_ms bigint;
 CREATE INDEX rendition_retired ON rendition (retired_ms) WHERE retired_ms IS NOT NULL;
-
--- What the operator's own steps made of a video after it was ready. object_id: the file that a program wrote.
-CREATE TABLE step (
-  video_id    uuid NOT NULL REFERENCES video (id) ON DELETE CASCADE,
-  generation  bigint NOT NULL,
-  name        text NOT NULL,
-  place       bigint NOT NULL,
-  state       text NOT NULL,
-  reason      jsonb,
-  object_id   uuid,
-  file_name   text,
-  ended_ms    bigint,
-  PRIMARY KEY (video_id, generation, name)
-);
-CREATE INDEX step_object ON step (object_id) WHERE object_id IS NOT NULL;

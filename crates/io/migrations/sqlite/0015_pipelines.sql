@@ -32,18 +32,3 @@ ALTER TABLE job ADD COLUMN generation INTEGER NOT NULL DEFAULT 2;
 -- retired_ms: the rendition is not served any more, and from then on nobody can have an address of it.
 ALTER TABLE rendition ADD COLUMN retired_ms INTEGER;
 CREATE INDEX rendition_retired ON rendition (retired_ms) WHERE retired_ms IS NOT NULL;
-
--- What the operator's own steps made of a video after it was ready. object_id: the file that a program wrote.
-CREATE TABLE step (
-  video_id    BLOB NOT NULL REFERENCES video (id) ON DELETE CASCADE,
-  generation  INTEGER NOT NULL,
-  name        TEXT NOT NULL,
-  place       INTEGER NOT NULL,
-  state       TEXT NOT NULL,
-  reason      TEXT,
-  object_id   BLOB,
-  file_name   TEXT,
-  ended_ms    INTEGER,
-  PRIMARY KEY (video_id, generation, name)
-);
-CREATE INDEX step_object ON step (object_id) WHERE object_id IS NOT NULL;

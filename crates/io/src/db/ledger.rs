@@ -204,7 +204,6 @@ pub(crate) async fn prune_if_gone(tx: &mut Tx, video: VideoId) -> Result<(), DbE
         "DELETE FROM rendition WHERE video_id = $1",
         "DELETE FROM caption WHERE video_id = $1",
         "DELETE FROM sheet WHERE video_id = $1",
-        "DELETE FROM step WHERE video_id = $1",
         "DELETE FROM job WHERE video_id = $1",
         "DELETE FROM upload WHERE video_id = $1",
         "DELETE FROM video WHERE id = $1",

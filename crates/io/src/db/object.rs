@@ -163,7 +163,7 @@ pub(crate) async fn unwanted(
     tx.execute("UPDATE replica SET state = 'to_delete' WHERE object_id = $1", args![object]).await.map(drop)
 }
 
-/// The same as [`unwanted`], unless a part, a rendition, a picture, a caption, a step or a video still points at the object.
+/// The same as [`unwanted`], unless a part, a rendition, a picture, a caption or a video still points at the object.
 pub(crate) async fn unwanted_if_unused(
     tx: &mut Tx,
     object: ObjectId,
@@ -175,7 +175,6 @@ pub(crate) async fn unwanted_if_unused(
             "SELECT 1 AS used WHERE EXISTS (SELECT 1 FROM part WHERE object_id = $1)
                OR EXISTS (SELECT 1 FROM part WHERE source_id = $1)
                OR EXISTS (SELECT 1 FROM caption WHERE object_id = $1)
-               OR EXISTS (SELECT 1 FROM step WHERE object_id = $1)
                OR EXISTS (SELECT 1 FROM object o JOIN rendition r ON r.video_id = o.video_id
                           WHERE o.id = $1 AND (r.file_id = $1 OR r.webm_id = $1))
                OR EXISTS (SELECT 1 FROM object o JOIN video v ON v.id = o.video_id

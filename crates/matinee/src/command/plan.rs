@@ -11,6 +11,7 @@ use super::text::{self, Column, plain, table};
 use crate::config::{self, Flags};
 use crate::flow::fault::Fault;
 use crate::flow::plan::{self, Foreseen};
+use crate::http::view::{Cost, note_words};
 use crate::node;
 
 /// How the command is called.
@@ -56,10 +57,14 @@ pub(crate) async fn run(
     if arguments.json {
         let told = json!({
             "pipeline": pipeline, "probe": foreseen.probe, "plan": foreseen.plan, "unfit": foreseen.unfit,
+            "cost": Cost::of(&foreseen, &config.prices),
         });
         writeln!(out, "{told}")?;
     } else {
         write(out, &foreseen, &pipeline, slots)?;
+        if let Some(cost) = config.prices.of(&foreseen.plan.estimate) {
+            write_cost(out, cost, &config.prices.currency)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,16 +141,15 @@ fn source(foreseen: &Foreseen, length: &str) -> String {
     parts.join(", ")
 }
 
-fn note_words(note: matinee_core::plan::Note) -> String {
-    use matinee_core::plan::Note;
-    match note {
-        Note::Gap { us } => format!("the picture stops for {} s in the middle", us / 1_000_000),
-        Note::ShorterThanHeader => "the file ends before its header says".to_owned(),
-        Note::VariableRate => "frames are not evenly spaced; they are put on an even grid".to_owned(),
-        Note::PictureSubtitles { stream } => {
-            format!("subtitles {} are pictures, which cannot be converted to text", stream + 1)
-        }
+fn write_cost(out: &mut impl Write, cost: matinee_core::price::Cost, currency: &str) -> std::io::Result<()> {
+    let currency = plain(currency);
+    if let Some(encode) = cost.encode {
+        writeln!(out, "cost       about {encode:.4} {currency} to encode")?;
     }
+    if let Some(month) = cost.month {
+        writeln!(out, "           at most {month:.4} {currency} a month to store")?;
+    }
+    Ok(())
 }
 
 /// Frames per second as people write them, of every n-th frame.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use matinee_core::id::{AppId, VideoId};
+use matinee_core::job::retry::Class;
 use matinee_core::media::layout::layout;
 use matinee_core::plan::{self, Capabilities, Pipeline, Plan, Probe};
 use matinee_io::ffmpeg::{self, Ffmpeg};
@@ -9,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
 use super::look::{Looked, look};
+use super::{Failure, intake};
+use crate::node::Node;
 
 /// What would happen to a file.
 pub(crate) struct Foreseen {
@@ -21,6 +25,46 @@ pub(crate) struct Foreseen {
 /// Finds ffmpeg as the server would.
 pub(crate) async fn programs(config: ffmpeg::Config) -> Result<Ffmpeg, Fault> {
     Ffmpeg::detect(config).await.map_err(|error| Fault::world(error.to_string()))
+}
+
+/// Plans a video of an app by a template; nothing is stored.
+pub(crate) async fn foresee_video(
+    node: &Node,
+    (app, id): (AppId, VideoId),
+    template: Planned<'_>,
+) -> Result<Foreseen, Failure> {
+    let video = node.db.video(app, id).await?.ok_or(Failure::Absent)?;
+    let pipeline = match template {
+        Planned::By(pipeline) => pipeline,
+        Planned::Named(name) => {
+            let name = name.unwrap_or(&video.pipeline);
+            let template = intake::usable(node, app, name).await?;
+            let human = format!("There is no pipeline `{name}`.");
+            template.ok_or(Failure::Refused { conflict: false, human })?.pipeline
+        }
+    };
+    if node.store.size(video.source).await?.is_none() {
+        let human = "The file that this video came from is not kept any more.".to_owned();
+        return Err(Failure::Refused { conflict: true, human });
+    }
+    let ffmpeg = node.ffmpeg.as_ref().map_err(|error| Failure::Again(error.to_string()))?;
+    // Somebody waits, and others may ask at the same time.
+    let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
+    let path = node.object_path(video.source)?;
+    foresee(ffmpeg, &path, &pipeline, &node.capabilities()).await.map_err(|fault| match fault.class {
+        Class::World => Failure::Again(fault.problem.human),
+        Class::Refusal | Class::Damage | Class::Crash => {
+            Failure::Refused { conflict: false, human: fault.problem.human }
+        }
+    })
+}
+
+/// By what a video is planned.
+pub(crate) enum Planned<'a> {
+    /// By fields that nobody has written yet.
+    By(Pipeline),
+    /// By the newest version of this pipeline, or of the video's own.
+    Named(Option<&'a str>),
 }
 
 /// Plans one file as a server with these capabilities would; nothing is stored.

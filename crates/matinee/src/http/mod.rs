@@ -119,6 +119,7 @@ fn of_videos() -> OpenApiRouter<Shared> {
         .routes(routes!(poster::choose))
         .routes(routes!(video::timeline))
         .routes(routes!(encode::begin, encode::cancel))
+        .routes(routes!(encode::foresee))
         .routes(routes!(caption::add, caption::remove))
 }
 

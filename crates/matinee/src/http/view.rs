@@ -8,6 +8,7 @@ mod job;
 mod judged;
 mod node;
 mod person;
+mod plan;
 mod remake;
 mod tenant;
 mod time;
@@ -32,6 +33,7 @@ pub(crate) use self::job::{
     GROUPS as JOB_GROUPS, Job, JobDetail, JobList, Pause, STATES as JOB_STATES, titled as job_titled,
 };
 pub(crate) use self::node::{Node, NodeList};
+pub(crate) use self::plan::{Cost, Plan, note_words};
 pub(crate) use self::tenant::{
     App, AppList, Collection, CollectionList, Deletion, NewTenant, TenantChange, name_of, possible,
 };

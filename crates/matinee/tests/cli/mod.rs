@@ -143,6 +143,15 @@ fn a_plan_says_what_would_be_made_and_makes_nothing() {
 
     let told = matinee(dir.path(), &["plan", "film.mp4"]);
     assert_eq!(code(&told), 0, "{}", complaint(&told));
+    assert!(!text(&told).contains("cost"), "nothing has a price: {}", text(&told));
+    let priced = format!("[prices]\ncurrency = \"CHF\"\ncpu_hour = 3600.0\ngb_month = 1000.0\n{template}");
+    std::fs::write(dir.path().join("matinee.toml"), priced).unwrap();
+    let priced = matinee(dir.path(), &["plan", "film.mp4"]);
+    assert!(
+        text(&priced).contains("CHF to encode") && text(&priced).contains("CHF a month"),
+        "{}",
+        text(&priced)
+    );
     for words in
         ["playable from its own bytes", "h264-360", "640x360", "h264-240", "aac-1", "encoding", "storage"]
     {

@@ -65,6 +65,28 @@ async fn a_video_keeps_the_version_that_it_was_made_by() {
     let path = format!("/v1/videos/{id}");
     assert_eq!(get(&house, &path).await["pipeline"]["version"], 1, "nothing changed for it");
 
+    let plan =
+        async |body: Value| house.ask(&house.admin, Method::POST, &format!("{path}/plan"), Some(body)).await;
+    let sizes = |told: &Value| -> Vec<u64> {
+        told["renditions"].as_array().unwrap().iter().filter_map(|one| one["height"].as_u64()).collect()
+    };
+    for (by, expected) in [
+        (json!({}), vec![360]),
+        (json!({ "pipeline": "default" }), vec![360, 240]),
+        (json!({ "template": { "sizes": [240] } }), vec![240]),
+    ] {
+        let (code, told) = plan(by).await;
+        assert_eq!((code, sizes(&told), &told["cost"]), (200, expected, &Value::Null), "{told}");
+        assert!(told["cpu_s"].as_f64().unwrap() > 0.0 && told["output_bytes"].as_u64().unwrap() > 0);
+    }
+    for wrong in [
+        json!({ "pipeline": "no" }),
+        json!({ "template": { "sizes": [1] } }),
+        json!({ "pipeline": "cinema", "template": {} }),
+    ] {
+        assert_eq!(plan(wrong).await.0, 400);
+    }
+
     let encode = format!("{path}/encode");
     assert_eq!(house.ask(&house.admin, Method::POST, &encode, Some(json!({}))).await.0, 200);
     let again = settled(&house, id).await;
