@@ -21,6 +21,8 @@ function video(id: string, created_at: string, title = id): Video {
     progress: { overall: 0, steps: [] },
     forecast: null,
     run_after: null,
+    pipeline: { name: 'default', version: null },
+    remake: null,
     source: null,
     renditions: [],
     judged: [],

@@ -7,10 +7,13 @@ import type {
   JobList,
   NodeState,
   Page,
+  Pipeline,
+  Planned,
   Playback,
   Problem,
   Runner,
   Server,
+  Template,
   TimelineItem,
   Upload,
   Video,
@@ -74,6 +77,16 @@ export const api = {
   poster: (video: string, what: number | Blob) =>
     call<Video>('PUT', `/v1/videos/${id(video)}/poster`, typeof what === 'number' ? { at_s: what } : what),
   remove: (video: string) => call<void>('DELETE', `/v1/videos/${id(video)}`),
+  /** Makes a video again; what there is plays on. */
+  encode: (video: string, pipeline: string) =>
+    call<Video>('POST', `/v1/videos/${id(video)}/encode`, { pipeline }),
+  cancelEncode: (video: string) => call<Video>('DELETE', `/v1/videos/${id(video)}/encode`),
+  plan: (video: string, by: { pipeline: string } | { template: Template }) =>
+    call<Planned>('POST', `/v1/videos/${id(video)}/plan`, by),
+  pipelines: () => call<{ items: Pipeline[] }>('GET', '/v1/pipelines'),
+  pipeline: (name: string) => call<Pipeline>('GET', `/v1/pipelines/${id(name)}`),
+  putPipeline: (name: string, fields: Template) => call<Pipeline>('PUT', `/v1/pipelines/${id(name)}`, fields),
+  archivePipeline: (name: string) => call<void>('DELETE', `/v1/pipelines/${id(name)}`),
   playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
   runners: () => call<Page<Runner>>('GET', '/v1/runners'),
   invite: (name: string) =>

@@ -121,6 +121,59 @@ interface Addresses {
   preview: string | null;
 }
 
+/** By which pipeline something is made. */
+interface MadeBy {
+  name: string;
+  version: number | null;
+}
+
+/** Another generation of a video, made while the one before plays on. */
+interface Remake {
+  state: 'running' | 'failed' | 'cancelled';
+  pipeline: MadeBy;
+  progress: { overall: number; steps: Step[] };
+  reason: Reason | null;
+  started_at: string;
+  ended_at: string | null;
+}
+
+/** The fields of a pipeline; the page knows some of them, and keeps the others. */
+export interface Template {
+  quality: string;
+  sizes: number[];
+  poster: string;
+  surround: boolean;
+  priority: number;
+}
+
+export interface Pipeline extends Template {
+  name: string;
+  version: number | null;
+  origin: 'file' | 'app' | 'built_in';
+  created_at: string | null;
+  archived_at: string | null;
+}
+
+export interface PlannedTrack {
+  id: string;
+  medium: 'video' | 'audio';
+  width: number | null;
+  height: number | null;
+  language: string | null;
+  channels: number | null;
+  max_kbps: number;
+}
+
+/** What would be made of a video. */
+export interface Planned {
+  duration: number;
+  renditions: PlannedTrack[];
+  notes: string[];
+  cpu_s: number;
+  output_bytes: number;
+  cost: { currency: string; encode: number | null; month: number | null } | null;
+}
+
 export interface Video {
   id: string;
   upload_id: string;
@@ -137,6 +190,9 @@ export interface Video {
   progress: { overall: number; steps: Step[] };
   forecast: { ready_in_s: number; speed: number | null } | null;
   run_after: string | null;
+  /** Null for who only has its public link; so is `remake`. */
+  pipeline: MadeBy | null;
+  remake: Remake | null;
   source: Source | null;
   renditions: Rendition[];
   judged: Judged[];

@@ -5,6 +5,7 @@ export type Route =
   | { page: 'video'; id: string }
   | { page: 'jobs' }
   | { page: 'job'; id: string }
+  | { page: 'pipelines' }
   | { page: 'claim' }
   | { page: 'runners' }
   | { page: 'not-found' };
@@ -12,6 +13,7 @@ export type Route =
 /** Reads a path; anything unknown is the not-found page. */
 export function routeOf(path: string): Route {
   if (path === '/' || path === '/index.html') return { page: 'home' };
+  if (path === '/pipelines' || path === '/pipelines/') return { page: 'pipelines' };
   if (path === '/claim' || path === '/claim/') return { page: 'claim' };
   if (path === '/runners' || path === '/runners/') return { page: 'runners' };
   if (path === '/jobs' || path === '/jobs/') return { page: 'jobs' };

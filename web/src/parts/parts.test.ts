@@ -1,9 +1,10 @@
 // The ribbon, the state sentence, the bars of the timeline and the addresses of pages.
 import { expect, test } from 'vitest';
-import type { Step, TimelineItem, Video } from '../api/types.ts';
+import type { Pipeline, Step, TimelineItem, Video } from '../api/types.ts';
 import { routeOf, videoPath } from '../pages/route.ts';
 import { bars } from './bars.ts';
 import { currentStep, secondsLeft, spared, stateName, stateSentence, stepText } from './steps.ts';
+import { draftOf, fieldsOf, money, sizesName, toggled, trackName } from './templates.ts';
 
 const one = (state: Step['state'], progress = 0): Step => ({ id: 's', label: 'Checked', state, progress });
 
@@ -109,3 +110,49 @@ test.each([
 ])('the address %s is %j', (path, route) => expect(routeOf(path)).toEqual(route));
 test('a video’s own address leads to it', () =>
   expect(routeOf(videoPath('vid_7'))).toEqual({ page: 'video', id: 'vid_7' }));
+
+test('a form keeps the fields of a pipeline that it does not show', () => {
+  const pipeline = {
+    name: 'cinema',
+    version: 3,
+    origin: 'app',
+    created_at: '2026-01-01T00:00:00Z',
+    archived_at: null,
+    versions: [],
+    quality: 'high',
+    sizes: [720],
+    poster: '3s',
+    surround: false,
+    priority: 1,
+    crop: '4:3',
+  } as unknown as Pipeline;
+  const draft = { ...draftOf(pipeline), sizes: toggled([720], 1080) };
+  expect(fieldsOf(pipeline, draft)).toEqual({
+    quality: 'high',
+    sizes: [1080, 720],
+    poster: '3s',
+    surround: false,
+    priority: 1,
+    crop: '4:3',
+  });
+  expect(fieldsOf(null, draftOf(null))).toEqual({
+    quality: 'default',
+    sizes: [],
+    poster: '10%',
+    surround: false,
+    priority: 0,
+  });
+});
+test('sizes, tracks and costs have their words', () => {
+  expect([toggled([720, 480], 720), sizesName([]), sizesName([720, 480])]).toEqual([
+    [480],
+    'every size up to the original',
+    '720p, 480p',
+  ]);
+  const track = { id: 'a', width: null, height: null, language: null, channels: null, max_kbps: 1 };
+  expect(trackName({ ...track, medium: 'video', width: 720, height: 1280 })).toBe('720p');
+  expect(trackName({ ...track, medium: 'audio', language: 'en', channels: 6 })).toBe('Sound en 5.1');
+  expect(money({ currency: 'EUR', encode: 0.5, month: 0.0004 })).toBe(
+    'about 0.50 EUR to encode, at most 0.00040 EUR a month to store',
+  );
+});

@@ -1,0 +1,69 @@
+// The fields of a pipeline as a form shows them, and what a plan says in words.
+import type { Pipeline, Planned, PlannedTrack, Template } from '../api/types.ts';
+
+/** The sizes that the ladder knows, by the short side of the picture. */
+export const SIZES = [2160, 1440, 1080, 720, 480, 360, 240] as const;
+
+/** What the form edits; all other fields of a pipeline are kept as they are. */
+export interface Draft {
+  name: string;
+  quality: string;
+  sizes: readonly number[];
+  poster: string;
+  surround: boolean;
+  priority: number;
+}
+
+/** The form for a pipeline, or an empty one. */
+export function draftOf(pipeline: Pipeline | null): Draft {
+  return {
+    name: pipeline?.name ?? '',
+    quality: pipeline?.quality ?? 'default',
+    sizes: pipeline?.sizes ?? [],
+    poster: pipeline?.poster ?? '10%',
+    surround: pipeline?.surround ?? false,
+    priority: pipeline?.priority ?? 0,
+  };
+}
+
+const NOT_FIELDS = ['name', 'version', 'origin', 'created_at', 'archived_at', 'versions'];
+
+/** What is sent: the fields of the form over those that the pipeline has besides. */
+export function fieldsOf(pipeline: Pipeline | null, draft: Draft): Template {
+  const besides = Object.entries(pipeline ?? {}).filter(([name]) => !NOT_FIELDS.includes(name));
+  const { name: _, ...fields } = draft;
+  return { ...Object.fromEntries(besides), ...fields, sizes: [...draft.sizes] };
+}
+
+/** Puts a size in or takes it out; the largest first. */
+export function toggled(sizes: readonly number[], size: number): number[] {
+  const others = sizes.filter((one) => one !== size);
+  return others.length < sizes.length ? others : [...others, size].sort((a, b) => b - a);
+}
+
+/** The sizes in words. */
+export function sizesName(sizes: readonly number[]): string {
+  return sizes.length === 0 ? 'every size up to the original' : sizes.map((size) => `${size}p`).join(', ');
+}
+
+/** Where a pipeline comes from, in words. */
+export function originName(pipeline: Pipeline): string {
+  if (pipeline.origin === 'file') return 'written in the server’s configuration';
+  return pipeline.origin === 'app' ? `version ${pipeline.version}` : 'built in';
+}
+
+/** A track of a plan in words. */
+export function trackName(track: PlannedTrack): string {
+  if (track.medium === 'video') return `${Math.min(track.width ?? 0, track.height ?? 0)}p`;
+  const parts = ['Sound', track.language, track.channels === 6 ? '5.1' : null];
+  return parts.filter(Boolean).join(' ');
+}
+
+/** What a plan costs in words. */
+export function money(cost: NonNullable<Planned['cost']>): string {
+  const amount = (price: number) =>
+    `${price < 0.01 ? price.toPrecision(2) : price.toFixed(2)} ${cost.currency}`;
+  const encode = cost.encode === null ? null : `about ${amount(cost.encode)} to encode`;
+  const month = cost.month === null ? null : `at most ${amount(cost.month)} a month to store`;
+  return [encode, month].filter(Boolean).join(', ');
+}
