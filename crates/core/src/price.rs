@@ -45,7 +45,8 @@ impl Prices {
     #[expect(clippy::cast_precision_loss, reason = "an estimate is no exact number")]
     pub fn of(&self, estimate: &Estimate) -> Option<Cost> {
         let priced = |price: f64, amount: f64| (price > 0.0).then_some(price * amount);
-        let encode = priced(self.cpu_hour, estimate.cpu_ms as f64 / 3_600_000.0);
+        let encode =
+            priced(self.cpu_hour, (estimate.cpu_ms + estimate.background_cpu_ms) as f64 / 3_600_000.0);
         let month = priced(self.gb_month, estimate.output_bytes as f64 / 1e9);
         (encode.is_some() || month.is_some()).then_some(Cost { encode, month })
     }
@@ -57,7 +58,12 @@ mod tests {
 
     #[test]
     fn only_what_has_a_price_costs_something() {
-        let estimate = Estimate { cpu_ms: 1_800_000, memory_bytes: 1, output_bytes: 2_000_000_000 };
+        let estimate = Estimate {
+            cpu_ms: 1_000_000,
+            background_cpu_ms: 800_000,
+            memory_bytes: 1,
+            output_bytes: 2_000_000_000,
+        };
         let of = |cpu_hour, gb_month| Prices { cpu_hour, gb_month, ..Prices::default() }.of(&estimate);
         assert_eq!(of(0.0, 0.0), None);
         assert_eq!(of(0.04, 0.0), Some(Cost { encode: Some(0.02), month: None }));

@@ -61,7 +61,6 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("GET /v1/videos/{id}/timeline", Has(&["video:read"]), None),
     ("POST /v1/videos/{id}/encode", Has(&["video:write"]), Some("{}")),
     ("POST /v1/videos/{id}/plan", Has(&["video:read"]), Some("{}")),
-    ("POST /v1/videos/{id}/plan", Has(&["video:read"]), Some("{}")),
     ("DELETE /v1/videos/{id}/encode", Has(&["video:write"]), None),
     (
         "PUT /v1/videos/{id}/captions/{caption}",

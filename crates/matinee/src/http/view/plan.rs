@@ -97,7 +97,7 @@ impl Plan {
             chunks: plan.video.as_ref().map_or(0, |video| video.chunks.len()),
             unfit: foreseen.unfit.clone(),
             notes: plan.notes.iter().map(|note| note_words(*note)).collect(),
-            cpu_s: seconds(plan.estimate.cpu_ms),
+            cpu_s: seconds(plan.estimate.cpu_ms + plan.estimate.background_cpu_ms),
             memory_bytes: plan.estimate.memory_bytes,
             output_bytes: plan.estimate.output_bytes,
             cost: Cost::of(foreseen, prices),
