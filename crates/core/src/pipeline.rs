@@ -261,7 +261,7 @@ impl Pipeline {
     }
 
     /// The names of all fields, for descriptions.
-    pub const FIELDS: [&str; 14] = [
+    pub const FIELDS: [&str; 15] = [
         "name",
         "quality",
         "sizes",
@@ -275,6 +275,7 @@ impl Pipeline {
         "surround",
         "loudness_lufs",
         "frames_max",
+        "strict",
         "priority",
     ];
 

@@ -9,7 +9,7 @@
 //! * Without the probe, the remux, a chunk or the main sound nothing can be encoded: all encoded renditions that are not
 //!   whole fail, and the rest of the work is cancelled. The video is then ready with the source as it is if browsers
 //!   can play that (its reason names the problem), else it is failed and nothing of it is served.
-//! * A remake fails for the same reasons, and then leaves the video as it was, with all that is served of it. Jobs of a
+//! * A remake fails for the same reasons, or when one of its files cannot be made, and then leaves the video as it was, with all that is served of it. Jobs of a
 //!   generation that does not count any more change nothing.
 //! * After a crash all that was made is kept, so that the operator can run the dead job again. A refusal or damage is
 //!   final: all that was made goes; the source goes, too, if the probe refused it.
@@ -73,7 +73,11 @@ pub(crate) async fn job_died(
             Task::Assemble { rendition, .. } => {
                 fail_rendition(tx, app, *rendition, &reason, now).await?;
                 settle_sound(tx, video, generation, now).await?;
-                hopeless |= nothing_left(&renditions_of(tx, video).await?, generation);
+                hopeless |= match run {
+                    // What is served has all of its sizes; nothing takes its place that has not.
+                    Run::Beside(_) => !is_background(tx, task, generation).await?,
+                    Run::First | Run::Over => nothing_left(&renditions_of(tx, video).await?, generation),
+                };
             }
             Task::Fetch { .. }
             | Task::Join { .. }

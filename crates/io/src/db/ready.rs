@@ -174,11 +174,7 @@ pub(crate) async fn may_be_run_again(tx: &mut Tx, held: Held) -> Result<bool, Db
 }
 
 /// What was made of renditions that failed, and what they were made from, is of no use any more.
-pub(crate) async fn forget_failed(
-    tx: &mut Tx,
-    held: Held,
-    renditions: &[Rendition],
-) -> Result<(), DbError> {
+async fn forget_failed(tx: &mut Tx, held: Held, renditions: &[Rendition]) -> Result<(), DbError> {
     let sql = "DELETE FROM part WHERE rendition_id IN
                  (SELECT id FROM rendition WHERE video_id = $1 AND generation = $2 AND state = 'failed'
                     AND NOT background)";

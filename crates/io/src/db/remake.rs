@@ -15,7 +15,7 @@ use super::Db;
 use super::error::DbError;
 use super::lease::{Held, lock_video};
 use super::object::first_entry;
-use super::ready::{drop_unused, forget_failed, is_whole, let_go_of_work, may_be_run_again, wanted_in_background};
+use super::ready::{drop_unused, is_whole, let_go_of_work, may_be_run_again, wanted_in_background};
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
@@ -171,12 +171,12 @@ pub(crate) async fn serve(
     (remake, renditions): (&Remake, &[Rendition]),
     now: Millis,
 ) -> Result<(), DbError> {
-    let Some(found) = remake.found.as_ref().filter(|_| is_whole(renditions, held.generation)) else {
-        let reason = renditions
-            .iter()
-            .filter(|rendition| rendition.generation == held.generation)
-            .find_map(|rendition| rendition.reason.clone());
-        return fail(tx, held, remake, reason.unwrap_or_else(nothing_whole), now).await;
+    let mine = renditions.iter().filter(|one| one.generation == held.generation && !one.background);
+    let failed = mine.clone().find(|one| one.state == RenditionState::Failed);
+    let whole = failed.is_none() && is_whole(renditions, held.generation);
+    let Some(found) = remake.found.as_ref().filter(|_| whole) else {
+        let reason = failed.and_then(|one| one.reason.clone()).unwrap_or_else(nothing_whole);
+        return fail(tx, held, remake, reason, now).await;
     };
     tx.execute_one(
         "UPDATE video SET state = 'ready', reason = NULL, remake = NULL, generation = $2, encoding = $2, made_by = $3,
@@ -193,8 +193,8 @@ pub(crate) async fn serve(
         ],
     )
     .await?;
-    if !may_be_run_again(tx, held).await? {
-        forget_failed(tx, held, renditions).await?;
+    if !wanted_in_background(renditions, held.generation) {
+        let_go_of_work(tx, held.video).await?;
     }
     tx.execute(
         "UPDATE rendition SET retired_ms = $3
@@ -204,13 +204,7 @@ pub(crate) async fn serve(
     .await?;
     job::cancel_of_generations(tx, held.video, 0..=held.generation - 1, now).await?;
     drop_unused(tx, held.video, "work", now.plus(REPLACED_GRACE_MS)).await?;
-    let failed: Vec<&str> = renditions
-        .iter()
-        .filter(|one| one.generation == held.generation && !one.background)
-        .filter(|one| one.state == RenditionState::Failed)
-        .map(|one| one.name.as_str())
-        .collect();
-    let facts = json!({ "generation": held.generation, "failed": failed });
+    let facts = json!({ "generation": held.generation });
     tell(tx, held.app, Topic::VideoRemade, (held.video.to_string(), facts), now).await
 }
 

@@ -47,6 +47,9 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
 async fn start(node: &Node) -> anyhow::Result<()> {
     flow::scratch::clear(node)?;
     clear_others(node)?;
+    if let Err((name, human)) = flow::pipeline::check_file(node).await {
+        bail!("the pipeline `{name}` of the configuration file cannot be used. {human}");
+    }
     node.thumbnails.take_in()?;
     flow::upload::recover(node).await?;
     flow::lease::recover(node).await?;

@@ -53,12 +53,13 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
     }))
 }
 
-/// The upload of a video, unless its pictures are to be seen only after something was done to them.
+/// The upload of a video, unless its pictures are to be seen only after something was done to them, or nobody knows
+/// whether they are.
 async fn arriving(node: &Node, video: VideoId) -> Result<Option<Arriving>, Failure> {
     let arriving = node.db.arriving(video).await?;
     let Some(arriving) = arriving else { return Ok(None) };
     let template = intake::template(node, arriving.upload.app, &arriving.upload.pipeline).await?;
-    Ok(Some(arriving).filter(|_| !template.pipeline.changes_pictures()))
+    Ok(Some(arriving).filter(|_| template.is_some_and(|known| !known.pipeline.changes_pictures())))
 }
 
 /// How many segments of the picture and of the main sound are there; `None` before the first.

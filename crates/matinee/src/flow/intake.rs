@@ -107,16 +107,10 @@ pub(crate) struct Source {
 /// What the name of a pipeline means for an app now: the configuration file comes first, then the newest version of the
 /// app's own, then what is built in.
 ///
-/// An upload may have named a pipeline that is archived since: its newest version is still taken. Of one that was never
-/// there (the configuration has changed) the default one takes the place.
-pub(crate) async fn template(node: &Node, app: AppId, name: &str) -> Result<Template, DbError> {
-    for name in [name, pipeline::DEFAULT] {
-        if let Some((template, _)) = found(node, app, name).await? {
-            return Ok(template);
-        }
-        tracing::warn!(name, "there is no such pipeline; the default one is taken");
-    }
-    unreachable!("because there is always a default pipeline")
+/// An upload may have named a pipeline that is archived since: its newest version is still taken. `None` when there is no
+/// such pipeline (the configuration has changed): another one in its place would make what nobody has asked for.
+pub(crate) async fn template(node: &Node, app: AppId, name: &str) -> Result<Option<Template>, DbError> {
+    Ok(found(node, app, name).await?.map(|(template, _)| template))
 }
 
 /// The same, if new videos may be made by it.

@@ -3,10 +3,11 @@
 use matinee_core::id::AppId;
 use matinee_core::job::retry;
 use matinee_core::plan::{Pipeline, Plan, argv};
-use matinee_core::watermark::Mark;
+use matinee_core::watermark::{Mark, Watermark};
 use matinee_core::{image, limits};
 use matinee_io::ffmpeg::{Class, Job, Limits, Program, Stdout};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::coding::ffmpeg;
 use super::fault::Fault;
@@ -16,6 +17,8 @@ use super::{Failure, now};
 use crate::node::Node;
 
 const BROUGHT: &str = "brought.png";
+/// A picture that can be decoded for one size of videos can be for all.
+const ANY_SIZE: (u32, u32) = (1_920, 1_080);
 /// A small picture is decoded, scaled and encoded.
 const LIMITS: Limits = Limits {
     cpu_s: 20,
@@ -37,8 +40,60 @@ pub(crate) async fn make(node: &Node, hold: &Hold, pipeline: &Pipeline, plan: &P
     if node.db.watermark(hold.app, &mark.id).await?.is_some() {
         return Ok(());
     }
-    let brought = watermark.png().ok_or_else(refused)?;
     let scratch = Scratch::open(node, &hold.lease)?;
+    let png = match written(node, (watermark, mark), &scratch, &hold.stop).await {
+        Ok(png) => png,
+        Err(Unwritten::World(fault)) => return Err(fault),
+        Err(Unwritten::Damaged(stderr)) => return Err(refused().with(json!({ "stderr": stderr }))),
+    };
+    Ok(node.db.keep_watermark(hold.app, &mark.id, png, now()).await?)
+}
+
+/// Makes sure that the picture of a pipeline's watermark can be decoded, before any video waits for it.
+pub(crate) async fn check(node: &Node, pipeline: &Pipeline) -> Result<(), Failure> {
+    let Some(watermark) = &pipeline.watermark else { return Ok(()) };
+    let damaged = || {
+        Failure::Refused {
+        conflict: false,
+        human: "The picture of the watermark is damaged, or of a kind that cannot be decoded; export it as PNG again."
+            .to_owned(),
+    }
+    };
+    let mark = watermark.on(ANY_SIZE).ok_or_else(damaged)?;
+    let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
+    let scratch = Scratch::fresh(node)?;
+    match written(node, (watermark, &mark), &scratch, &node.stop).await {
+        Ok(_) => Ok(()),
+        Err(Unwritten::World(fault)) => Err(Failure::Again(fault.to_string())),
+        Err(Unwritten::Damaged(stderr)) => {
+            tracing::info!(pipeline = pipeline.name, stderr, "the picture of a watermark cannot be decoded");
+            Err(damaged())
+        }
+    }
+}
+
+/// Why there is no picture.
+enum Unwritten {
+    /// The world: no ffmpeg, no room, a node that ends.
+    World(Fault),
+    /// What somebody brought; ffmpeg's last words.
+    Damaged(String),
+}
+
+impl<T: Into<Fault>> From<T> for Unwritten {
+    fn from(error: T) -> Self {
+        Self::World(error.into())
+    }
+}
+
+/// What somebody brought, decoded in the sandbox and written anew.
+async fn written(
+    node: &Node,
+    (watermark, mark): (&Watermark, &Mark),
+    scratch: &Scratch,
+    stop: &CancellationToken,
+) -> Result<Vec<u8>, Unwritten> {
+    let brought = watermark.png().ok_or_else(|| Unwritten::Damaged(String::new()))?;
     tokio::fs::write(scratch.file(BROUGHT), brought).await?;
     let job = Job {
         program: Program::Ffmpeg,
@@ -48,16 +103,17 @@ pub(crate) async fn make(node: &Node, hold: &Hold, pipeline: &Pipeline, plan: &P
         limits: LIMITS,
         stdout: Stdout::Progress,
     };
-    match ffmpeg(node)?.run(job, |_| {}, hold.stop.cancelled()).await {
+    match ffmpeg(node)?.run(job, |_| {}, stop.cancelled()).await {
         Ok(_) => {}
-        Err(error) if error.class() == Class::World || hold.stop.is_cancelled() => return Err(error.into()),
-        Err(error) => return Err(refused().with(json!({ "stderr": error.stderr_tail }))),
+        Err(error) if error.class() == Class::World || stop.is_cancelled() => return Err(error.into()),
+        Err(error) => return Err(Unwritten::Damaged(error.stderr_tail)),
     }
-    let png = tokio::fs::read(scratch.file(argv::MARK)).await.map_err(|_| refused())?;
-    if image::png_size(&png) != Some((mark.width, mark.height)) {
-        return Err(refused());
+    let png = tokio::fs::read(scratch.file(argv::MARK)).await.unwrap_or_default();
+    if image::png_size(&png) == Some((mark.width, mark.height)) {
+        Ok(png)
+    } else {
+        Err(Unwritten::Damaged(String::new()))
     }
-    Ok(node.db.keep_watermark(hold.app, &mark.id, png, now()).await?)
 }
 
 fn refused() -> Fault {

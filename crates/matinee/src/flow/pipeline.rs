@@ -8,7 +8,7 @@ use matinee_core::pipeline::{self, Pipeline};
 use matinee_core::time::Millis;
 use matinee_io::db::{DbError, Version};
 
-use super::{Failure, intake, now};
+use super::{Failure, intake, mark, now};
 use crate::node::Node;
 
 /// Where a pipeline comes from.
@@ -110,11 +110,26 @@ pub(crate) async fn put(node: &Node, app: AppId, pipeline: &Pipeline) -> Result<
     pipeline
         .check_own()
         .map_err(|refusal| Failure::Refused { conflict: false, human: refusal.to_string() })?;
+    mark::check(node, pipeline).await?;
     let (version, new) = match node.db.put_pipeline(app, pipeline, now()).await {
         Err(DbError::Conflict(human)) => return Err(Failure::Refused { conflict: true, human }),
         put => put?,
     };
     Ok(Put { listed: Listed::of(&version), new })
+}
+
+/// Makes sure that the pictures which the configuration file names can be decoded; the world's faults wait.
+pub(crate) async fn check_file(node: &Node) -> Result<(), (String, String)> {
+    for pipeline in &node.config.pipeline {
+        match mark::check(node, pipeline).await {
+            Err(Failure::Refused { human, .. }) => return Err((pipeline.name.clone(), human)),
+            Err(failure) => {
+                tracing::warn!(%failure, pipeline = pipeline.name, "its watermark could not be looked at");
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 /// No new video is made by a pipeline of an app; those that were keep their copy.

@@ -119,10 +119,20 @@ async fn template(node: &Node, video: &Video, generation: u32) -> Result<Templat
         Some(made_by) => node.db.template(video.app, made_by).await?,
         None => None,
     };
-    match kept {
-        Some(template) => Ok(template),
-        None => Ok(intake::template(node, video.app, &video.pipeline).await?),
+    if let Some(template) = kept {
+        return Ok(template);
     }
+    intake::template(node, video.app, &video.pipeline).await?.ok_or_else(|| unknown(&video.pipeline))
+}
+
+fn unknown(name: &str) -> Fault {
+    // Nothing is wrong with the source: the video waits until somebody has mended what is.
+    Fault::new(
+        Class::World,
+        "unknown_pipeline",
+        format!("This video is to be made by the pipeline `{name}`, which this server does not know."),
+        "Put it back into the server's configuration, or write it with `matinee pipeline apply`; the video goes on by itself.",
+    )
 }
 
 /// Stores the sidecar of a virtual layout and names its tracks.

@@ -68,8 +68,7 @@ async fn outlook(
         None => node.lookout.remember(view(node).await?),
     };
     // A video is ready without what is made in the background.
-    let needed =
-        jobs.iter().filter(|job| job.prio < BACKGROUND_PRIO_MIN && job.generation == video.encoding);
+    let needed = jobs.iter().filter(|job| job.prio < BACKGROUND_PRIO_MIN && job.generation == video.encoding);
     let share = |job: &Job| {
         let kind = job.task.as_ref()?.kind();
         let expected_ms = view.expect_ms(kind, job.cost_ms);

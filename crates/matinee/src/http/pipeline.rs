@@ -45,6 +45,8 @@ pub(crate) struct Template {
     loudness_lufs: Option<i8>,
     /// Most frames that a source may give.
     frames_max: u64,
+    /// A source that cannot be decoded to its last picture is refused; else what is damaged is concealed, and said.
+    strict: bool,
     /// Jobs of a higher priority go first, from -100 to 100.
     priority: i32,
 }

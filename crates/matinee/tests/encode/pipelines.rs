@@ -141,6 +141,97 @@ async fn the_configuration_file_has_the_last_word() {
 }
 
 #[tokio::test]
+async fn a_video_waits_for_its_pipeline_rather_than_being_made_by_another_one() {
+    let place = Place::new("[workers]\nidentical = false\n[[pipeline]]\nname = \"cinema\"\nsizes = [240]\n");
+    let mut house = House::at(place).await;
+    let clip = clips::faststart(12);
+    let new = json!({ "size_bytes": clip.len(), "file_name": "film.mp4", "pipeline": "cinema" });
+    let upload = house.announce(&house.admin, new).await;
+    let video = upload["video_id"].as_str().unwrap().to_owned();
+    let path = reqwest::Url::parse(upload["upload_url"].as_str().unwrap()).unwrap().path().to_owned();
+    // The operator takes it away while the upload runs.
+    house.server.kill();
+    let file = house.server.data().parent().unwrap().join("matinee.toml");
+    std::fs::write(&file, "[workers]\nidentical = false\n").unwrap();
+    house.server = house.server.again().await;
+    let send = async |from: usize, to: usize| {
+        let sending = tus(&house.server, Method::PATCH, &path).header("Upload-Offset", from.to_string());
+        let sending = sending.header("Content-Type", "application/offset+octet-stream");
+        assert_eq!(sending.body(clip[from..to].to_vec()).send().await.unwrap().status(), 204);
+    };
+    let most = clip.len() * 9 / 10;
+    send(0, most).await;
+    let playback = format!("/v1/videos/{video}/playback");
+    let (code, told) = house.ask(&house.admin, Method::GET, &playback, None).await;
+    assert_eq!(
+        (code, &told["code"]),
+        (409, &json!("not_playable_yet")),
+        "nobody knows what may be seen: {told}"
+    );
+    send(most, clip.len()).await;
+    let waiting = until("its probe says why it waits", DONE_S, async || {
+        let list = get(&house, &format!("/v1/jobs?video={video}")).await;
+        let items = list["items"].as_array().unwrap();
+        items.iter().find(|job| !job["last_error"].is_null()).cloned()
+    })
+    .await;
+    assert_eq!(
+        (&waiting["kind"], &waiting["last_error"]["code"]),
+        (&json!("probe"), &json!("unknown_pipeline"))
+    );
+    let fix = waiting["last_error"]["fix"].as_str().unwrap();
+    assert!(fix.contains("matinee pipeline apply"), "{fix}");
+    let shown = get(&house, &format!("/v1/videos/{video}")).await;
+    assert_eq!((&shown["state"], &shown["playable"]), (&json!("processing"), &json!(false)), "{shown}");
+
+    assert_eq!(put(&house, "cinema", json!({ "sizes": [144] })).await.0, 201);
+    let made = settled(&house, &video).await;
+    assert_eq!((heights(&made), &made["pipeline"]["version"]), (vec![144], &json!(1)));
+}
+
+#[tokio::test]
+async fn a_watermark_that_cannot_be_decoded_is_refused_where_it_is_written() {
+    use base64::Engine as _;
+    let house = House::open().await;
+    let dir = tempfile::tempdir().unwrap();
+    let logo = dir.path().join("logo.png");
+    let drawn = "mandelbrot=s=64x64,format=rgba";
+    let words = ["-v", "error", "-f", "lavfi", "-i", drawn, "-frames:v", "1", logo.to_str().unwrap()];
+    crate::support::process::tool("ffmpeg", &words);
+    let good = std::fs::read(&logo).unwrap();
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 0xff;
+    let text = |png: &[u8]| {
+        format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png))
+    };
+    for (what, png, expected) in [
+        ("cut off", &good[..good.len() / 2], 400),
+        ("one byte is another", &flipped[..], 400),
+        ("as it was drawn", &good[..], 201),
+    ] {
+        let body = json!({ "watermark": { "picture": text(png) } });
+        let (code, told) = put(&house, "marked", body).await;
+        assert_eq!(code, expected, "{what}: {told}");
+        if code == 400 {
+            assert!(told["detail"].as_str().unwrap().contains("export it as PNG again"), "{told}");
+        }
+    }
+    // Nothing was written, and what is written stays when a change is refused.
+    let body = json!({ "watermark": { "picture": text(&flipped) } });
+    assert_eq!(put(&house, "marked", body).await.0, 400);
+    assert_eq!(get(&house, "/v1/pipelines/marked").await["version"], 1);
+
+    // So it is in the configuration file: the server says so instead of making videos wait.
+    std::fs::write(&logo, &flipped).unwrap();
+    let place =
+        Place::new(&format!("[[pipeline]]\nname = \"marked\"\n[pipeline.watermark]\npicture = {logo:?}\n"));
+    let mut refused = place.spawn("refused");
+    assert!(!refused.ended(60).await.success());
+    let said = refused.logged();
+    assert!(said.contains("the pipeline `marked`") && said.contains("export it as PNG again"), "{said}");
+}
+
+#[tokio::test]
 async fn every_way_in_names_its_pipeline() {
     let dir = tempfile::Builder::new().prefix("ways-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (watched, root) = (dir.path().join("watched"), dir.path().join("root"));

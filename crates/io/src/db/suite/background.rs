@@ -1,6 +1,6 @@
 //! What is made in the background: behind everybody's ladder, and without harm when it fails.
 
-use matinee_core::id::{AppId, RenditionId};
+use matinee_core::id::{AppId, ObjectId, RenditionId};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, Lease, NewJob, OnDeath, Task};
 use matinee_core::ledger;
@@ -16,6 +16,8 @@ on_both! {
     the_background_of_an_idle_app_waits_for_everybodys_ladder
     a_video_is_ready_before_its_background_whose_source_stays_until_it_is_whole
     a_dead_background_leaves_the_video_as_it_is_and_can_be_run_again
+    the_background_of_what_is_served_goes_on_beside_a_remake
+    the_background_of_a_remake_follows_it_and_that_of_before_ends
 }
 
 async fn the_background_of_an_idle_app_waits_for_everybodys_ladder(bench: Bench) {
@@ -37,8 +39,15 @@ async fn the_background_of_an_idle_app_waits_for_everybodys_ladder(bench: Bench)
 async fn film(bench: &Bench) -> (Film, RenditionId) {
     let (video, source) = bench.brought().await;
     let film = Film { video, source, pictures: [id(), id()], sound: id() };
+    let rendition = planned(bench, &film).await;
+    (film, rendition)
+}
+
+/// Publishes what the probe that waits is to say of it.
+async fn planned(bench: &Bench, film: &Film) -> RenditionId {
+    let video = film.video;
     let lease = bench.hold(Kind::Probe, T0).await;
-    let mut probed = bench.probed(&lease, &film, false).await;
+    let mut probed = bench.probed(&lease, film, false).await;
     let rendition = id();
     let picture = track(rendition, "vp9-720", Medium::Video, 3);
     probed.ladder.push(NewTrack { background: true, ..picture });
@@ -48,7 +57,18 @@ async fn film(bench: &Bench) -> (Film, RenditionId) {
     let end = behind(Task::Finish { video, background: true }, &[(join.id, OnDeath::Release)]);
     probed.jobs.extend([chunk, join, end]);
     bench.db.publish_probe(&lease, probed).await.unwrap();
-    (film, rendition)
+    rendition
+}
+
+/// The source is rewritten, and the copy is what jobs read.
+async fn rewritten(bench: &Bench, film: &Film) -> ObjectId {
+    bench.insert(&[bench.new_task(Task::Remux { video: film.video }, &[])]).await.unwrap();
+    let lease = bench.hold(Kind::Remux, T0).await;
+    let work = bench.intend(&lease, ledger::Kind::Work).await.unwrap();
+    let again = bench.new_task(Task::Probe { video: film.video }, &[]);
+    bench.db.publish_remux(&lease, stored(work, 50), again.clone(), T0).await.unwrap();
+    bench.db.cancel_job(bench.app, again.id, T0).await.unwrap();
+    work
 }
 
 /// Makes the ladder and declares the video ready.
@@ -85,11 +105,7 @@ async fn make(bench: &Bench, lease: &Lease, rendition: RenditionId) {
 
 async fn a_video_is_ready_before_its_background_whose_source_stays_until_it_is_whole(bench: Bench) {
     let (film, rendition) = film(&bench).await;
-    bench.insert(&[bench.new_task(Task::Remux { video: film.video }, &[])]).await.unwrap();
-    let lease = bench.hold(Kind::Remux, T0).await;
-    let work = bench.intend(&lease, ledger::Kind::Work).await.unwrap();
-    let again = bench.new_task(Task::Probe { video: film.video }, &[]);
-    bench.db.publish_remux(&lease, stored(work, 50), again, T0).await.unwrap();
+    let work = rewritten(&bench, &film).await;
     become_ready(&bench, &film).await;
     let work_of = async || bench.db.video_any(film.video).await.unwrap().unwrap().work;
     assert_eq!(work_of().await, Some(work), "the background reads it");
@@ -134,4 +150,52 @@ async fn a_dead_background_leaves_the_video_as_it_is_and_can_be_run_again(bench:
         bench.db.publish_ready(&lease, T0).await.unwrap();
     }
     assert_eq!(bench.count("video.ready").await, 1, "it was ready all the time");
+}
+
+async fn the_background_of_what_is_served_goes_on_beside_a_remake(bench: Bench) {
+    let (film, rendition) = film(&bench).await;
+    let work = rewritten(&bench, &film).await;
+    become_ready(&bench, &film).await;
+    let work_of = async || bench.db.video_any(film.video).await.unwrap().unwrap().work;
+    bench.wish(&film).await.unwrap();
+    bench.db.cancel_remake(bench.app, film.video, T0).await.unwrap();
+    assert_eq!(work_of().await, Some(work), "the background still reads it");
+
+    bench.wish(&film).await.unwrap();
+    let lease = bench.hold(Kind::Chunk, T0).await;
+    make(&bench, &lease, rendition).await;
+    let lease = bench.hold(Kind::Finish, T0).await;
+    bench.db.publish_settled(&lease, T0).await.unwrap();
+    assert_eq!(work_of().await, Some(work), "the remake reads it now");
+    let lease = bench.hold(Kind::Probe, T0).await;
+    bench.db.fail_job(&lease, Class::Refusal, json!({ "code": "no" }), T0, 0).await.unwrap();
+    assert_eq!(work_of().await, None, "nobody reads it any more");
+    let (_, known) = bench.db.rendition(rendition).await.unwrap().unwrap();
+    assert_eq!(known.state, RenditionState::Ready, "what is served has kept its background");
+    assert!(bench.claim("n/1", T0.plus(9_000_000)).await.is_none());
+}
+
+async fn the_background_of_a_remake_follows_it_and_that_of_before_ends(bench: Bench) {
+    let (film, before) = film(&bench).await;
+    let work = rewritten(&bench, &film).await;
+    become_ready(&bench, &film).await;
+    bench.wish(&film).await.unwrap();
+    let next = Film { pictures: [id(), id()], sound: id(), ..film.clone() };
+    let after = planned(&bench, &next).await;
+    become_ready(&bench, &next).await;
+    let look = async || bench.db.video_any(film.video).await.unwrap().unwrap();
+    assert_eq!((look().await.generation, look().await.work), (3, Some(work)), "its background reads it");
+
+    let lease = bench.hold(Kind::Chunk, T0).await;
+    make(&bench, &lease, after).await;
+    let lease = bench.hold(Kind::Finish, T0).await;
+    bench.db.publish_settled(&lease, T0).await.unwrap();
+    assert_eq!(look().await.work, None);
+    assert!(bench.claim("n/1", T0.plus(9_000_000)).await.is_none(), "that of before is not made any more");
+    let end = T0.plus(video::retired_ms(16_000));
+    bench.db.forget_retired(end, 10).await.unwrap();
+    assert!(bench.db.rendition(before).await.unwrap().is_none());
+    bench.db.forget_failed(10, end).await.unwrap();
+    let (_, known) = bench.db.rendition(after).await.unwrap().unwrap();
+    assert_eq!(known.state, RenditionState::Ready);
 }

@@ -16,6 +16,7 @@ on_both! {
     the_generation_before_plays_until_the_new_one_is_whole
     what_was_served_stays_as_long_as_its_addresses_are_good
     a_remake_that_fails_leaves_the_video_as_it_was
+    a_remake_of_which_one_size_cannot_be_made_is_not_served
     a_remake_that_is_cancelled_takes_no_late_result
     only_one_remake_runs_at_a_time_and_none_before_the_first_is_done
     a_failed_video_begins_anew
@@ -56,7 +57,7 @@ impl Bench {
         self.db.publish_poster(&lease, stored(poster, 3), T0).await.unwrap();
     }
 
-    async fn wish(&self, film: &Film) -> Result<(), Refusal> {
+    pub(super) async fn wish(&self, film: &Film) -> Result<(), Refusal> {
         let wish = Wish { app: self.app, video: film.video, template: cinema(), probe_job: id(), now: T0 };
         self.db.encode_again(&wish).await.unwrap()
     }
@@ -150,6 +151,22 @@ async fn a_remake_that_fails_leaves_the_video_as_it_was(bench: Bench) {
         assert!(matches!(again, Err(DbError::Absent)), "{again:?}");
     }
     assert_eq!((bench.count("video.failed").await, bench.count("video.remake_failed").await), (0, 3));
+}
+
+async fn a_remake_of_which_one_size_cannot_be_made_is_not_served(bench: Bench) {
+    let film = bench.ready(true).await;
+    let present = bench.in_state(film.video, Place::Present).await;
+    let next = bench.planned_again(&film).await;
+    bench.encode(&next).await;
+    let (lease, assembled) = bench.assembled(&next, 1).await;
+    bench.db.publish_assembled(&lease, assembled).await.unwrap();
+    bench.dead(Kind::Assemble).await;
+    let after = bench.look(&film).await;
+    assert_eq!((after.state, after.generation, after.encoding), (State::Ready, FIRST, FIRST));
+    let stand = after.remake.unwrap().stand;
+    assert!(matches!(&stand, Stand::Failed { reason, .. } if reason.code == "broken"), "{stand:?}");
+    assert_eq!(bench.in_state(film.video, Place::Present).await, present);
+    assert!(bench.claim("n/1", T0.plus(9_000_000)).await.is_none(), "nobody works on it");
 }
 
 async fn a_remake_that_is_cancelled_takes_no_late_result(bench: Bench) {
