@@ -20,7 +20,8 @@ beforeAll(() => {
 
 test('the first page loads at most 150 kB of JavaScript, and all but the player is that small on the wire', () => {
   const first = scripts.filter((name) => html.includes(name));
-  expect(first).toHaveLength(1);
+  // What other pages need, too, may be a file of its own; it is fetched beside the first one.
+  expect(first.length).toBeLessThanOrEqual(2);
   const size = first.reduce((sum, name) => sum + statSync(join(DIST, 'assets', name)).size, 0);
   expect(size).toBeGreaterThan(10_000);
   expect(size).toBeLessThanOrEqual(FIRST_MAX_BYTES);
