@@ -1,5 +1,7 @@
 //! Concatenation: parts that make no video, and final uploads that become one when the last of their parts is there.
 
+pub(crate) mod waiting;
+
 use matinee_core::id::{JobId, ObjectId, UploadId};
 use matinee_core::job::load::Load;
 use matinee_core::job::{Lease, NewJob, Task};
@@ -7,12 +9,14 @@ use matinee_core::limits::JOINED_PART_MS;
 use matinee_core::time::Millis;
 use matinee_core::upload::Phase;
 
+use self::waiting::waiting_for;
 use super::Db;
 use super::ending::{become_video, filled, locked};
 use super::error::DbError;
 use super::lease::settled;
-use super::tx::{Sql, Tx};
-use super::upload::{NewUpload, PARTIAL, Upload, announce, insert, upload_of};
+use super::tx::Tx;
+use super::upload::row::{PARTIAL, upload_of};
+use super::upload::{NewUpload, announce, insert};
 use super::value::{Row, args};
 use super::{job, object};
 
@@ -158,17 +162,6 @@ async fn finish_part(
     Ok(())
 }
 
-/// The open final uploads that a part belongs to, locked.
-pub(crate) async fn waiting_for(tx: &mut Tx, part: UploadId) -> Result<Vec<Upload>, DbError> {
-    let sql = Sql::Each {
-        sqlite: "SELECT * FROM upload WHERE state = 'open'
-                   AND id IN (SELECT final_id FROM upload_part WHERE part_id = $1) ORDER BY id",
-        postgres: "SELECT * FROM upload WHERE state = 'open'
-                   AND id IN (SELECT final_id FROM upload_part WHERE part_id = $1) ORDER BY id FOR UPDATE",
-    };
-    tx.rows(sql, args![part]).await?.iter().map(upload_of).collect()
-}
-
 /// Makes a final upload a video when all of its parts are there; its first job joins them.
 async fn finish_if_whole(tx: &mut Tx, id: UploadId, now: Millis) -> Result<(), DbError> {
     let parts = parts(tx, id).await?;
@@ -219,30 +212,4 @@ async fn publish_joined(
     .await?;
     tx.execute("DELETE FROM upload_part WHERE final_id = $1", args![upload.id]).await?;
     job::insert(tx, probe, now).await
-}
-
-/// Finished parts whose time is over and that no final upload needs, locked.
-pub(crate) async fn idle_parts(tx: &mut Tx, now: Millis, limit: u32) -> Result<Vec<Row>, DbError> {
-    let sql = Sql::Each {
-        sqlite: "SELECT * FROM upload u WHERE state = 'finished' AND concat = 'partial' AND expires_ms <= $1
-                   AND NOT EXISTS (SELECT 1 FROM upload_part p JOIN upload f ON f.id = p.final_id
-                     LEFT JOIN video v ON v.id = f.video_id WHERE p.part_id = u.id AND (f.state = 'open'
-                       OR (f.state = 'finished' AND v.state = 'processing' AND v.deleted_ms IS NULL)))
-                 ORDER BY expires_ms LIMIT $2",
-        postgres:
-            "SELECT * FROM upload u WHERE state = 'finished' AND concat = 'partial' AND expires_ms <= $1
-                   AND NOT EXISTS (SELECT 1 FROM upload_part p JOIN upload f ON f.id = p.final_id
-                     LEFT JOIN video v ON v.id = f.video_id WHERE p.part_id = u.id AND (f.state = 'open'
-                       OR (f.state = 'finished' AND v.state = 'processing' AND v.deleted_ms IS NULL)))
-                 ORDER BY expires_ms LIMIT $2 FOR UPDATE OF u SKIP LOCKED",
-    };
-    tx.rows(sql, args![now, limit]).await
-}
-
-/// Does a final upload that is finished but not joined yet read this part?
-pub(crate) async fn is_needed(tx: &mut Tx, part: UploadId) -> Result<bool, DbError> {
-    let sql = "SELECT 1 AS needed FROM upload_part p JOIN upload f ON f.id = p.final_id
-               JOIN video v ON v.id = f.video_id
-               WHERE p.part_id = $1 AND f.state = 'finished' AND v.state = 'processing' AND v.deleted_ms IS NULL";
-    Ok(tx.row(sql, args![part]).await?.is_some())
 }

@@ -11,13 +11,14 @@ use matinee_core::video::{Policy, Problem};
 use serde_json::json;
 
 use super::Db;
+use super::concat::waiting;
 use super::error::DbError;
 use super::slab::SlabHash;
 use super::told::tell;
 use super::tx::{Sql, Tx};
-use super::upload::{Upload, upload_of};
+use super::upload::row::{Upload, upload_of};
 use super::value::args;
-use super::{concat, job, object, pull, quota, slab, tail, word};
+use super::{job, object, quota, slab, tail, word};
 
 /// The end of an upload whose last byte is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Db {
                              ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED",
                 };
                 let mut rows = tx.rows(sql, args![*now, *limit]).await?;
-                rows.extend(concat::idle_parts(tx, *now, *limit).await?);
+                rows.extend(waiting::idle_parts(tx, *now, *limit).await?);
                 let mut expired = Vec::new();
                 for row in rows {
                     let upload = upload_of(&row)?;
@@ -113,7 +114,7 @@ impl Db {
                 if upload.state.phase() != Phase::Finished {
                     return Err(DbError::Absent);
                 }
-                if upload.is_partial() && !concat::is_needed(tx, upload.id).await? {
+                if upload.is_partial() && !waiting::is_needed(tx, upload.id).await? {
                     return end(tx, &upload, End::Cancelled(&cancelled()), *now).await;
                 }
                 let sql = "UPDATE upload SET closed_ms = $2 WHERE id = $1";
@@ -326,7 +327,7 @@ pub(crate) async fn end(tx: &mut Tx, upload: &Upload, ending: End<'_>, now: Mill
         human: "A part of this upload was given up or did not come in time.".to_owned(),
         fix: "Upload the file again.".to_owned(),
     };
-    for waiting in concat::waiting_for(tx, upload.id).await? {
+    for waiting in waiting::waiting_for(tx, upload.id).await? {
         end_one(tx, &waiting, End::Lost(&reason), now).await?;
     }
     Ok(())
@@ -348,7 +349,8 @@ async fn end_one(tx: &mut Tx, upload: &Upload, ending: End<'_>, now: Millis) -> 
     if upload.is_partial() {
         return Ok(());
     }
-    pull::forget(tx, upload.id).await?;
+    // What was known of its source goes with it: addresses can be secrets.
+    tx.execute("DELETE FROM pull WHERE upload_id = $1", args![upload.id]).await?;
     job::cancel_of_video(tx, upload.video, now).await?;
     tail::unwanted(tx, upload.video, word::Word::word(phase), now).await?;
     let facts = json!({ "video": upload.video, "offset": upload.offset, "reason": reason });

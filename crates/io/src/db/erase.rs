@@ -17,7 +17,7 @@ use super::ending::{End, end};
 use super::error::DbError;
 use super::told::tell;
 use super::tx::{Sql, Tx};
-use super::upload::{Upload, upload_of};
+use super::upload::row::{Upload, upload_of};
 use super::value::args;
 use super::{job, video};
 

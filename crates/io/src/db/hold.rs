@@ -10,17 +10,8 @@ use super::Db;
 use super::ending::{self, End, locked};
 use super::error::DbError;
 use super::object::{self, NewObject, Owner};
-use super::upload::why_not;
-use super::value::{Row, args};
-
-/// The right of a node to write an upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// The name of the node.
-    pub node: String,
-    /// Until when, without another word.
-    pub until: Millis,
-}
+use super::upload::row::{Hold, Upload, why_not};
+use super::value::args;
 
 /// A wish to write an upload that was just read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,16 +184,10 @@ async fn touch(tx: &mut super::Tx, object: ObjectId, now: Millis) -> Result<(), 
 }
 
 /// An open upload under this number, locked until the commit.
-async fn held(tx: &mut super::Tx, id: UploadId, epoch: u64) -> Result<super::Upload, DbError> {
+async fn held(tx: &mut super::Tx, id: UploadId, epoch: u64) -> Result<Upload, DbError> {
     let upload = locked(tx, id).await?;
     if upload.state.phase() != Phase::Open {
         return Err(DbError::Absent);
     }
     if upload.epoch == epoch { Ok(upload) } else { Err(DbError::LeaseLost) }
-}
-
-/// Reads who holds an upload.
-pub(super) fn hold_of(row: &Row) -> Result<Option<Hold>, DbError> {
-    let (node, until) = (row.get::<Option<String>>("holder")?, row.get::<Option<Millis>>("hold_until_ms")?);
-    Ok(node.zip(until).map(|(node, until)| Hold { node, until }))
 }

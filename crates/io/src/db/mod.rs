@@ -67,7 +67,7 @@ pub use self::encoded::{Assembled, SoundInFile};
 pub use self::ending::Finish;
 pub use self::erase::{Erase, Erased};
 pub use self::error::DbError;
-pub use self::hold::{Hold, Take};
+pub use self::hold::Take;
 pub use self::ledger::{Entry, Known, LedgerFilter};
 use self::near::Near;
 pub use self::node::{Beat, NodeRow};
@@ -86,7 +86,8 @@ pub use self::slab::{Reached, SlabHash};
 pub use self::tail::{Arriving, Tail};
 pub use self::timeline::Moment;
 use self::tx::{Link, Tx, Wakes};
-pub use self::upload::{NewUpload, Upload};
+pub use self::upload::NewUpload;
+pub use self::upload::row::{Hold, Upload};
 pub use self::video::{Video, VideoFilter};
 use self::writer::{Order, Writer};
 

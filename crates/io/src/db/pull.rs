@@ -13,7 +13,8 @@ use super::ending::{self, Finish};
 use super::error::DbError;
 use super::job;
 use super::tx::Tx;
-use super::upload::{self, NewUpload, Upload, upload_of};
+use super::upload::row::{Upload, upload_of};
+use super::upload::{self, NewUpload};
 use super::value::{Row, args};
 
 /// An upload to create together with the job that fetches its bytes.
@@ -227,7 +228,7 @@ async fn take_event(tx: &mut Tx, event: &ZoomEvent) -> Result<u32, DbError> {
 }
 
 /// The upload is over, and what was known of its source goes with it: addresses can be secrets.
-pub(crate) async fn forget(tx: &mut Tx, upload: UploadId) -> Result<(), DbError> {
+async fn forget(tx: &mut Tx, upload: UploadId) -> Result<(), DbError> {
     tx.execute("DELETE FROM pull WHERE upload_id = $1", args![upload]).await.map(drop)
 }
 

@@ -8,7 +8,7 @@ use super::Db;
 use super::error::DbError;
 use super::quota;
 use super::tx::Tx;
-use super::upload::why_not;
+use super::upload::row::why_not;
 use super::value::args;
 
 /// The node of a slab in the BLAKE3 tree of its object.

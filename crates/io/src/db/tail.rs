@@ -8,7 +8,7 @@ use super::Db;
 use super::error::DbError;
 use super::object::{self, NewObject, Owner, Stored};
 use super::tx::{Sql, Tx};
-use super::upload::{Upload, upload_of};
+use super::upload::row::{Upload, upload_of};
 use super::value::args;
 
 /// An upload whose source nobody has examined yet.
