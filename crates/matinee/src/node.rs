@@ -245,14 +245,14 @@ pub(crate) fn programs(config: &Config, launcher: &Path) -> ffmpeg::Config {
 pub(crate) fn capabilities(config: &Config, ffmpeg: Option<&Ffmpeg>) -> Capabilities {
     let found = ffmpeg.map(Ffmpeg::found).cloned().unwrap_or_default();
     Capabilities {
-        slots: slots(config),
         memory_bytes: memory_bytes(config),
         encoders: found.encoders.into_iter().collect(),
         filters: found.filters.into_iter().collect(),
     }
 }
 
-fn slots(config: &Config) -> u32 {
+/// Chunks that are encoded at the same time.
+pub(crate) fn slots(config: &Config) -> u32 {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     match config.workers.chunks {
         0 => u32::try_from(cores()).unwrap_or(1),

@@ -6,6 +6,9 @@ use super::{Chunk, Rate, Seek, Timeline};
 const RAMP: [u64; 3] = [1, 1, 2];
 /// Shortest and longest chunk behind the ramp, in seconds.
 const LENGTH_S: (u64, u64) = (20, 120);
+/// Between those two a video has about so many chunks: four for each of 16 slots, so that the last ones end together. Never
+/// as many as this machine has slots: a chunk is encoded by itself, so its place would change the bytes.
+const PIECES: u64 = 64;
 /// A source shorter than this is the ramp and one rest, in seconds.
 const SHORT_S: u64 = 30;
 /// A seek to less than this behind the container's start is left out, in microseconds.
@@ -24,11 +27,11 @@ pub struct Grid {
     pub interlaced: bool,
 }
 
-/// The chunks of a video for `slots` encoders, without gaps from frame 0.
-pub fn chunks(grid: Grid, timeline: &Timeline, slots: u32) -> Vec<Chunk> {
+/// The chunks of a video, without gaps from frame 0; the same ones on every machine.
+pub fn chunks(grid: Grid, timeline: &Timeline) -> Vec<Chunk> {
     let mut all = Vec::new();
     let mut first = 0;
-    for (number, frames) in (0_u32..).zip(lengths(grid, slots)) {
+    for (number, frames) in (0_u32..).zip(lengths(grid)) {
         all.push(Chunk { number, first, frames, seek: seek(grid, timeline, first) });
         first += frames;
     }
@@ -41,10 +44,10 @@ pub fn whole(grid: Grid) -> Vec<Chunk> {
 }
 
 /// Frames of each chunk.
-fn lengths(grid: Grid, slots: u32) -> Vec<u64> {
+fn lengths(grid: Grid) -> Vec<u64> {
     let seconds = |count: u64| count * u64::from(grid.rate.num) / u64::from(grid.rate.den);
     let duration_s = grid.frames * u64::from(grid.rate.den) / u64::from(grid.rate.num);
-    let wanted_s = (duration_s / (4 * u64::from(slots.max(1)))).clamp(LENGTH_S.0, LENGTH_S.1);
+    let wanted_s = (duration_s / PIECES).clamp(LENGTH_S.0, LENGTH_S.1);
     let segments = (seconds(wanted_s) + grid.segment / 2) / grid.segment;
     let length = if duration_s < SHORT_S { grid.frames } else { segments.max(1) * grid.segment };
     let mut all = Vec::new();
@@ -94,20 +97,20 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_a_ramp_and_then_a_quarter_of_each_slots_share() {
-        let check =
-            |frames: u64, slots: u32, expected: &[u64]| assert_eq!(lengths(grid(frames), slots), expected);
-        check(0, 2, &[]);
-        check(1, 2, &[1]);
-        check(100, 2, &[100]);
-        check(199, 2, &[199]);
-        check(200, 2, &[100, 100]);
-        check(749, 2, &[100, 100, 200, 349]);
-        check(1_500, 2, &[100, 100, 200, 500, 500, 100]);
-        check(1_499, 2, &[100, 100, 200, 500, 599]);
-        check(1_501, 2, &[100, 100, 200, 500, 500, 101]);
-        // An hour on two slots would be 450 s; 120 s are the most.
-        assert_eq!(lengths(grid(90_000), 2)[3], 3_000);
+    fn lengths_are_a_ramp_and_then_a_part_of_the_whole() {
+        let check = |frames: u64, expected: &[u64]| assert_eq!(lengths(grid(frames)), expected);
+        check(0, &[]);
+        check(1, &[1]);
+        check(100, &[100]);
+        check(199, &[199]);
+        check(200, &[100, 100]);
+        check(749, &[100, 100, 200, 349]);
+        check(1_500, &[100, 100, 200, 500, 500, 100]);
+        check(1_499, &[100, 100, 200, 500, 599]);
+        check(1_501, &[100, 100, 200, 500, 500, 101]);
+        for (minutes, length_s) in [(5, 20), (20, 20), (60, 56), (120, 112), (240, 120)] {
+            assert_eq!(lengths(grid(minutes * 1_500))[3], length_s * 25, "{minutes} minutes");
+        }
     }
 
     #[test]
@@ -116,7 +119,7 @@ mod tests {
         // proven and published by a real server.
         let took_ms: [u64; 13] =
             [2_173, 1_317, 2_569, 4_415, 3_257, 4_580, 6_394, 3_229, 3_447, 2_895, 6_096, 5_216, 1_211];
-        assert_eq!(lengths(grid(5_000), 4).len(), took_ms.len(), "these are the chunks of such a film");
+        assert_eq!(lengths(grid(5_000)).len(), took_ms.len(), "these are the chunks of such a film");
         let all_ms = |workers: usize| {
             let mut busy_ms = vec![0; workers];
             for took in took_ms {
@@ -152,8 +155,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chunks_cover_every_frame_once_and_begin_on_segments(frames in 1_u64..200_000, slots in 1_u32..64) {
-            let all = chunks(grid(frames), &timeline(10, 10, 0), slots);
+        fn chunks_cover_every_frame_once_and_begin_on_segments(frames in 1_u64..200_000) {
+            let all = chunks(grid(frames), &timeline(10, 10, 0));
             prop_assert_eq!(all.iter().map(|chunk| chunk.frames).sum::<u64>(), frames);
             let mut next = 0;
             for chunk in &all {

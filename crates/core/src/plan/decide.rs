@@ -84,7 +84,7 @@ fn build(
     };
     let video = video.map(|(video, grid)| {
         let chunks = match reading {
-            Reading::Chunks => chunks::chunks(grid, timeline, capabilities.slots),
+            Reading::Chunks => chunks::chunks(grid, timeline),
             Reading::Whole => chunks::whole(grid),
         };
         Video { chunks, ..video }

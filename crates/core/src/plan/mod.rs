@@ -463,12 +463,10 @@ pub enum Note {
     },
 }
 
-/// What this node's ffmpeg and cores can do.
+/// What this node's ffmpeg and memory can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Chunk jobs that run at the same time.
-    pub slots: u32,
-    /// Memory for all of them in bytes.
+    /// Memory for all jobs that run at the same time, in bytes.
     pub memory_bytes: u64,
     /// Encoder names of `ffmpeg -encoders`.
     pub encoders: Vec<String>,

@@ -67,10 +67,9 @@ pub(super) fn timeline(frames: i64, step_us: i64, gop: i64, start_us: i64) -> Ti
     Timeline::from_packets(0, (0..frames).map(picture), (0..sounds).map(sound))
 }
 
-/// A node with two slots and everything installed.
+/// A node with everything installed.
 pub(super) fn node() -> Capabilities {
     Capabilities {
-        slots: 2,
         memory_bytes: 8 << 30,
         encoders: ["libx264", "aac", "libvpx-vp9", "libsvtav1", "libopus"].map(str::to_owned).to_vec(),
         filters: vec!["zscale".into(), "bwdif".into(), "overlay".into()],

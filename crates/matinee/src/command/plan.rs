@@ -41,7 +41,7 @@ pub(crate) async fn run(
         let ffmpeg = plan::programs(node::programs(&config, Path::new("/proc/self/exe"))).await?;
         let capabilities = node::capabilities(&config, Some(&ffmpeg));
         let foreseen = plan::foresee(&ffmpeg, &file, &pipeline, &capabilities).await?;
-        Ok::<_, Fault>((foreseen, capabilities.slots))
+        Ok::<_, Fault>((foreseen, node::slots(&config)))
     };
     let (foreseen, slots) = match planned.await {
         Ok(planned) => planned,

@@ -9,10 +9,36 @@ use output::{Output, output};
 use crate::support::invariants::{all_hold, no_byte_is_lost};
 use crate::support::process::{kill, working_in};
 use crate::support::raw::Raw;
-use crate::support::sender::{Sent, create, head, patch, resume};
+use crate::support::sender::{Sent, create, head, patch, resume, upload};
 use crate::support::server::Server;
 use crate::support::tables::Tables;
-use crate::support::{Random, clips};
+use crate::support::{Random, clips, until};
+
+/// Long enough that pieces of an equal share for each slot would be longer with one slot than with three.
+const LONG_S: u32 = 200;
+
+#[tokio::test]
+async fn the_bytes_are_the_same_with_one_slot_and_with_three_and_kills() {
+    let film = clips::sized("160x90", LONG_S);
+    let one = Server::with("[workers]\nchunks = 1\n").await;
+    let sent = upload(&one, &film, "one.mp4").await;
+    one.video_in(&sent.video, &["ready"], DONE_S).await;
+    let expected = output(&one, &sent.video).await;
+
+    let mut three = Server::with("[workers]\nchunks = 3\n").await;
+    let sent = upload(&three, &film, "three.mp4").await;
+    for pieces in [2, 5] {
+        until("some pieces are done", DONE_S, async || {
+            (Tables::open(&three.data()).await.outcomes("chunk").await.len() >= pieces).then_some(())
+        })
+        .await;
+        three.kill();
+        three = three.again().await;
+    }
+    three.video_in(&sent.video, &["ready"], DONE_S).await;
+    output(&three, &sent.video).await.is(&expected);
+    all_hold(&three).await;
+}
 
 /// Kills in `cargo test`; `make chaos` sets `MATINEE_KILLS`.
 const KILLS: u64 = 8;
@@ -101,7 +127,7 @@ async fn finish_sending(server: &Server, sent: &Sent, bytes: &[u8]) {
 /// What the same source gives when nobody disturbs.
 pub(crate) async fn undisturbed(bytes: &[u8]) -> Output {
     let server = Server::start().await;
-    let sent = crate::support::sender::upload(&server, bytes, "calm.mp4").await;
+    let sent = upload(&server, bytes, "calm.mp4").await;
     server.video_in(&sent.video, &["ready"], DONE_S).await;
     output(&server, &sent.video).await
 }
@@ -149,11 +175,11 @@ async fn little_is_done_twice(run: &Run) {
 async fn a_program_that_is_killed_is_started_again() {
     let server = Server::start().await;
     let bytes = clips::avi(12);
-    let sent = crate::support::sender::upload(&server, &bytes, "crash.mp4").await;
+    let sent = upload(&server, &bytes, "crash.mp4").await;
     // The first process looks at the file, later ones encode it: both may be ended by somebody else.
     for step in ["ffprobe", "ffmpeg"] {
         let data = server.data();
-        let started = crate::support::until(step, 60, async || {
+        let started = until(step, 60, async || {
             let all = working_in(&data, Some(server.pid()));
             all.into_iter().find(|pid| is_program(*pid, step))
         })

@@ -179,7 +179,6 @@ fn planned(path: &str) -> plan::Plan {
     let mut packets = PacketList::new(&probe);
     packets.feed(&ask(&argv::packets(path, probe.container))).unwrap();
     let here = Capabilities {
-        slots: 1,
         memory_bytes: 1 << 30,
         encoders: ["libx264", "aac"].map(str::to_owned).to_vec(),
         filters: Vec::new(),

@@ -297,7 +297,7 @@ fn the_poster_is_at_a_tenth_or_where_the_pipeline_wants_it() {
 fn every_job_has_limits_above_its_estimate() {
     let plan = planned(&[], &timeline(90_000, 40_000, 66, 0));
     assert!(plan.limits.cpu_s * 1_000 > plan.estimate.cpu_ms / 4, "{:?} {:?}", plan.limits, plan.estimate);
-    assert_eq!(plan.limits.chunk_frames, 3_000);
+    assert_eq!(plan.limits.chunk_frames, 1_400);
     assert_eq!(plan.limits.memory_bytes, limits::FFMPEG_ADDRESS_SPACE_BYTES);
 }
 
