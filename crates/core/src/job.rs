@@ -84,9 +84,10 @@ impl Kind {
         }
     }
 
-    /// Can a runner do it: only ffmpeg on one file, with outputs that prove themselves?
+    /// Can a runner do it: ffmpeg decodes one file, and what it makes proves itself? What only copies is sooner done where the
+    /// bytes are.
     pub const fn is_for_runners(self) -> bool {
-        matches!(self, Self::Audio | Self::Chunk)
+        matches!(self, Self::Audio | Self::Chunk | Self::Poster | Self::Storyboard)
     }
 
     /// Does it run ffmpeg or ffprobe?
@@ -403,6 +404,8 @@ pub enum Outcome {
     Returned,
     /// The job was cancelled meanwhile.
     Cancelled,
+    /// Another holder began it anew, because this one was far too slow.
+    Overtaken,
     /// It failed, with this class of error.
     #[serde(untagged)]
     Failed(retry::Class),

@@ -114,6 +114,10 @@ pub const RUNNER_INVITE_MS: i64 = 86_400_000;
 /// How exactly it is known when a runner was last heard of, in milliseconds: each renewal would be a write too many.
 pub const RUNNER_SEEN_MS: i64 = 5_000;
 
+/// Sounds of one node that are encoded side by side, when it has as many slots: each needs one core and little memory, and more
+/// would only take the cores from the pictures.
+pub const SOUNDS_AT_ONCE: u32 = 4;
+
 /// Most bytes of one file that a runner makes: what the sandbox lets ffmpeg write at most.
 pub const RUNNER_OUTPUT_BYTES_MAX: u64 = 20 << 30;
 
@@ -122,6 +126,10 @@ pub const RUNNER_SLOTS_MAX: u32 = 512;
 
 /// Most characters of a text that a runner says about a failure; ffmpeg's last words have 64 KiB.
 pub const RUNNER_WORDS_MAX: usize = 8_192;
+
+/// What a runner tells of the programs of one attempt, as JSON: the last of them with all their last words, and well below what
+/// a request may have.
+pub const RUNNER_RUNS_BYTES_MAX: usize = 32 << 10;
 
 /// How often ended leases are looked for: a lost job starts again within the lease and this.
 pub const REAP_MS: i64 = 5_000;
@@ -149,6 +157,10 @@ pub const BACKGROUND_PRIO_MIN: i64 = BACKGROUND_PRIO / 2;
 
 /// The shortest wait before another attempt: what is broken needs a moment.
 pub const RETRY_WAIT_MIN_MS: i64 = 10_000;
+
+/// The shortest wait after an encoder broke down: the same source breaks it down at any time, and there are two more tries only,
+/// so nothing is gained by making somebody wait for them. A machine that was out of memory has a moment.
+pub const CRASH_WAIT_MIN_MS: i64 = 1_000;
 
 /// The longest wait before another attempt: nobody likes to wait longer for a disk that was emptied.
 pub const RETRY_WAIT_MAX_MS: i64 = 3_600_000;

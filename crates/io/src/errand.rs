@@ -63,16 +63,20 @@ struct Problem {
 }
 
 impl Server {
-    /// The server at this address; no redirect is followed with the token.
-    pub fn new(base: &str) -> Result<Self, CallError> {
+    /// The server at this address; no redirect is followed with the token. `authorities` are certificates in PEM that are
+    /// believed besides those of this machine.
+    pub fn new(base: &str, authorities: Option<&[u8]>) -> Result<Self, CallError> {
         // TLS comes with *ring*; the second time it is there already.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let http = Client::builder()
+        let builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
-            .user_agent(concat!("matinee/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| away(&error))?;
+            .user_agent(concat!("matinee/", env!("CARGO_PKG_VERSION")));
+        let builder = match authorities {
+            Some(pem) => builder.tls_certs_merge(certificates(pem)?),
+            None => builder,
+        };
+        let http = builder.build().map_err(|error| away(&error))?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: None })
     }
 
@@ -190,6 +194,12 @@ async fn answered(request: RequestBuilder) -> Result<Response, CallError> {
         408 | 423 | 425 | 429 | 500 | 502..=504 | 507 | 520..=524 => Err(CallError::Away(human)),
         status => Err(CallError::Refused { status, code: problem.code, human, fix: problem.fix }),
     }
+}
+
+/// The certificates of a file; one that has none was not meant.
+fn certificates(pem: &[u8]) -> io::Result<Vec<reqwest::Certificate>> {
+    let all = reqwest::Certificate::from_pem_bundle(pem).map_err(io::Error::other)?;
+    if all.is_empty() { Err(io::Error::other("there is no certificate in it")) } else { Ok(all) }
 }
 
 fn away(error: &reqwest::Error) -> CallError {

@@ -60,6 +60,10 @@ pub(crate) struct Errand {
     pub(crate) input: Input,
     /// The picture that is laid over the video, a PNG in base64, when there is one.
     pub(crate) mark: Option<String>,
+    /// What is drawn of the input, for a storyboard.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(crate) sketch: Value,
     /// The files that are made, in the order in which completing names them.
     pub(crate) outputs: Vec<Output>,
 }
@@ -113,6 +117,19 @@ pub(crate) struct Renewal {
     /// How much is done, 0 to 1.
     #[serde(default)]
     pub(crate) done: f64,
+    /// Pictures that were written.
+    #[serde(default)]
+    pub(crate) frame: u64,
+    /// Pictures a second.
+    #[serde(default)]
+    pub(crate) fps: f64,
+    /// Seconds of the video a second.
+    #[serde(default)]
+    pub(crate) speed: f64,
+    /// The programs that it has run so far, with their last words, when something about them is new.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(crate) runs: Value,
 }
 
 /// What a runner hears when it renews.
@@ -144,6 +161,13 @@ pub(crate) struct Completion {
     pub(crate) token: String,
     /// What was written, in the order of the outputs.
     pub(crate) outputs: Vec<Made>,
+    /// Packets and pictures of the input that could not be decoded as they are.
+    #[serde(default)]
+    pub(crate) damage: u64,
+    /// The programs that it has run.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(crate) runs: Value,
 }
 
 /// A file that was written.
@@ -176,9 +200,13 @@ pub(crate) struct GivingUp {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub(crate) detail: Value,
+    /// The programs that it has run.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(crate) runs: Value,
 }
 
-/// Whose fault it is that a runner gives up. That a source is to blame for good is never a runner's word.
+/// Whose fault it is that a runner gives up. That a source is to blame for good is never one runner's word alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Blame {
@@ -186,6 +214,8 @@ pub(crate) enum Blame {
     Returned,
     /// The encoder broke down.
     Crash,
+    /// The source: `code` says what is wrong with it.
+    Source,
     /// The runner's machine or its network.
     World,
 }

@@ -191,13 +191,8 @@ impl Node {
             Kind::Fetch => self.config.ingest.fetches,
             Kind::Chunk => self.slots(),
             Kind::Probe => 4,
-            Kind::Remux
-            | Kind::Audio
-            | Kind::Poster
-            | Kind::Subtitles
-            | Kind::Storyboard
-            | Kind::Webm
-            | Kind::Erase => 1,
+            Kind::Audio => self.slots().min(limits::SOUNDS_AT_ONCE),
+            Kind::Remux | Kind::Poster | Kind::Subtitles | Kind::Storyboard | Kind::Webm | Kind::Erase => 1,
             Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish => 2,
         }
     }

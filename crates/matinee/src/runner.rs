@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) server: String,
     /// The registration token, for the first start.
     pub(crate) registration: Option<String>,
+    /// Certificates in PEM that are believed besides those of this machine.
+    pub(crate) authorities: Option<Vec<u8>>,
     /// Where the runner keeps its token and sources.
     pub(crate) dir: PathBuf,
     /// Bytes of sources that are kept while no job reads them.
@@ -83,6 +85,8 @@ pub(crate) struct Shop {
     ffmpeg: Ffmpeg,
     sources: Sources,
     work_dir: PathBuf,
+    /// All that is ours lies below it.
+    dir: PathBuf,
     /// Cancelled when even running work is to be given back.
     give_back: CancellationToken,
 }
@@ -94,7 +98,7 @@ pub(crate) async fn run(
     (leave, hurry): (CancellationToken, CancellationToken),
 ) -> Result<(), Failed> {
     let mut badge = Badge::open(&settings.dir, &settings.server)?;
-    let server = Server::new(&settings.server).map_err(failed)?;
+    let server = Server::new(&settings.server, settings.authorities.as_deref()).map_err(failed)?;
     let token = match badge.token() {
         Some(token) => token,
         None => register(&server, &settings, &mut badge, (&report, &leave)).await?,
@@ -109,6 +113,7 @@ pub(crate) async fn run(
         ffmpeg,
         sources: Sources::open(&settings.dir.join("sources"), settings.keep_bytes)?,
         work_dir,
+        dir: settings.dir.clone(),
         give_back: CancellationToken::new(),
     };
     let shift = Shift {

@@ -119,6 +119,7 @@ export function attemptWords(attempt: JobAttempt, now_ms: number): string {
     done: 'done',
     lost: 'lost with its worker',
     returned: 'given back unfinished',
+    overtaken: 'taken over by a faster one',
     cancelled: 'cancelled',
     refusal: 'refused',
     damage: 'damaged source',

@@ -3,12 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, State};
+use crate::limits::SOUNDS_AT_ONCE;
 use crate::time::Millis;
 
 /// A share of this much is a base for a guess at the rest.
 const SHARE_MIN: f64 = 0.05;
 /// So long must a job have run for such a guess, in milliseconds: starting is slower than going on.
 const RUN_MIN_MS: u64 = 2_000;
+
+/// A shorter job is not worth a second beginning: its source may have to be fetched first. In milliseconds.
+const OVERTAKE_MIN_MS: u64 = 10_000;
+/// What is begun anew has to be so many times as fast as going on: estimates are off by half, and a runner that is a little
+/// slower than others is still a help.
+const OVERTAKE_TIMES: u64 = 3;
 
 /// What a job is expected to need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -66,6 +73,18 @@ pub fn left_ms(progress: Progress, ran_ms: u64, expected_ms: Option<u64>) -> Opt
     expected_ms.map(|expected| expected.saturating_sub(ran_ms))
 }
 
+/// Would a job that runs be done sooner if somebody else began it anew, who needs `expected_ms` for the whole of it? Only when
+/// that is sure to be worth what is thrown away: it has run for longer than that already, and at its own pace would go on for
+/// several times as long. Who has done nothing yet may be fetching its source, and who stands still is noticed as that.
+pub fn is_far_too_slow(progress: Progress, ran_ms: u64, expected_ms: u64) -> bool {
+    let whole_ms = expected_ms.max(OVERTAKE_MIN_MS);
+    if ran_ms < whole_ms || progress.done <= 0.0 {
+        return false;
+    }
+    let left_ms = scaled(ran_ms, (1.0 - progress.done).max(0.0) / progress.done);
+    left_ms >= whole_ms.saturating_mul(OVERTAKE_TIMES)
+}
+
 /// A job of a video, as far as its end is looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share {
@@ -99,11 +118,13 @@ pub fn outlook(
 ) -> Option<Outlook> {
     let open = |share: &&Share| !share.state.is_over();
     let rest = |share: &Share| scaled(share.expected_ms, (1.0 - share.done).clamp(0.0, 1.0));
-    // Chunks share the slots, a sound has one of its own, and what is left then follows one after the other.
+    // Chunks share the slots, sounds have some of their own, and what is left then follows one after the other.
     let chunks = shares.iter().filter(open).filter(|share| share.kind == Kind::Chunk);
     let chunks_ms: u64 = chunks.clone().map(rest).sum();
     let longest_ms = chunks.map(rest).max().unwrap_or_default();
-    let sounds_ms: u64 = of(shares, Kind::Audio).filter(open).map(rest).sum();
+    let sounds = shares.iter().filter(open).filter(|share| share.kind == Kind::Audio).map(rest);
+    let sounds_at_once = u64::from(slots.clamp(1, SOUNDS_AT_ONCE));
+    let sounds_ms = (sounds.clone().sum::<u64>() / sounds_at_once).max(sounds.max().unwrap_or_default());
     let after = shares.iter().filter(open).filter(|share| !matches!(share.kind, Kind::Chunk | Kind::Audio));
     let after_ms: u64 = after.map(rest).sum();
     let waits_ms = if chunks_ms > 0 { ahead_ms } else { 0 };
@@ -167,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn a_job_is_taken_over_only_when_that_is_sure_to_be_sooner() {
+        let slow = |done, ran_ms, expected_ms| {
+            is_far_too_slow(Progress { done, ..Progress::default() }, ran_ms, expected_ms)
+        };
+        assert!(slow(0.1, 20_000, 20_000), "nine times as long again");
+        assert!(!slow(0.1, 19_999, 20_000), "it may have waited for its source");
+        assert!(!slow(0.25, 20_000, 20_000 + 1), "the same");
+        assert!(slow(0.25, 20_000, 20_000) && !slow(0.26, 20_000, 20_000), "three times as long again");
+        assert!(!slow(0.0, 900_000, 20_000), "its source is on its way");
+        assert!(!slow(0.9, 900_000, 20_000 * 2), "it will be there soon enough");
+        assert!(slow(0.5, 60_000, 1_000) && !slow(0.1, 9_999, 1_000), "short jobs are given some time");
+    }
+
+    #[test]
     fn slots_share_the_chunks_of_a_video_and_what_lies_before_them() {
         let chunks = [
             chunk(State::Done, 1.0),
@@ -180,6 +215,9 @@ mod tests {
         assert_eq!(left(2, 15_000).left_ms, 20_000);
         assert_eq!(left(9, 0).left_ms, 10_000, "one chunk is never shared");
         assert_eq!(outlook(&[chunk(State::Done, 1.0)], (1, 9), 1, Millis(0)), None);
+        let sounds = [Share { kind: Kind::Audio, ..chunk(State::Ready, 0.0) }; 8];
+        let left = |slots| outlook(&sounds, (slots, 0), 40_000, Millis(0)).unwrap().left_ms;
+        assert_eq!([left(1), left(2), left(4), left(16)], [80_000, 40_000, 20_000, 20_000]);
     }
 
     #[test]

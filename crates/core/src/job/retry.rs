@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::job::Outcome;
 use crate::limits::{
-    CRASHES_MAX, CRASHES_PLAIN_MAX, LOST_IN_A_ROW_MAX, RETRY_WAIT_MAX_MS, RETRY_WAIT_MIN_MS,
+    CRASH_WAIT_MIN_MS, CRASHES_MAX, CRASHES_PLAIN_MAX, LOST_IN_A_ROW_MAX, RETRY_WAIT_MAX_MS,
+    RETRY_WAIT_MIN_MS,
 };
 use crate::time::Millis;
 
@@ -70,7 +71,8 @@ impl Tries {
             Outcome::Failed(Class::Refusal | Class::Damage)
             | Outcome::Done
             | Outcome::Returned
-            | Outcome::Cancelled => {}
+            | Outcome::Cancelled
+            | Outcome::Overtaken => {}
         }
     }
 
@@ -83,7 +85,8 @@ impl Tries {
                 if after.crash_count() > CRASHES_MAX {
                     return Verdict::Dead;
                 }
-                Verdict::Retry { run_at: now.plus(wait_ms(0, jitter)), safe_profile: after.safe_profile() }
+                let wait_ms = CRASH_WAIT_MIN_MS + jitter as i64 % CRASH_WAIT_MIN_MS;
+                Verdict::Retry { run_at: now.plus(wait_ms), safe_profile: after.safe_profile() }
             }
             Class::World => Verdict::Retry {
                 run_at: now.plus(wait_ms(self.worlds_in_a_row, jitter)),
@@ -155,6 +158,10 @@ mod tests {
             Verdict::Dead => None,
         };
         assert_eq!([profile(0), profile(1), profile(2)], [Some(false), Some(true), None]);
+        for jitter in [0, 999, u32::MAX] {
+            let Verdict::Retry { run_at, .. } = crashed(1).judge(Class::Crash, NOW, jitter) else { panic!() };
+            assert!((1_000..2_000).contains(&run_at.since(NOW)), "people wait for it: {run_at:?}");
+        }
     }
 
     #[test]

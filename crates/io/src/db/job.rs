@@ -5,6 +5,7 @@ mod claim;
 mod end;
 mod list;
 mod order;
+mod overtake;
 mod runs;
 mod shown;
 
@@ -21,6 +22,7 @@ use super::tx::{Sql, Tx};
 use super::value::args;
 
 pub(crate) use self::cascade::task_of;
+pub(crate) use self::claim::tries_of;
 pub use self::claim::{Claim, Claimed, Renewed, Room, Slots};
 #[cfg(test)]
 pub(crate) use self::claim::{explain_claim, node_of};
@@ -28,6 +30,7 @@ pub(crate) use self::end::give_back_all;
 pub use self::end::{Ended, Reaped};
 pub use self::list::{Count, Filter, Job};
 pub use self::order::Cancelled;
+pub use self::overtake::Worked;
 pub use self::runs::Run;
 pub use self::shown::{Closer, Group, Groups, Queued, Titled, Wish};
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Db;
 use super::error::DbError;
-use super::job::{give_back_all, task_of};
+use super::job::{give_back_all, task_of, tries_of};
 use super::value::{Row, args};
 use super::word;
 
@@ -87,6 +87,8 @@ pub struct Work {
     pub generation: u32,
     /// What to do.
     pub task: Task,
+    /// One decoder thread, one rendition at a time, no seeking.
+    pub safe_profile: bool,
     /// The objects into which this attempt writes, oldest first.
     pub outputs: Vec<ObjectId>,
 }
@@ -259,14 +261,16 @@ impl Db {
         self.look((*lease, Runner::holder(runner, ""), now), |tx, (lease, prefix, now)| {
             Box::pin(async move {
                 let sql =
-                    "SELECT app_id, generation, payload FROM job WHERE id = $1 AND attempt = $2 AND lease_token = $3
+                    "SELECT app_id, generation, payload, tries_from FROM job WHERE id = $1 AND attempt = $2 AND lease_token = $3
                              AND state = 2 AND lease_until_ms > $4 AND substr(holder, 1, length($5)) = $5";
                 let args = args![lease.job, lease.attempt, lease.token, *now, prefix.as_str()];
                 let row = tx.row(sql, args).await?.ok_or(DbError::LeaseLost)?;
                 let sql =
                     "SELECT id FROM object WHERE job_id = $1 AND attempt = $2 AND kind = $3 ORDER BY id";
                 let rows = tx.rows(sql, args![lease.job, lease.attempt, ledger::Kind::Work]).await?;
+                let tries = tries_of(tx, lease.job, row.get("tries_from")?).await?;
                 Ok(Work {
+                    safe_profile: tries.safe_profile(),
                     app: row.get("app_id")?,
                     generation: row.get("generation")?,
                     task: task_of(row.get("payload")?)?,
@@ -313,10 +317,10 @@ impl Db {
         .await
     }
 
-    /// How often attempts at a job have failed since the operator last wanted it because their output was not as
-    /// planned: those of this runner, and those of others.
-    pub async fn unproven(&self, job: JobId, runner: RunnerId) -> Result<(u32, u32), DbError> {
-        self.read((job, Runner::holder(runner, "")), |tx, (job, prefix)| {
+    /// How often attempts at a job have failed with this code since the operator last wanted it: those of this runner, and
+    /// those of others.
+    pub async fn said_before(&self, job: JobId, runner: RunnerId, code: &str) -> Result<(u32, u32), DbError> {
+        self.read((job, Runner::holder(runner, ""), code.to_owned()), |tx, (job, prefix, code)| {
             Box::pin(async move {
                 let sql = "SELECT a.holder, a.error FROM job_attempt a JOIN job j ON j.id = a.job_id
                            WHERE a.job_id = $1 AND a.attempt > j.tries_from AND a.ended_ms IS NOT NULL
@@ -324,7 +328,7 @@ impl Db {
                 let (mut own, mut others) = (0, 0);
                 for row in tx.rows(sql, args![*job]).await? {
                     let (holder, error): (String, Value) = (row.get("holder")?, row.get("error")?);
-                    if error["code"] == json!("output_not_verified") {
+                    if error["code"] == json!(code) {
                         if holder.starts_with(prefix.as_str()) { own += 1 } else { others += 1 }
                     }
                 }

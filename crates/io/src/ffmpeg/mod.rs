@@ -137,6 +137,15 @@ pub struct Progress {
     pub ended: bool,
 }
 
+/// What a program lets hear while it runs.
+#[derive(Debug, Clone, Copy)]
+pub enum Word<'w> {
+    /// How far it is.
+    At(Progress),
+    /// The next bytes of its standard error, cut anywhere.
+    Said(&'w [u8]),
+}
+
 /// A run that ended with exit code 0. That says nothing about its output: verify it.
 #[derive(Debug, Clone)]
 pub struct Finished {

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::progress::{Reports, Steps};
 use super::sandbox::{self, Policy};
 use super::spawn::{self, Group, Start};
-use super::{Failure, Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout};
+use super::{Failure, Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout, Word};
 use crate::clock::Stopwatch;
 
 /// What is kept of standard error.
@@ -42,14 +42,29 @@ impl Ffmpeg {
     pub async fn run<C: Future<Output = ()>>(
         &self,
         job: Job,
-        progress: impl FnMut(Progress),
+        mut progress: impl FnMut(Progress),
+        cancel: C,
+    ) -> Result<Finished, RunError> {
+        let hears = |word: Word<'_>| {
+            if let Word::At(at) = word {
+                progress(at);
+            }
+        };
+        self.run_heard(job, hears, cancel).await
+    }
+
+    /// The same for who also wants to hear what is written to standard error while that happens.
+    pub async fn run_heard<C: Future<Output = ()>>(
+        &self,
+        job: Job,
+        hears: impl FnMut(Word<'_>),
         cancel: C,
     ) -> Result<Finished, RunError> {
         let program = job.program;
         let early = |what| RunError { what, stderr_tail: String::new(), cpu_ms: 0, program };
         let start = self.start(&job).map_err(|error| early(Failure::Start(error)))?;
         let group = spawn::spawn(start).await.map_err(|error| early(Failure::Start(error)))?;
-        let mut watch = Watch::new(group, &job, progress).map_err(|error| early(Failure::Start(error)))?;
+        let mut watch = Watch::new(group, &job, hears).map_err(|error| early(Failure::Start(error)))?;
         watch.listen(cancel).await;
         watch.finish(&job)
     }
@@ -121,7 +136,7 @@ struct Watch<P> {
     stderr: Option<pipe::Receiver>,
     limits: Limits,
     mode: Stdout,
-    progress: P,
+    hears: P,
     reports: Reports,
     answer: Vec<u8>,
     tail: VecDeque<u8>,
@@ -132,8 +147,8 @@ struct Watch<P> {
     memory_seen_bytes: u64,
 }
 
-impl<P: FnMut(Progress)> Watch<P> {
-    fn new(mut group: Group, job: &Job, progress: P) -> io::Result<Self> {
+impl<P: FnMut(Word<'_>)> Watch<P> {
+    fn new(mut group: Group, job: &Job, hears: P) -> io::Result<Self> {
         let (stdout, stderr) = group.pipes().ok_or_else(|| io::Error::other("no pipes"))?;
         let exit = exit_of(group.pid())?;
         Ok(Self {
@@ -144,7 +159,7 @@ impl<P: FnMut(Progress)> Watch<P> {
             stderr: Some(pipe::Receiver::from_owned_fd(stderr.into())?),
             limits: job.limits,
             mode: job.stdout,
-            progress,
+            hears,
             reports: Reports::default(),
             answer: Vec::new(),
             tail: VecDeque::new(),
@@ -195,7 +210,7 @@ impl<P: FnMut(Progress)> Watch<P> {
             Stdout::Progress => {
                 for report in self.reports.feed(bytes) {
                     self.steps.hear(report.out_time_us, self.since.elapsed_ms());
-                    (self.progress)(report);
+                    (self.hears)(Word::At(report));
                 }
             }
             Stdout::Capture { max_bytes } => {
@@ -210,6 +225,7 @@ impl<P: FnMut(Progress)> Watch<P> {
 
     fn keep(&mut self, bytes: &[u8]) {
         self.damage.feed(bytes);
+        (self.hears)(Word::Said(bytes));
         self.tail.extend(bytes);
         let surplus = self.tail.len().saturating_sub(STDERR_TAIL_BYTES);
         self.tail.drain(..surplus);

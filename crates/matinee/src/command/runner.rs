@@ -1,6 +1,7 @@
 //! `matinee runner`: works for a server on another machine; and, at the server, makes, lists, drains and revokes runners.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ struct WorkArguments {
     /// The registration token, for the first start; later starts need none
     #[arg(long, value_name = "TOKEN", env = "MATINEE_RUNNER_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// A file with the certificate (PEM) of the authority that vouches for the server, when this machine does not know it
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Jobs at the same time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(limits::RUNNER_SLOTS_MAX)))]
     slots: Option<u32>,
@@ -71,7 +75,7 @@ struct TokenArguments {
     /// What you call the runner
     #[arg(long, default_value = "runner")]
     name: String,
-    /// A kind of jobs that it may have: audio or chunk; may be repeated [default: all]
+    /// A kind of jobs that it may have: audio, chunk, poster or storyboard; may be repeated [default: all]
     #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
     kinds: Vec<Kind>,
     #[command(flatten)]
@@ -200,6 +204,12 @@ async fn work(flags: &Flags, arguments: &WorkArguments) -> anyhow::Result<ExitCo
         anyhow::bail!("say with --server which server to work for, or see `matinee runner --help`.");
     };
     let config = crate::config::load(flags)?;
+    let authorities = match &arguments.ca {
+        Some(file) => {
+            Some(std::fs::read(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?)
+        }
+        None => None,
+    };
     super::serve::log(&config)?;
     let programs = node::programs(&config, std::path::Path::new("/proc/self/exe"));
     let ffmpeg = Ffmpeg::detect(programs).await?;
@@ -221,6 +231,7 @@ async fn work(flags: &Flags, arguments: &WorkArguments) -> anyhow::Result<ExitCo
     let settings = runner::Settings {
         server,
         registration: arguments.token.clone(),
+        authorities,
         dir,
         keep_bytes: arguments.keep_gib << 30,
         drain: Duration::from_secs(arguments.drain_s),

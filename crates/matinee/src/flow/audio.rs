@@ -48,8 +48,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
     };
     // The tail ends after the encoder has; when the encoder fails, the tail is dropped with its unpublished rest.
     let (damage, last) = tokio::try_join!(run, tail)?;
-    if damage > 0 {
-        node.db.note_damage(&hold.lease, damage::sound(), now()).await?;
+    if let Some(said) = damage::of(&hold.task, &planned.plan, damage) {
+        node.db.note_damage(&hold.lease, said, now()).await?;
     }
     node.db.publish_audio(&hold.lease, last, now()).await?;
     Ok(())

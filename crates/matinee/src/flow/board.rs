@@ -9,7 +9,7 @@ use matinee_io::db::job::Titled;
 pub(crate) use matinee_io::db::job::{Group, Groups, Job, Run, Wish};
 
 use super::roster::{Roster, roster};
-use super::{Failure, now};
+use super::{Failure, now, ran};
 use crate::node::Node;
 
 /// So many running jobs are told to who watches; a server with more has more slots than pages have lines.
@@ -83,7 +83,7 @@ pub(crate) async fn closer(node: &Node, app: AppId, id: JobId) -> Result<Closer,
             SERVER.clone_into(&mut attempt.holder);
         }
         for run in runs {
-            hide_paths(node, run);
+            ran::hide(run, &node.config.data);
         }
     }
     Ok(Closer { shown, attempts, needs: found.needs })
@@ -93,17 +93,6 @@ pub(crate) async fn closer(node: &Node, app: AppId, id: JobId) -> Result<Closer,
 pub(crate) fn hide_holder(node: &Node, job: &mut Job) {
     if job.app != node.defaults.app && job.holder.is_some() {
         job.holder = Some(SERVER.to_owned());
-    }
-}
-
-/// Where the data lies is nobody's business but the operator's.
-pub(crate) fn hide_paths(node: &Node, run: &mut Run) {
-    let Ok(data) = std::path::absolute(&node.config.data) else { return };
-    let Some(data) = data.to_str() else { return };
-    for text in run.args.iter_mut().chain([&mut run.stderr]) {
-        if text.contains(data) {
-            *text = text.replace(data, "DATA");
-        }
     }
 }
 

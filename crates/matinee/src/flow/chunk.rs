@@ -32,10 +32,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, (number, family): (u32, u3
         // The source itself may be played as it is, by whoever can.
         node.db.note_damage(&hold.lease, damage::nothing(), now()).await?;
     }
-    let damage = encoded?;
-    if damage > 0 {
-        let span = (video.rate.frame_us(chunk.first), video.rate.frame_us(chunk.first + chunk.frames));
-        node.db.note_damage(&hold.lease, damage::picture(span), now()).await?;
+    if let Some(said) = damage::of(&hold.task, &planned.plan, encoded?) {
+        node.db.note_damage(&hold.lease, said, now()).await?;
     }
     publish(node, hold, (&planned, (number, family)), |output| scratch.file(output)).await
 }

@@ -9,16 +9,15 @@ use matinee_core::ledger;
 use matinee_core::limits;
 use matinee_core::media::rope::{Piece, Rope};
 use matinee_core::plan::{Capabilities, Plan};
-use matinee_io::db::job::Run;
 use matinee_io::db::{NewObject, Stored, Video};
-use matinee_io::ffmpeg::{Ffmpeg, Finished, Progress, RunError};
+use matinee_io::ffmpeg::{Ffmpeg, Finished, Progress};
 use matinee_io::{random, store};
 
 use super::fault::Fault;
 use super::lease::Hold;
 use super::now;
 use super::scratch::Scratch;
-use super::work::{Bench, Told};
+use super::work::Bench;
 use crate::node::Node;
 
 /// A video whose plan is known.
@@ -76,33 +75,8 @@ pub(crate) fn bench<'a>(
         stop: &hold.stop,
         progress: Box::new(|done| hold.progress(done)),
         stall_ms: node.config.encode.stall.ms.unsigned_abs(),
-        told: Box::new(|told| match told {
-            Told::Begins { program, args } => {
-                hold.begins(Run { program, args: args.to_vec(), ..Run::default() });
-            }
-            Told::Saw(at) => hold.saw(at),
-            Told::Ended(ran) => hold.ended(|run| note(run, ran)),
-        }),
+        told: Box::new(|told| hold.hear(&told)),
     })
-}
-
-/// What is kept of a run for who looks closer.
-fn note(run: &mut Run, ran: &Result<Finished, RunError>) {
-    run.ended = true;
-    match ran {
-        Ok(finished) => {
-            let said = &finished.stderr_tail;
-            let from = said.len().saturating_sub(limits::RUN_STDERR_BYTES);
-            // Not within a letter.
-            let from = (from..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(said.len());
-            said[from..].clone_into(&mut run.stderr);
-            (run.cpu_ms, run.memory_bytes) = (finished.cpu_ms, finished.memory_seen_bytes);
-        }
-        Err(error) => {
-            run.stderr.clone_from(&error.stderr_tail);
-            (run.fault, run.cpu_ms) = (Some(error.to_string()), error.cpu_ms);
-        }
-    }
 }
 
 /// Runs ffmpeg in the attempt's directory with the plan's limits; `done` is told the frames and microseconds.

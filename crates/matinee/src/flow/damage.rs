@@ -2,15 +2,29 @@
 
 use std::time::Duration;
 
+use matinee_core::job::Task;
 use matinee_core::plan::{Note, Plan, Refusal};
 use serde_json::{Value, json};
+
+/// What is said when so much of what a task has read could not be decoded as it is.
+pub(crate) fn of(task: &Task, plan: &Plan, count: u64) -> Option<Value> {
+    if count == 0 {
+        return None;
+    }
+    let Task::Chunk { chunk, .. } = *task else {
+        return matches!(task, Task::Audio { .. }).then(sound);
+    };
+    let video = plan.video.as_ref()?;
+    let chunk = video.chunks.get(chunk as usize)?;
+    Some(picture((video.rate.frame_us(chunk.first), video.rate.frame_us(chunk.first + chunk.frames))))
+}
 
 fn said(code: &str, human: &str, fix: &str) -> Value {
     json!({ "code": code, "human": human, "fix": fix })
 }
 
 /// Pictures between these two microseconds could not be decoded.
-pub(crate) fn picture((from_us, to_us): (i64, i64)) -> Value {
+fn picture((from_us, to_us): (i64, i64)) -> Value {
     let from = clock(from_us);
     let human = format!(
         "Between {from} and {} some pictures cannot be decoded; they are shown as well as it goes.",
@@ -20,7 +34,7 @@ pub(crate) fn picture((from_us, to_us): (i64, i64)) -> Value {
 }
 
 /// Some of the sound could not be decoded.
-pub(crate) fn sound() -> Value {
+fn sound() -> Value {
     let human = "Some of the sound cannot be decoded; it is silent there.";
     said("decode_errors", human, "Upload the file again from its origin if that is to be heard.")
 }

@@ -1,6 +1,8 @@
 //! The lease of a job: claimed, renewed with progress while the work runs, given back with its outcome.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod overtake;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::disk::Level;
@@ -12,14 +14,16 @@ use matinee_core::limits;
 use matinee_io::clock::Stopwatch;
 use matinee_io::db::DbError;
 pub(crate) use matinee_io::db::job::Slots;
-use matinee_io::db::job::{Claim, Ended, Room, Run};
+use matinee_io::db::job::{Claim, Ended, Room};
 use matinee_io::db::runner::Work;
-use matinee_io::{ffmpeg, random};
+use matinee_io::random;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Fault;
+use super::ran::Runs;
+use super::work::Told;
 use super::{Failure, now};
 use crate::node::Node;
 
@@ -38,8 +42,8 @@ pub(crate) struct Hold {
     /// Cancelled when the lease is lost, the job is cancelled or the process ends: the work stops at once.
     pub(crate) stop: CancellationToken,
     progress: watch::Sender<Progress>,
-    /// The programs that it has run, and whether the database knows all of it.
-    runs: Mutex<(Vec<Run>, bool)>,
+    /// The programs that it has run.
+    runs: Runs,
     since: Stopwatch,
 }
 
@@ -51,10 +55,10 @@ impl Hold {
             app: work.app,
             task: work.task.clone(),
             generation: work.generation,
-            safe_profile: false,
+            safe_profile: work.safe_profile,
             stop: CancellationToken::new(),
             progress: watch::Sender::new(Progress::default()),
-            runs: Mutex::new((Vec::new(), true)),
+            runs: Runs::default(),
             since: Stopwatch::start(),
         }
     }
@@ -62,11 +66,6 @@ impl Hold {
     /// Says how much of the job is done, 0 to 1; it is saved with the next renewal.
     pub(crate) fn progress(&self, done: f64) {
         self.progress.send_modify(|said| said.done = done.clamp(0.0, 1.0));
-    }
-
-    /// Says how fast its program is; saved with the next renewal, too.
-    pub(crate) fn saw(&self, at: &ffmpeg::Progress) {
-        self.progress.send_modify(|said| (said.frame, said.fps, said.speed) = (at.frame, at.fps, at.speed));
     }
 
     /// Says how many of `size` bytes are there; for a thread that does the work.
@@ -78,29 +77,18 @@ impl Hold {
         })
     }
 
-    /// Says that a program runs; it is told with the next renewal.
-    pub(crate) fn begins(&self, run: Run) {
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.0.push(run);
-        runs.1 = false;
-    }
-
-    /// Says what has become of the program that began last.
-    pub(crate) fn ended(&self, end: impl FnOnce(&mut Run)) {
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(run) = runs.0.last_mut() {
-            end(run);
+    /// Says what its program does; saved with the next renewal, too.
+    pub(crate) fn hear(&self, told: &Told<'_>) {
+        if let Told::Saw(at) = told {
+            self.progress
+                .send_modify(|said| (said.frame, said.fps, said.speed) = (at.frame, at.fps, at.speed));
         }
-        runs.1 = false;
+        self.runs.hear(told);
     }
 
     /// Tells the database what it does not know of the programs. Nothing depends on it, so a failure is only logged.
     pub(crate) async fn keep_runs(&self, node: &Node) {
-        let new = {
-            let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-            (!std::mem::replace(&mut runs.1, true)).then(|| runs.0.clone())
-        };
-        let Some(runs) = new else { return };
+        let Some(runs) = self.runs.news() else { return };
         match node.db.keep_runs(&self.lease, &runs).await {
             Ok(()) => {}
             Err(error) => {
@@ -138,7 +126,10 @@ pub(crate) async fn claim_as(node: &Node, holder: &str, kinds: &[Slots]) -> Resu
     } else {
         Room::default()
     };
-    let claimed = node.db.claim_within(&claim, room).await?;
+    let claimed = match node.db.claim_within(&claim, room).await? {
+        Some(claimed) => Some(claimed),
+        None => overtake::overtake(node, &claim, room).await?,
+    };
     Ok(claimed.map(|claimed| Hold {
         lease: claimed.lease,
         app: claimed.app,
@@ -147,7 +138,7 @@ pub(crate) async fn claim_as(node: &Node, holder: &str, kinds: &[Slots]) -> Resu
         safe_profile: claimed.safe_profile,
         stop: node.halt.child_token(),
         progress: watch::Sender::new(Progress::default()),
-        runs: Mutex::new((Vec::new(), true)),
+        runs: Runs::default(),
         since: Stopwatch::start(),
     }))
 }

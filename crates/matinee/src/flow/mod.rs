@@ -31,12 +31,14 @@ mod join;
 pub(crate) mod lease;
 mod look;
 mod mark;
+mod order;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod play;
 mod poster;
 mod probe;
 pub(crate) mod pull;
+pub(crate) mod ran;
 pub(crate) mod remake;
 mod remux;
 pub(crate) mod reproducer;
@@ -70,6 +72,7 @@ use matinee_io::db::DbError;
 use matinee_io::spool::SpoolError;
 use matinee_io::store::StoreError;
 
+use self::work::pictures::POSTER;
 use crate::node::Node;
 
 /// Why a flow could not do what was asked; it says nothing of HTTP.
@@ -180,13 +183,18 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
 async fn publish_made(
     node: &Node,
     hold: &lease::Hold,
-    planned: &coding::Planned,
+    order: &order::Order,
     file: impl Fn(&str) -> PathBuf,
 ) -> Result<(), fault::Fault> {
+    let planned = &order.planned;
     if let Task::Chunk { chunk, family, .. } = hold.task {
         chunk::publish(node, hold, (planned, (chunk, family)), file).await
     } else if let Task::Audio { track, .. } = hold.task {
         audio::publish_whole(node, hold, (planned, track), file(argv::AUDIO_OUTPUT)).await
+    } else if let Task::Poster { .. } = hold.task {
+        poster::publish(node, hold, planned, &file(POSTER)).await
+    } else if let Task::Storyboard { .. } = hold.task {
+        storyboard::publish(node, hold, order, file).await
     } else {
         Err(fault::Fault::unverified("nobody else can do this"))
     }

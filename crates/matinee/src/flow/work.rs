@@ -1,5 +1,7 @@
 //! The work of a job without its publishing: a plan and one file become files. A node does it, and so does a runner.
 
+pub(crate) mod pictures;
+
 use std::path::{Path, PathBuf};
 
 use matinee_core::job::Task;
@@ -7,9 +9,10 @@ use matinee_core::job::retry::Class;
 use matinee_core::loudness::Measured;
 use matinee_core::plan::{self, Chunk, Plan, Refusal, Track, argv};
 use matinee_core::runner;
-use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout};
+use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout, Word};
 use tokio_util::sync::CancellationToken;
 
+use self::pictures::Sketch;
 use super::fault::Fault;
 use super::scratch::Scratch;
 use crate::errand::hash_text;
@@ -45,23 +48,31 @@ pub(crate) enum Told<'t> {
     },
     /// It says how far and how fast it is.
     Saw(&'t Progress),
+    /// It has written this to standard error, cut anywhere.
+    Said(&'t [u8]),
     /// It is over.
     Ended(&'t Result<Finished, RunError>),
 }
 
 impl Bench<'_> {
-    /// Does what a task asks for, into the files whose names go with it.
-    pub(crate) async fn perform(&self, task: &Task) -> Result<(), Fault> {
+    /// Does what a task asks for, into the files whose names go with it. Returns how much of the source could not be decoded
+    /// as it is.
+    pub(crate) async fn perform(&self, task: &Task, sketch: Option<&Sketch>) -> Result<u64, Fault> {
         match (task, &self.plan.video) {
             (Task::Chunk { chunk, family, .. }, Some(video)) => {
                 let chunk = video.chunks.get(*chunk as usize);
                 let chunk = chunk.ok_or_else(|| Fault::unverified("the plan has no such chunk"))?;
-                self.chunk(video, chunk, *family).await.map(drop)
+                self.chunk(video, chunk, *family).await
             }
             (Task::Audio { track, .. }, _) => {
                 let track = self.plan.audio.get(*track as usize);
                 let track = track.ok_or_else(|| Fault::unverified("the plan has no such track"))?;
-                self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await.map(drop)
+                self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await
+            }
+            (Task::Poster { .. }, _) => self.poster().await.map(|()| 0),
+            (Task::Storyboard { .. }, _) => {
+                let sketch = sketch.ok_or_else(|| Fault::unverified("nobody said what is to be drawn"))?;
+                self.storyboard(sketch).await.map(|()| 0)
             }
             (task, _) => Err(Fault::unverified(format!("a runner does no {}", task.kind().name()))),
         }
@@ -151,11 +162,14 @@ impl Bench<'_> {
         };
         let program = format!("ffmpeg {}", self.ffmpeg.found().version);
         (self.told)(Told::Begins { program, args: &args });
-        let seen = |at: Progress| {
-            (self.told)(Told::Saw(&at));
-            done(at);
+        let hears = |word: Word<'_>| match word {
+            Word::At(at) => {
+                (self.told)(Told::Saw(&at));
+                done(at);
+            }
+            Word::Said(bytes) => (self.told)(Told::Said(bytes)),
         };
-        let run = self.ffmpeg.run(job, seen, self.stop.cancelled()).await;
+        let run = self.ffmpeg.run_heard(job, hears, self.stop.cancelled()).await;
         (self.told)(Told::Ended(&run));
         run.map_err(|error| {
             let mut fault = Fault::from(error);
@@ -166,6 +180,11 @@ impl Bench<'_> {
             fault.detail["args"] = args.into();
             fault
         })
+    }
+
+    /// The path of a file of this attempt.
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     fn input_text(&self) -> Result<&str, Fault> {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use matinee_core::job::Task;
+use matinee_core::job::load::Progress;
 use matinee_core::job::retry::Class;
-use matinee_core::plan::{Plan, argv};
+use matinee_core::plan::{Plan, Refusal, argv};
 use matinee_io::clock::Stopwatch;
 use matinee_io::errand::{CallError, measure};
 use serde_json::Value;
@@ -20,8 +21,10 @@ use super::source::Reading;
 use super::{PATIENCE, Pause, Shop};
 use crate::errand::{Blame, Completion, Errand, GivingUp, Made, Renewal, Renewed, hash_text};
 use crate::flow::fault::Fault;
+use crate::flow::ran::Runs;
 use crate::flow::scratch::Scratch;
-use crate::flow::work::Bench;
+use crate::flow::work::pictures::Sketch;
+use crate::flow::work::{Bench, Told};
 
 /// After a renewal that did not come through, the next is tried so soon.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
@@ -57,7 +60,8 @@ struct Attempt<'a> {
     /// The addresses that were given last: of the source, and of each output by its key.
     urls: Mutex<(String, BTreeMap<String, String>)>,
     stop: CancellationToken,
-    progress: watch::Sender<f64>,
+    progress: watch::Sender<Progress>,
+    runs: Runs,
 }
 
 /// What is asked of the server until there is an answer.
@@ -79,7 +83,8 @@ pub(super) async fn perform(shop: &Shop, errand: Errand) {
         errand: &errand,
         urls: Mutex::new(urls),
         stop: CancellationToken::new(),
-        progress: watch::Sender::new(0.0),
+        progress: watch::Sender::new(Progress::default()),
+        runs: Runs::default(),
     };
     let end = tokio::select! {
         end = attempt.run() => end,
@@ -102,6 +107,7 @@ impl Attempt<'_> {
     async fn work(&self) -> Result<(), End> {
         let plan: Plan = read(&self.errand.plan)?;
         let task: Task = read(&self.errand.task)?;
+        let sketch: Option<Sketch> = read(&self.errand.sketch)?;
         let source = self.source().await?;
         let scratch = Scratch::below(&self.shop.work_dir)?;
         if let Some(mark) = &self.errand.mark {
@@ -116,14 +122,27 @@ impl Attempt<'_> {
             safe_profile: self.errand.safe_profile,
             stop: &self.stop,
             progress: Box::new(|done| {
-                self.progress.send_replace(done);
+                self.progress.send_modify(|said| said.done = done);
             }),
             stall_ms: matinee_core::limits::STALL_MS.unsigned_abs(),
-            told: Box::new(|_| {}),
+            told: Box::new(|told| self.hear(&told)),
         };
-        bench.perform(&task).await?;
+        let damage = bench.perform(&task, sketch.as_ref()).await?;
         drop(source);
-        self.hand_in(&scratch).await
+        self.hand_in(&scratch, damage).await
+    }
+
+    fn hear(&self, told: &Told<'_>) {
+        if let Told::Saw(at) = told {
+            self.progress
+                .send_modify(|said| (said.frame, said.fps, said.speed) = (at.frame, at.fps, at.speed));
+        }
+        self.runs.hear(told);
+    }
+
+    /// The programs as the server is told of them, when something about them is new.
+    fn runs(&self) -> Value {
+        self.runs.to_tell(&self.shop.dir).unwrap_or_default()
     }
 
     /// The source on this disk, fetched by the first job that needs it.
@@ -147,7 +166,7 @@ impl Attempt<'_> {
     }
 
     /// Brings every output to the server, then says so.
-    async fn hand_in(&self, scratch: &Scratch) -> Result<(), End> {
+    async fn hand_in(&self, scratch: &Scratch, damage: u64) -> Result<(), End> {
         let mut made = Vec::with_capacity(self.errand.outputs.len());
         for output in &self.errand.outputs {
             let path = scratch.file(&output.name);
@@ -155,11 +174,11 @@ impl Attempt<'_> {
             made.push((path, Made { key: output.key.clone(), size_bytes, blake3: hash_text(&hash) }));
         }
         self.send(&made, false).await?;
-        match self.complete(&made).await {
+        match self.complete(&made, damage).await {
             // Something on the way has changed the bytes: once more, from the first on.
             Err(End::Gone(code)) if code == "output_mismatch" => {
                 self.send(&made, true).await?;
-                match self.complete(&made).await {
+                match self.complete(&made, damage).await {
                     Err(End::Gone(code)) if code == "output_mismatch" => {
                         Err(Fault::world("what arrives at the server is not what was sent").into())
                     }
@@ -177,7 +196,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    async fn complete(&self, made: &[(PathBuf, Made)]) -> Result<(), End> {
+    async fn complete(&self, made: &[(PathBuf, Made)], damage: u64) -> Result<(), End> {
         let said = |(_, made): &(PathBuf, Made)| Made {
             key: made.key.clone(),
             size_bytes: made.size_bytes,
@@ -188,6 +207,8 @@ impl Attempt<'_> {
             attempt: lease.attempt,
             token: lease.token.clone(),
             outputs: made.iter().map(said).collect(),
+            damage,
+            runs: self.runs(),
         };
         self.until_through(&Request::Complete(&completion)).await
     }
@@ -242,8 +263,9 @@ impl Attempt<'_> {
         let (mut alive, mut next) = (Stopwatch::start(), every / 2);
         loop {
             tokio::time::sleep(next).await;
-            let done = *self.progress.borrow();
-            let renewal = Renewal { attempt: lease.attempt, token: lease.token.clone(), done };
+            let Progress { done, frame, fps, speed } = *self.progress.borrow();
+            let (attempt, token, runs) = (lease.attempt, lease.token.clone(), self.runs());
+            let renewal = Renewal { attempt, token, done, frame, fps, speed, runs };
             let asked = Stopwatch::start();
             match self.shop.server.ask::<_, Renewed>(&path, &renewal, every).await {
                 Ok(Some(renewed)) if renewed.cancel => return End::Returned,
@@ -269,6 +291,7 @@ impl Attempt<'_> {
                 tracing::warn!(job = lease.id, %fault, "a job failed here");
                 let class = match fault.class {
                     Class::World => Blame::World,
+                    Class::Refusal | Class::Damage if blames_source(&fault) => Blame::Source,
                     Class::Refusal | Class::Damage | Class::Crash => Blame::Crash,
                 };
                 (class, Some(fault))
@@ -283,6 +306,7 @@ impl Attempt<'_> {
             code: problem.map(|problem| problem.code.clone()).unwrap_or_default(),
             human: problem.map(|problem| problem.human.clone()).unwrap_or_default(),
             detail: fault.map_or(Value::Null, |fault| short(fault.detail)),
+            runs: self.runs(),
         };
         let path = format!("/v1/lease/{}/fail", lease.id);
         // Whoever does not hear it waits for the end of the lease.
@@ -290,6 +314,11 @@ impl Attempt<'_> {
             tracing::warn!(%error, job = lease.id, "the server has not heard how a job ended");
         }
     }
+}
+
+/// Is it said that the source is damaged, or that nothing of it can be decoded?
+fn blames_source(fault: &Fault) -> bool {
+    [Refusal::Damaged.code(), Refusal::Undecodable.code()].contains(&fault.problem.code.as_str())
 }
 
 fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, End> {

@@ -9,9 +9,9 @@ mod pipelines;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::support::clips;
 use crate::support::sender::{header, tus};
 use crate::support::server::Server;
-use crate::support::{Random, clips};
 
 /// Announces an upload by this pipeline; the video that it becomes, once it is ready.
 async fn made(server: &Server, pipeline: Option<&str>, bytes: &[u8]) -> Value {
@@ -20,7 +20,7 @@ async fn made(server: &Server, pipeline: Option<&str>, bytes: &[u8]) -> Value {
 }
 
 /// Announces and sends an upload; the id of its video.
-async fn announced(server: &Server, pipeline: Option<&str>, bytes: &[u8]) -> String {
+pub(crate) async fn announced(server: &Server, pipeline: Option<&str>, bytes: &[u8]) -> String {
     let new = json!({ "size_bytes": bytes.len(), "file_name": "film.mp4", "pipeline": pipeline });
     let answer = server.request(Method::POST, "/v1/uploads").json(&new).send().await.unwrap();
     assert_eq!(answer.status(), 201);
@@ -61,13 +61,7 @@ async fn the_pipeline_that_an_upload_names_decides_what_is_made() {
 async fn a_damaged_source_is_concealed_and_told_or_refused_by_a_strict_pipeline() {
     let server = Server::with("[[pipeline]]\nname = \"strict\"\nstrict = true\n").await;
     // AVI, so that nothing can be played before it is encoded.
-    let good = clips::avi(6);
-    let mut bad = good.clone();
-    let mut random = Random(7);
-    for _ in 0..40 {
-        let at = bad.len() / 4 + usize::try_from(random.below(bad.len() as u64 / 2)).unwrap();
-        bad[at] ^= 0x5a;
-    }
+    let (good, bad) = (clips::avi(6), clips::spoilt(6));
     assert!(made(&server, None, &good).await["damaged"].is_null());
     let made_of = made(&server, None, &bad).await;
     let said = &made_of["damaged"];

@@ -2,7 +2,9 @@
 
 mod lies;
 mod net;
+mod slow;
 mod support;
+mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
@@ -13,12 +15,13 @@ use serde_json::Value;
 
 use crate::kill::output::{Output, output};
 use crate::nodes::support::Nodes;
-use crate::support::invariants::all_hold;
+use crate::support::invariants::{all_hold, here};
 use crate::support::process::tool;
 use crate::support::proxy::{Faults, Proxy};
 use crate::support::sender::{Sent, upload};
 use crate::support::server::Server;
 use crate::support::tables::Tables;
+use crate::support::tls::{AUTHORITY, Secure};
 use crate::support::{clips, until};
 use support::{ELSEWHERE, Runner, invited};
 
@@ -44,18 +47,20 @@ async fn ready_as(server: &Server, sent: &Sent, expected: &Output) {
     all_hold(server).await;
 }
 
-/// How the attempts at chunks and sounds ended.
+/// How the attempts at jobs that are for runners ended.
 async fn outcomes(server: &Server) -> Vec<String> {
     let mut tables = Tables::open(&server.data()).await;
-    let mut all = tables.outcomes("chunk").await;
-    all.extend(tables.outcomes("audio").await);
+    let mut all = Vec::new();
+    for kind in ["chunk", "audio", "poster", "storyboard"] {
+        all.extend(tables.outcomes(kind).await);
+    }
     all
 }
 
-/// Waits until an attempt has ended so.
-async fn ended_so(server: &Server, how: &str) {
-    until(&format!("an attempt is {how}"), 90, async || {
-        outcomes(server).await.iter().any(|outcome| outcome == how).then_some(())
+/// Waits until an attempt has ended in one of these ways.
+async fn ended_so(server: &Server, ways: &[&str]) {
+    until(&format!("an attempt is {ways:?}"), 90, async || {
+        outcomes(server).await.iter().any(|outcome| ways.contains(&outcome.as_str())).then_some(())
     })
     .await;
 }
@@ -110,6 +115,78 @@ async fn all_that_a_pipeline_asks_for_comes_along() {
     all_hold(&server).await;
 }
 
+/// The hashes of the pictures that stand for a video.
+async fn pictures(server: &Server, video: &str) -> Vec<String> {
+    let playback = until("there are all pictures", DONE_S, async || {
+        let (_, playback) = server.get(&format!("/v1/videos/{video}/playback")).await;
+        ["poster", "preview", "storyboard"].iter().all(|name| playback[name].is_string()).then_some(playback)
+    })
+    .await;
+    let get = async |url: &str| reqwest::get(url).await.unwrap().bytes().await.unwrap();
+    let board = here(server, &playback["storyboard"]);
+    let (root, words) = (board.rsplit_once('/').unwrap().0, get(&board).await);
+    let words = String::from_utf8(words.to_vec()).unwrap();
+    let sheets = words.lines().filter_map(|line| line.split_once("#xywh=")).map(|(sheet, _)| sheet);
+    let mut urls: Vec<String> = sheets.map(|sheet| format!("{root}/{sheet}")).collect();
+    urls.dedup();
+    urls.extend([here(server, &playback["poster"]), here(server, &playback["preview"])]);
+    let mut hashes = Vec::new();
+    for url in urls {
+        hashes.push(blake3::hash(&get(&url).await).to_string());
+    }
+    hashes
+}
+
+#[tokio::test]
+async fn all_that_decodes_goes_to_runners_and_the_pictures_are_the_same() {
+    let own = Server::start().await;
+    let sent = upload(&own, &film(), "own.mp4").await;
+    let expected = pictures(&own, &sent.video).await;
+    assert!(expected.len() >= 3, "a sheet, a poster and a preview");
+    let server = Server::with(ELSEWHERE).await;
+    let _runner = Runner::start(&server);
+    let sent = upload(&server, &film(), "other.mp4").await;
+    assert_eq!(pictures(&server, &sent.video).await, expected);
+    let sound = clips::tone(3);
+    let cover = upload(&server, &sound, "tone.m4a").await;
+    server.video_in(&cover.video, &["ready"], DONE_S).await;
+    let mut tables = Tables::open(&server.data()).await;
+    for kind in ["chunk", "audio", "poster", "storyboard"] {
+        let workers = tables.workers(kind).await;
+        assert!(
+            workers.len() == 1 && workers.iter().all(|name| name.starts_with("rnr_")),
+            "{kind}: {workers:?}"
+        );
+    }
+    all_hold(&server).await;
+}
+
+#[tokio::test]
+async fn a_runner_believes_the_authority_that_it_is_given() {
+    let server = Server::with(ELSEWHERE).await;
+    let front = Secure::before(server.port);
+    let url = format!("https://localhost:{}", front.port);
+    let dir = tempfile::tempdir().unwrap();
+    let authority = dir.path().join("authority.pem");
+    std::fs::write(&authority, AUTHORITY).unwrap();
+    let token = invited(&server);
+    let stranger = Runner::start_at(&url, &token, &[], &[]);
+    until("it does not believe the server", 60, async || {
+        stranger.logged().contains("the server cannot be reached yet").then_some(())
+    })
+    .await;
+    assert_eq!(front.asked(), 0, "nothing was said to a stranger: {}", stranger.logged());
+    drop(stranger);
+    let _runner = Runner::start_at(&url, &token, &[], &["--ca", authority.to_str().unwrap()]);
+    let sent = upload(&server, &clips::mp4(3), "secure.mp4").await;
+    server.video_in(&sent.video, &["ready"], DONE_S).await;
+    assert!(front.asked() > 0);
+    std::fs::write(&authority, "no certificate").unwrap();
+    let mut wrong = Runner::start_at(&url, &token, &[], &["--ca", authority.to_str().unwrap()]);
+    assert_eq!(wrong.ended(60).await, Some(1));
+    assert!(wrong.logged().contains("certificate"), "{}", wrong.logged());
+}
+
 #[tokio::test]
 async fn a_runner_that_sleeps_beyond_its_lease_changes_nothing_when_it_wakes() {
     let expected = alone().await;
@@ -119,7 +196,7 @@ async fn a_runner_that_sleeps_beyond_its_lease_changes_nothing_when_it_wakes() {
     sleeper.encodes().await;
     sleeper.signal(Signal::STOP);
     let _other = Runner::start(&server);
-    ended_so(&server, "lost").await;
+    ended_so(&server, &["lost", "overtaken"]).await;
     sleeper.signal(Signal::CONT);
     until("it has dropped its work", 60, async || {
         sleeper.logged().contains("a job is dropped").then_some(())
@@ -200,7 +277,7 @@ async fn a_drained_runner_gets_no_more_and_a_revoked_one_has_nothing_left() {
     runner.encodes().await;
     assert_eq!(listed(&server)["jobs"].as_array().unwrap().len(), 1);
     server.tell(&["runner", "revoke", &id]);
-    ended_so(&server, "returned").await;
+    ended_so(&server, &["returned"]).await;
     assert_eq!(runner.ended(60).await, Some(1));
     assert!(runner.logged().contains("revoked"), "{}", runner.logged());
     assert_eq!(listed(&server)["state"], "revoked");

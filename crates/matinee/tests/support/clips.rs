@@ -75,9 +75,35 @@ pub(crate) fn cmaf(seconds: u32) -> Vec<u8> {
     encoded(&format!("cmaf-{seconds}.mp4"), "320x180", seconds, &args)
 }
 
+/// A picture without a sound, of which next to no byte is left behind its index.
+pub(crate) fn hollow(seconds: u32) -> Vec<u8> {
+    let args = [&H264[..], &["-an", "-movflags", "+faststart"]].concat();
+    let mut bytes = encoded(&format!("silent-{seconds}.mp4"), "320x180", seconds, &args);
+    let from = bytes.windows(4).position(|four| four == b"mdat").unwrap() + 3_000;
+    let noise = super::noise(1, bytes.len() - from);
+    bytes[from..].copy_from_slice(&noise);
+    bytes
+}
+
+/// A tone without a picture.
+pub(crate) fn tone(seconds: u32) -> Vec<u8> {
+    encoded(&format!("tone-{seconds}.m4a"), "16x16", seconds, &["-map", "1:a", "-c:a", "aac"])
+}
+
 /// MPEG-4 and MP2 in AVI: has to be encoded before it can be played.
 pub(crate) fn avi(seconds: u32) -> Vec<u8> {
     encoded(&format!("old-{seconds}.avi"), "640x360", seconds, &["-c:v", "mpeg4", "-c:a", "mp2"])
+}
+
+/// The same, with bytes in its middle that no decoder can read.
+pub(crate) fn spoilt(seconds: u32) -> Vec<u8> {
+    let mut bytes = avi(seconds);
+    let mut random = super::Random(7);
+    for _ in 0..40 {
+        let at = bytes.len() / 4 + usize::try_from(random.below(bytes.len() as u64 / 2)).unwrap();
+        bytes[at] ^= 0x5a;
+    }
+    bytes
 }
 
 /// One picture of 16000x16000 in an MP4 of a few kilobytes.

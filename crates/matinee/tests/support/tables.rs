@@ -125,6 +125,14 @@ impl Tables {
         of_kind.map(|row| row.get(1)).collect()
     }
 
+    /// Who has done the jobs of each kind: the names of nodes and runners.
+    pub(crate) async fn workers(&mut self, kind: &str) -> BTreeSet<String> {
+        let sql = "SELECT j.kind, a.holder FROM job_attempt a JOIN job j ON j.id = a.job_id WHERE a.outcome = 'done'";
+        let rows = self.rows(sql).await;
+        let of_kind = rows.iter().filter(|row| row.get::<String, _>(0) == kind);
+        of_kind.map(|row| row.get::<String, _>(1).split('/').next().unwrap().to_owned()).collect()
+    }
+
     /// Gives an upload another secret in its address.
     pub(crate) async fn give_address(&mut self, old: &str, new: &str) {
         let changed = sqlx::query("UPDATE upload SET url_key = ?2 WHERE url_key = ?1").bind(old).bind(new);

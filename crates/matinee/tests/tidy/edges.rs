@@ -42,6 +42,8 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "lease",   // the right to do one attempt
     "look",    // what ffprobe and our index say of a file
     "mark",    // the picture of a watermark, in the size in which it is laid on
+    "order",   // what a job reads and makes
+    "ran",     // the programs of an attempt
     "still",   // one picture of a moment
     "scratch", // the empty directory of one attempt
     "whole",   // a video with all that its page shows

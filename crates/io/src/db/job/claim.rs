@@ -189,10 +189,16 @@ impl Db {
     }
 }
 
-async fn take(tx: &mut Tx, claim: &Claim, room: Room) -> Result<Option<Row>, DbError> {
+/// From here to the end of the transaction nobody else takes a lease.
+pub(super) async fn lock_claims(tx: &mut Tx) -> Result<(), DbError> {
     if tx.is_postgres() {
         tx.rows("SELECT pg_advisory_xact_lock($1)::text AS locked", args![LOCK_CLAIM]).await?;
     }
+    Ok(())
+}
+
+pub(super) async fn take(tx: &mut Tx, claim: &Claim, room: Room) -> Result<Option<Row>, DbError> {
+    lock_claims(tx).await?;
     tx.row(CLAIM, values(claim, room)).await
 }
 
@@ -227,7 +233,7 @@ pub(crate) async fn explain_claim(tx: &mut Tx, claim: &Claim) -> Result<Vec<Stri
 }
 
 /// Reads the claimed row and opens its attempt; a job that this release cannot read is set aside as dead.
-async fn read(tx: &mut Tx, claim: &Claim, row: &Row) -> Result<Option<Claimed>, DbError> {
+pub(super) async fn read(tx: &mut Tx, claim: &Claim, row: &Row) -> Result<Option<Claimed>, DbError> {
     let (job, app): (JobId, AppId) = (row.get("id")?, row.get("app_id")?);
     let attempt: u32 = row.get("attempt")?;
     tx.execute(

@@ -270,7 +270,7 @@ async fn follow(
     }
 }
 
-async fn ready_again(tx: &mut Tx, job: JobId, run_at: Millis) -> Result<Ended, DbError> {
+pub(super) async fn ready_again(tx: &mut Tx, job: JobId, run_at: Millis) -> Result<Ended, DbError> {
     tx.execute(
         "UPDATE job SET state = 1, run_at_ms = $2, lease_until_ms = NULL, lease_token = NULL, holder = NULL
          WHERE id = $1",

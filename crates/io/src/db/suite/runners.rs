@@ -1,13 +1,17 @@
 //! Runners: their tokens, what they hold, and what they may touch.
 
 use matinee_core::id::RunnerId;
+use matinee_core::job::retry::Tries;
 use matinee_core::job::{Kind, State, Task};
 use matinee_core::ledger;
 use matinee_core::limits::LEASE_MS;
 use matinee_core::runner::{Report, State as Life};
 
+use serde_json::json;
+
 use super::support::{Bench, T0, id, on_both, wish};
 use crate::db::error::DbError;
+use crate::db::job::Room;
 use crate::db::runner::{NewRunner, Runner};
 
 on_both! {
@@ -15,6 +19,7 @@ on_both! {
     what_a_runner_does_not_know_of_goes_back_and_nothing_else
     a_revoked_runner_has_nothing_left
     a_lease_opens_its_job_to_its_runner_only
+    a_slow_job_is_taken_over_in_one_step_or_not_at_all
 }
 
 impl Bench {
@@ -128,5 +133,40 @@ async fn a_lease_opens_its_job_to_its_runner_only(bench: Bench) {
     assert!(!writes(film.source, one, 0).await, "the source is nobody's to write");
     bench.db.give_back(&lease, T0).await.unwrap();
     assert!(!writes(object, one, 0).await, "the attempt is over");
-    assert_eq!(bench.db.unproven(lease.job, one).await.unwrap(), (0, 0));
+    assert_eq!(bench.db.said_before(lease.job, one, "output_not_verified").await.unwrap(), (0, 0));
+}
+
+async fn a_slow_job_is_taken_over_in_one_step_or_not_at_all(bench: Bench) {
+    let chunk = |number| bench.new_task(Task::Chunk { video: id(), chunk: number, family: 0 }, &[]);
+    bench.insert(&[chunk(0)]).await.unwrap();
+    let slow = bench.claim("slow/1", T0).await.unwrap().lease;
+    bench.db.renew(&slow, T0.plus(LEASE_MS), Some(json!({ "done": 0.1 })), T0).await.unwrap();
+    let worked = bench.db.worked(&[Kind::Chunk]).await.unwrap();
+    let [one] = worked.as_slice() else { panic!("{worked:?}") };
+    assert_eq!((one.job, one.attempt, one.since, one.overtaken), (slow.job, 1, T0, 0));
+    assert_eq!((one.holder.as_str(), one.progress.done), ("slow/1", 0.1));
+    assert_eq!(bench.db.worked(&[Kind::Audio]).await.unwrap(), []);
+
+    let later = T0.plus(10);
+    let overtake = async |holder: &str, slots: u32, attempt: u32| {
+        let claim = wish(holder, later, slots);
+        bench.db.overtake(&claim, Room::default(), (slow.job, attempt)).await.unwrap()
+    };
+    assert_eq!(overtake("fast/1", 1, 2).await, None, "that attempt is another one");
+    assert_eq!(overtake("fast/1", 0, 1).await, None, "it may have none");
+    bench.insert(&[chunk(1)]).await.unwrap();
+    let first = bench.db.claim(&wish("third/1", later, 9)).await.unwrap().unwrap();
+    assert_ne!(first.lease.job, slow.job);
+    bench.db.give_back(&first.lease, later).await.unwrap();
+    bench.db.renew(&slow, T0.plus(LEASE_MS), None, later).await.expect("because nothing has changed");
+
+    let taken = bench.db.claim(&wish("third/1", later, 9)).await.unwrap().unwrap();
+    let fast = overtake("fast/1", 1, 1).await.unwrap();
+    assert_eq!((fast.lease.job, fast.lease.attempt, fast.tries), (slow.job, 2, Tries::default()));
+    let late = bench.db.renew(&slow, T0.plus(LEASE_MS), None, later).await;
+    assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
+    assert_eq!(bench.db.worked(&[Kind::Chunk]).await.unwrap()[0].overtaken, 1);
+    bench.settle(&fast.lease, later).await.unwrap();
+    bench.settle(&taken.lease, later).await.unwrap();
+    assert_eq!(bench.db.worked(&[Kind::Chunk]).await.unwrap(), []);
 }

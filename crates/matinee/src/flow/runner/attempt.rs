@@ -2,22 +2,28 @@
 
 use matinee_core::access::runner::Way;
 use matinee_core::id::ObjectId;
-use matinee_core::job::Lease;
+use matinee_core::job::load::Progress;
 use matinee_core::job::retry::Class;
+use matinee_core::job::{Lease, Task};
 use matinee_core::limits;
+use matinee_core::plan::Refusal;
 use matinee_io::db::runner::Work;
 use matinee_io::store::{Inbox, StoreError};
 use serde_json::{Value, json};
 
-use super::claim::{outputs, url};
+use super::claim::url;
 use super::{Refused, Runner, seen};
 use crate::errand::{Blame, Completion, GivingUp, Made, Renewable, Renewal, Renewed, hash_text};
-use crate::flow::coding::{Planned, planned};
+use crate::flow::coding::planned;
 use crate::flow::fault::Fault;
 use crate::flow::lease::{self, Hold};
-use crate::flow::{Failure, now, publish_made};
+use crate::flow::order::{self, Order};
+use crate::flow::ran::Runs;
+use crate::flow::{Failure, damage, now, publish_made};
 use crate::node::Node;
 
+/// No encoder is faster, in pictures or seconds a second; what is said beyond it is nonsense.
+const SPEED_MAX: f64 = 1e6;
 /// How often a job may come back from one runner with outputs that are not as planned before its source is suspected.
 const UNPROVEN_MAX: u32 = 2;
 
@@ -29,14 +35,17 @@ pub(crate) async fn renew(
 ) -> Result<Renewed, Refused> {
     seen(node, runner).await?;
     let work = node.db.runner_work(&lease, runner.id, now()).await?;
-    let done = if said.done.is_finite() { said.done.clamp(0.0, 1.0) } else { 0.0 };
-    let until = now().plus(limits::LEASE_MS);
-    let renewed = node.db.renew(&lease, until, Some(json!({ "done": done })), now()).await?;
-    let video = match work.task.video() {
-        Some(video) => node.db.video_any(video).await?,
-        None => None,
+    let most = |value: f64, most: f64| if value.is_finite() { value.clamp(0.0, most) } else { 0.0 };
+    let progress = Progress {
+        done: most(said.done, 1.0),
+        frame: said.frame,
+        fps: most(said.fps, SPEED_MAX),
+        speed: most(said.speed, SPEED_MAX),
     };
-    let input = video.map(|video| video.input_of(work.generation)).ok_or(Refused::LeaseLost)?;
+    let until = now().plus(limits::LEASE_MS);
+    let renewed = node.db.renew(&lease, until, Some(json!(progress)), now()).await?;
+    keep_runs(node, &lease, &said.runs).await?;
+    let input = order::input(node, &Hold::of(lease, &work)).await.map_err(|_| Refused::LeaseLost)?;
     let writes = |object: &ObjectId| Renewable {
         key: object.to_string(),
         url: url(node, runner.id, *object, Way::Write),
@@ -48,6 +57,14 @@ pub(crate) async fn renew(
     })
 }
 
+/// What a runner tells of its programs, for who looks closer; asked only under a lease that holds.
+async fn keep_runs(node: &Node, lease: &Lease, said: &Value) -> Result<(), Failure> {
+    if let Some(runs) = Runs::told(said) {
+        node.db.keep_runs(lease, &runs).await?;
+    }
+    Ok(())
+}
+
 /// Judges what a runner has made as if we had made it, and publishes it.
 pub(crate) async fn complete(
     node: &Node,
@@ -57,8 +74,9 @@ pub(crate) async fn complete(
     seen(node, runner).await?;
     let work = node.db.runner_work(&lease, runner.id, now()).await?;
     let hold = Hold::of(lease, &work);
-    let judged = match planned(node, &hold).await {
-        Ok(planned) => judge(node, &hold, (&planned, &work), &said.outputs).await,
+    keep_runs(node, &lease, &said.runs).await?;
+    let judged = match order::order(node, &hold).await {
+        Ok(order) => judge(node, &hold, (&order, &work), said).await,
         Err(fault) => Err(Judged::Fault(fault)),
     };
     match judged {
@@ -93,10 +111,10 @@ impl From<Refused> for Judged {
 async fn judge(
     node: &Node,
     hold: &Hold,
-    (planned, work): (&Planned, &Work),
-    made: &[Made],
+    (order, work): (&Order, &Work),
+    said: &Completion,
 ) -> Result<(), Judged> {
-    let names = outputs(planned, &hold.task)?;
+    let (names, made) = (order.outputs(&hold.task)?, &said.outputs);
     let known = |object: &ObjectId| work.outputs.contains(object);
     let objects: Vec<ObjectId> = made.iter().filter_map(|made| made.key.parse().ok()).filter(known).collect();
     if objects.len() != names.len() || made.len() != names.len() {
@@ -112,7 +130,10 @@ async fn judge(
         let at = names.iter().position(|known| known == name).unwrap_or_default();
         node.store.path_of(objects[at])
     };
-    publish_made(node, hold, planned, place).await?;
+    if let Some(said) = damage::of(&hold.task, &order.planned.plan, said.damage) {
+        node.db.note_damage(&hold.lease, said, now()).await.map_err(Refused::from)?;
+    }
+    publish_made(node, hold, order, place).await?;
     Ok(())
 }
 
@@ -148,7 +169,7 @@ async fn refuse(node: &Node, runner: &Runner, hold: &Hold, fault: Fault) -> Resu
         return Err(Failure::Again(fault.to_string()).into());
     }
     // One runner alone may be broken or lie. What two find, or one again and again, is the source's doing.
-    let (own, others) = node.db.unproven(hold.lease.job, runner.id).await?;
+    let (own, others) = node.db.said_before(hold.lease.job, runner.id, &fault.problem.code).await?;
     let class = if others > 0 || own >= UNPROVEN_MAX { fault.class } else { Class::World };
     let human = fault.problem.human.clone();
     let detail = json!({ "runner": runner.id, "name": runner.name, "was": fault.detail });
@@ -166,11 +187,16 @@ pub(crate) async fn fail(
     seen(node, runner).await?;
     let work = node.db.runner_work(&lease, runner.id, now()).await?;
     let hold = Hold::of(lease, &work);
+    keep_runs(node, &lease, &said.runs).await?;
     let class = match said.class {
         Blame::Returned => {
             node.db.give_back(&lease, now()).await?;
             return Ok(());
         }
+        Blame::Source => match to_blame(node, runner, &hold, &said.code).await? {
+            Some(fault) => return Ok(lease::fail(node, &hold, &fault).await?),
+            None => Class::Crash,
+        },
         Blame::Crash => Class::Crash,
         Blame::World => Class::World,
     };
@@ -184,4 +210,22 @@ pub(crate) async fn fail(
         Fault::new(class, &words(code), words(&said.human), "See the job's detail, and the runner's log.")
             .with(json!({ "runner": runner.id, "name": runner.name, "was": detail }));
     Ok(lease::fail(node, &hold, &fault).await?)
+}
+
+/// The fault of a source that a runner says is to blame, when that is believed: by the plan it can be, and it was found out
+/// before, or every other way was tried.
+async fn to_blame(node: &Node, runner: &Runner, hold: &Hold, code: &str) -> Result<Option<Fault>, Refused> {
+    if code == Refusal::Undecodable.code() && hold.safe_profile {
+        if matches!(hold.task, Task::Chunk { .. }) {
+            node.db.note_damage(&hold.lease, damage::nothing(), now()).await?;
+        }
+        return Ok(Some(Refusal::Undecodable.into()));
+    }
+    if code != Refusal::Damaged.code() {
+        return Ok(None);
+    }
+    let strict = planned(node, hold).await.is_ok_and(|planned| planned.plan.strict);
+    let (own, others) = node.db.said_before(hold.lease.job, runner.id, code).await?;
+    let class = if own + others > 0 { Class::Damage } else { Class::Crash };
+    Ok(strict.then(|| Fault { class, ..Fault::from(Refusal::Damaged) }))
 }

@@ -6,10 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use matinee_core::access::runner::{Pass, Way, sign};
 use matinee_core::id::{ObjectId, RunnerId};
-use matinee_core::job::Task;
 use matinee_core::ledger;
 use matinee_core::limits;
-use matinee_core::plan::argv;
 use matinee_core::runner::State;
 use matinee_io::db::NewObject;
 use matinee_io::db::job::Slots;
@@ -17,9 +15,9 @@ use matinee_io::random;
 
 use super::{Refused, Runner, ours};
 use crate::errand::{Errand, Input, Leased, Output, Wish, hash_text, hex};
-use crate::flow::coding::{Planned, planned};
 use crate::flow::fault::Fault;
 use crate::flow::lease::{self, Hold};
+use crate::flow::order::order;
 use crate::flow::{Failure, mark, now};
 use crate::node::Node;
 
@@ -93,8 +91,8 @@ impl<'a> Wanted<'a> {
 
     /// Says all that the work needs. The rows of its outputs are committed before their addresses are given out.
     async fn describe(&self, hold: &Hold) -> Result<Errand, Fault> {
-        let planned = planned(self.node, hold).await?;
-        let names = outputs(&planned, &hold.task)?;
+        let order = order(self.node, hold).await?;
+        let (planned, names) = (&order.planned, order.outputs(&hold.task)?);
         let objects: Vec<NewObject> =
             names.iter().map(|_| NewObject { id: random::id(), kind: ledger::Kind::Work }).collect();
         self.node.db.intend_objects(&hold.lease, &objects, now()).await?;
@@ -125,22 +123,9 @@ impl<'a> Wanted<'a> {
                 url: url(self.node, self.runner, planned.input, Way::Read),
             },
             mark: mark.map(|png| BASE64.encode(png)),
+            sketch: serde_json::to_value(&order.sketch).expect("because a sketch is plain numbers"),
             outputs: names.into_iter().zip(&objects).map(output).collect(),
         })
-    }
-}
-
-/// The names of the files that a task makes.
-pub(super) fn outputs(planned: &Planned, task: &Task) -> Result<Vec<String>, Fault> {
-    match (task, &planned.plan.video) {
-        (Task::Chunk { family, .. }, Some(video)) => {
-            let cascade = video.family(*family);
-            Ok(argv::chunk_outputs(cascade.ok_or_else(|| Fault::unverified("the plan has no such family"))?))
-        }
-        (Task::Audio { .. }, _) => Ok(vec![argv::AUDIO_OUTPUT.to_owned()]),
-        (task, _) => {
-            Err(Fault::unverified(format!("a runner cannot do a job of the kind {}", task.kind().name())))
-        }
     }
 }
 

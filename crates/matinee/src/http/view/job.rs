@@ -111,7 +111,7 @@ struct Attempt {
     started_at: String,
     /// When it ended; null while it runs.
     ended_at: Option<String>,
-    /// `done`, `lost`, `returned`, `cancelled`, `refusal`, `damage`, `crash` or `world`; null while it runs.
+    /// `done`, `lost`, `returned`, `overtaken`, `cancelled`, `refusal`, `damage`, `crash` or `world`; null while it runs.
     #[schema(value_type = Option<String>)]
     outcome: Option<matinee_core::job::Outcome>,
     /// What was wrong.
