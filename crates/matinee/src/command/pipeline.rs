@@ -81,7 +81,11 @@ pub(crate) async fn run(
     arguments: &Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
+    let wanted = if let Order::Apply { file, .. } = &arguments.order { read(file)? } else { Vec::new() };
     let node = super::open_stored(flags).await?;
+    // Only pictures need ffmpeg.
+    let pictures = wanted.iter().any(|pipeline| pipeline.watermark.is_some());
+    let node = if pictures { super::open(flags).await? } else { node };
     let (Order::Ls { of, .. } | Order::Show { of, .. } | Order::Apply { of, .. } | Order::Rm { of, .. }) =
         &arguments.order;
     let Some(owner) = super::app::found(&node, &of.app).await? else { return Ok(absent()) };
@@ -91,8 +95,7 @@ pub(crate) async fn run(
         Order::Show { name, form, .. } => {
             pipeline::show(&node, app, name).await.map(|shown| show(out, &shown, *form))
         }
-        Order::Apply { file, dry_run, form, .. } => {
-            let wanted = read(file)?;
+        Order::Apply { dry_run, form, .. } => {
             return apply(out, &node, (app, &wanted), (*dry_run, *form)).await;
         }
         Order::Rm { name, form, .. } => pipeline::archive(&node, app, name).await.map(|()| {
@@ -213,17 +216,17 @@ async fn apply(
 ) -> anyhow::Result<ExitCode> {
     let mut codes = Vec::new();
     for pipeline in wanted {
-        if dry_run {
-            if !form.quiet {
-                writeln!(out, "would write `{}`: {}", pipeline.name, sizes(pipeline))?;
-            }
-            codes.push(0);
-            continue;
-        }
-        match pipeline::put(node, app, pipeline).await {
-            Ok(put) if form.json => writeln!(out, "{}", json!(View::of(&put.listed)))?,
-            Ok(_) if form.quiet => {}
-            Ok(put) => {
+        let put = if dry_run {
+            pipeline::check(node, pipeline).await.map(|()| None)
+        } else {
+            pipeline::put(node, app, pipeline).await.map(Some)
+        };
+        match put {
+            Ok(None) if form.quiet => {}
+            Ok(None) => writeln!(out, "would write `{}`: {}", pipeline.name, sizes(pipeline))?,
+            Ok(Some(put)) if form.json => writeln!(out, "{}", json!(View::of(&put.listed)))?,
+            Ok(Some(_)) if form.quiet => {}
+            Ok(Some(put)) => {
                 let version = put.listed.version.unwrap_or_default();
                 let word = if put.new { "wrote" } else { "nothing changed in" };
                 writeln!(out, "{word} `{}`, version {version}", pipeline.name)?;

@@ -4,24 +4,39 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use matinee_core::plan::{Codec, Pipeline, Plan, Rendition, Seek, SoundCodec, Track};
+use matinee_core::pipeline::Template;
+use matinee_core::plan::{Codec, Plan, Rendition, Seek, SoundCodec, Track};
 use serde_json::json;
 
 use super::text::{self, Column, plain, table};
-use crate::config::{self, Flags};
+use super::token::App;
+use crate::config::{self, Config, Flags};
 use crate::flow::fault::Fault;
 use crate::flow::plan::{self, Foreseen};
+use crate::flow::{Failure, pipeline};
 use crate::http::view::{Cost, note_words};
 use crate::node;
 
+const EXAMPLES: &str = "Examples:
+  matinee plan film.mkv
+  matinee plan film.mkv --pipeline cinema
+  matinee plan film.mkv --pipeline cinema@2 --json
+
+A pipeline is looked up where a server here would look: in the configuration, then among those that the
+app wrote. For these the data folder is opened, also while a server works on it; where there is none,
+only the configuration counts. A server on another machine says the same by POST /v1/videos/{id}/plan.";
+
 /// How the command is called.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// The file; it is only read
     file: PathBuf,
-    /// The pipeline, by its name in the configuration
-    #[arg(long, value_name = "NAME", default_value = matinee_core::pipeline::DEFAULT)]
+    /// The pipeline by its name; NAME@VERSION is one of the versions that an app wrote
+    #[arg(long, value_name = "NAME[@VERSION]", default_value = matinee_core::pipeline::DEFAULT)]
     pipeline: String,
+    #[command(flatten)]
+    of: App,
     /// Answers in JSON: the whole plan, with its chunks
     #[arg(long)]
     json: bool,
@@ -34,13 +49,14 @@ pub(crate) async fn run(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let config = config::load(flags)?;
-    let pipeline = find(config.pipelines(), &arguments.pipeline)?;
+    let template = template(flags, &config, arguments).await?;
+    let pipeline = &template.pipeline;
     let file = std::fs::canonicalize(&arguments.file)
         .map_err(|error| anyhow::anyhow!("{}: {error}", arguments.file.display()))?;
     let planned = async {
         let ffmpeg = plan::programs(node::programs(&config, Path::new("/proc/self/exe"))).await?;
         let capabilities = node::capabilities(&config, Some(&ffmpeg));
-        let foreseen = plan::foresee(&ffmpeg, &file, &pipeline, &capabilities).await?;
+        let foreseen = plan::foresee(&ffmpeg, &file, pipeline, &capabilities).await?;
         Ok::<_, Fault>((foreseen, node::slots(&config)))
     };
     let (foreseen, slots) = match planned.await {
@@ -56,12 +72,12 @@ pub(crate) async fn run(
     };
     if arguments.json {
         let told = json!({
-            "pipeline": pipeline, "probe": foreseen.probe, "plan": foreseen.plan, "unfit": foreseen.unfit,
+            "pipeline": pipeline, "version": template.version, "probe": foreseen.probe, "plan": foreseen.plan, "unfit": foreseen.unfit,
             "cost": Cost::of(&foreseen, &config.prices),
         });
         writeln!(out, "{told}")?;
     } else {
-        write(out, &foreseen, &pipeline, slots)?;
+        write(out, &foreseen, &template, slots)?;
         if let Some(cost) = config.prices.of(&foreseen.plan.estimate) {
             write_cost(out, cost, &config.prices.currency)?;
         }
@@ -69,15 +85,40 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn find(all: Vec<Pipeline>, name: &str) -> anyhow::Result<Pipeline> {
-    let known: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
-    let found = all.into_iter().find(|one| one.name == name);
-    found.ok_or_else(|| {
-        anyhow::anyhow!("there is no pipeline `{}`. Known here: {}.", plain(name), known.join(", "))
-    })
+/// What the name means here.
+async fn template(flags: &Flags, config: &Config, arguments: &Arguments) -> anyhow::Result<Template> {
+    let (name, version) = named(&arguments.pipeline)?;
+    if let matinee_io::db::Config::Sqlite(file) = config.database()?
+        && !file.exists()
+    {
+        let all = config.pipelines();
+        let known: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+        let found = all.into_iter().find(|one| one.name == name && version.is_none());
+        let found = found.map(|pipeline| Template { version: None, pipeline });
+        return found.ok_or_else(|| {
+            let (asked, known) = (plain(&arguments.pipeline), known.join(", "));
+            anyhow::anyhow!("there is no pipeline `{asked}`. Known here: {known}.")
+        });
+    }
+    let node = super::open_stored(flags).await?;
+    let app = super::app::found(&node, &arguments.of.app).await?;
+    let app = app.ok_or_else(|| anyhow::anyhow!("there is no app `{}`", plain(&arguments.of.app)))?;
+    match pipeline::template(&node, app.id, (name, version)).await {
+        Err(Failure::Refused { human, .. }) => Err(anyhow::anyhow!(plain(&human))),
+        found => Ok(found?),
+    }
 }
 
-fn write(out: &mut impl Write, foreseen: &Foreseen, pipeline: &Pipeline, slots: u32) -> anyhow::Result<()> {
+/// `NAME` or `NAME@VERSION`.
+fn named(text: &str) -> anyhow::Result<(&str, Option<u32>)> {
+    let Some((name, version)) = text.split_once('@') else { return Ok((text, None)) };
+    let version = version.parse().map_err(|_| {
+        anyhow::anyhow!("`{}` is no pipeline; write NAME, or NAME@VERSION such as cinema@2", plain(text))
+    })?;
+    Ok((name, Some(version)))
+}
+
+fn write(out: &mut impl Write, foreseen: &Foreseen, by: &Template, slots: u32) -> anyhow::Result<()> {
     let Foreseen { plan, unfit, .. } = foreseen;
     let length = text::length(u64::try_from(plan.duration_us / 1_000).unwrap_or_default());
     writeln!(out, "source     {}", source(foreseen, &length))?;
@@ -91,7 +132,8 @@ fn write(out: &mut impl Write, foreseen: &Foreseen, pipeline: &Pipeline, slots: 
     for note in &plan.notes {
         writeln!(out, "note       {}", note_words(*note))?;
     }
-    writeln!(out, "pipeline   {}\n", pipeline.name)?;
+    let version = by.version.map(|version| format!(", version {version}")).unwrap_or_default();
+    writeln!(out, "pipeline   {}{version}\n", by.pipeline.name)?;
     let usual = plan.video.iter().flat_map(|video| &video.renditions);
     let behind = plan.video.iter().flat_map(|video| &video.background).flat_map(|family| &family.renditions);
     let sounds = |background: bool| {

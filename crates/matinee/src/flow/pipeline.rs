@@ -4,7 +4,7 @@
 //! has the last word, and an app that wants other videos than everybody takes another name.
 
 use matinee_core::id::AppId;
-use matinee_core::pipeline::{self, Pipeline};
+use matinee_core::pipeline::{self, Pipeline, Template};
 use matinee_core::time::Millis;
 use matinee_io::db::{DbError, Version};
 
@@ -104,13 +104,46 @@ pub(crate) async fn usable(node: &Node, app: AppId, name: &str) -> Result<(), Fa
     Err(Failure::Refused { conflict: false, human })
 }
 
-/// Writes the next version of a pipeline of an app.
-pub(crate) async fn put(node: &Node, app: AppId, pipeline: &Pipeline) -> Result<Put, Failure> {
-    writable(node, &pipeline.name)?;
+/// What a name means for an app now, or meant in an earlier version.
+pub(crate) async fn template(
+    node: &Node,
+    app: AppId,
+    (name, version): (&str, Option<u32>),
+) -> Result<Template, Failure> {
+    let found = match version {
+        None => intake::usable(node, app, name).await?,
+        Some(_) if in_file(node, name).is_some() => {
+            let human = format!("the pipeline `{name}` is the configuration file's, which has no versions");
+            return Err(Failure::Refused { conflict: false, human });
+        }
+        Some(version) => {
+            let all = node.db.pipeline_versions(app, name).await?;
+            let found = all.into_iter().find(|one| one.version == version);
+            found.map(|one| Template { version: Some(one.version), pipeline: one.pipeline })
+        }
+    };
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let known = list(node, app).await?;
+    let known: Vec<&str> = known.iter().map(|known| known.pipeline.name.as_str()).collect();
+    let version = version.map(|version| format!(" of version {version}")).unwrap_or_default();
+    let human = format!("there is no pipeline `{name}`{version}. Known here: {}.", known.join(", "));
+    Err(Failure::Refused { conflict: false, human })
+}
+
+/// Makes sure that the picture of a watermark can be decoded, before it is written.
+pub(crate) async fn check(node: &Node, pipeline: &Pipeline) -> Result<(), Failure> {
     pipeline
         .check_own()
         .map_err(|refusal| Failure::Refused { conflict: false, human: refusal.to_string() })?;
-    mark::check(node, pipeline).await?;
+    mark::check(node, pipeline).await
+}
+
+/// Writes the next version of a pipeline of an app.
+pub(crate) async fn put(node: &Node, app: AppId, pipeline: &Pipeline) -> Result<Put, Failure> {
+    writable(node, &pipeline.name)?;
+    check(node, pipeline).await?;
     let (version, new) = match node.db.put_pipeline(app, pipeline, now()).await {
         Err(DbError::Conflict(human)) => return Err(Failure::Refused { conflict: true, human }),
         put => put?,

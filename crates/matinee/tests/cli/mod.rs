@@ -174,6 +174,72 @@ fn a_plan_says_what_would_be_made_and_makes_nothing() {
 }
 
 #[test]
+fn a_plan_knows_the_pipelines_of_an_app_and_their_versions() {
+    let dir = folder();
+    std::fs::write(dir.path().join("film.mp4"), clips::sized("640x360", 2)).unwrap();
+    std::fs::write(dir.path().join("matinee.toml"), "[[pipeline]]\nname = \"small\"\nsizes = [240]\n")
+        .unwrap();
+    let server = Server::start(dir.path());
+    let write = |sizes: &str| {
+        std::fs::write(dir.path().join("cinema.toml"), format!("name = \"cinema\"\nsizes = [{sizes}]\n"))
+            .unwrap();
+        let told = matinee(dir.path(), &["pipeline", "apply", "cinema.toml"]);
+        assert_eq!(code(&told), 0, "{}", complaint(&told));
+    };
+    write("144");
+    write("240, 180");
+    let heights = |pipeline: &str| -> (Value, Vec<u64>) {
+        let told = matinee(dir.path(), &["plan", "film.mp4", "--pipeline", pipeline, "--json"]);
+        assert_eq!(code(&told), 0, "{}", complaint(&told));
+        let told = json_lines(&told).remove(0);
+        let all = told["plan"]["video"]["renditions"].as_array().unwrap();
+        (told["version"].clone(), all.iter().map(|one| one["height"].as_u64().unwrap()).collect())
+    };
+    // Whether a server runs or not.
+    for server in [Some(server), None] {
+        assert_eq!(heights("cinema"), (2.into(), vec![240, 180]));
+        assert_eq!(heights("cinema@1"), (1.into(), vec![144]));
+        assert_eq!(heights("small"), (Value::Null, vec![240]));
+        drop(server);
+    }
+    let told = matinee(dir.path(), &["plan", "film.mp4", "--pipeline", "cinema@1"]);
+    assert!(text(&told).contains("pipeline   cinema, version 1"), "{}", text(&told));
+    for (asked, expected) in [
+        ("cinema@3", "there is no pipeline `cinema` of version 3. Known here: default, cinema, small."),
+        ("cinema@x", "write NAME, or NAME@VERSION"),
+        ("small@1", "has no versions"),
+        ("other", "there is no pipeline `other`."),
+    ] {
+        let refused = matinee(dir.path(), &["plan", "film.mp4", "--pipeline", asked]);
+        assert_eq!(code(&refused), 1, "{asked}");
+        assert!(complaint(&refused).contains(expected), "{asked}: {}", complaint(&refused));
+    }
+    let refused = matinee(dir.path(), &["plan", "film.mp4", "--app", "stranger"]);
+    assert!(complaint(&refused).contains("there is no app `stranger`"), "{}", complaint(&refused));
+    // A picture is looked at before it is written, also for a dry run.
+    std::fs::write(dir.path().join("logo.png"), cut_off_picture()).unwrap();
+    let marked = "name = \"marked\"\nwatermark.picture = \"logo.png\"\n";
+    std::fs::write(dir.path().join("marked.toml"), marked).unwrap();
+    for words in
+        [&["pipeline", "apply", "marked.toml", "--dry-run"][..], &["pipeline", "apply", "marked.toml"]]
+    {
+        let refused = matinee(dir.path(), words);
+        assert!(complaint(&refused).contains("export it as PNG again"), "{words:?}: {}", complaint(&refused));
+    }
+}
+
+/// A PNG picture of which half is missing.
+fn cut_off_picture() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("logo.png");
+    let drawn = "mandelbrot=s=64x64,format=rgba";
+    let words = ["-v", "error", "-f", "lavfi", "-i", drawn, "-frames:v", "1", path.to_str().unwrap()];
+    crate::support::process::tool("ffmpeg", &words);
+    let png = std::fs::read(path).unwrap();
+    png[..png.len() / 2].to_vec()
+}
+
+#[test]
 fn one_data_directory_has_one_server() {
     let dir = folder();
     let server = Server::start(dir.path());
