@@ -9,6 +9,9 @@ pub const VIRTUAL: u32 = 1;
 /// The first generation of renditions that we encode; a remake takes the next number. Which one counts is in the video.
 pub const FIRST_ENCODED: u32 = 2;
 
+/// How the names of renditions begin that lack the watermark of the others: they are the owner's, and never played.
+pub const UNMARKED: &str = "unmarked-";
+
 /// How long the addresses of a video of this length are good, in milliseconds: for two times of watching it.
 pub fn addresses_ms(duration_ms: u64) -> i64 {
     limits::PATH_TOKEN_MS.max(i64::try_from(duration_ms).unwrap_or(i64::MAX / 4).saturating_mul(2))

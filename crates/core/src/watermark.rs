@@ -35,6 +35,9 @@ pub struct Watermark {
     /// Pixels of the largest size below its place; negative above.
     #[serde(default)]
     pub y: i32,
+    /// The largest size is kept without it, too, as a file for the owner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_unmarked: bool,
 }
 
 const fn quarter() -> u8 {

@@ -34,6 +34,8 @@ const ARRIVING: usize = 1_024;
 pub(crate) struct Shown {
     /// The file that somebody brought in; none while it arrives.
     pub(crate) source: Option<ObjectId>,
+    /// Files without the watermark, by their names: as the source they are for the owner only.
+    pub(crate) kept: Vec<(String, ObjectId)>,
     pub(crate) poster: Option<ObjectId>,
     /// The captions that can be shown.
     pub(crate) captions: Vec<Words>,

@@ -105,7 +105,9 @@ pub fn chunk(
         Seek::Rewritten => {}
     }
     argv.extend(source(input, plan.container.format_whitelist()));
-    argv.extend(pictures::mark_input(&video.picture));
+    if !family.unmarked {
+        argv.extend(pictures::mark_input(&video.picture));
+    }
     argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
     argv.push(graph::cascade(plan, (video, family), chunk));
     for (n, (rendition, output)) in family.renditions.iter().zip(outputs).enumerate() {
@@ -136,7 +138,9 @@ pub fn chunk_safe(
     }
     argv.extend(list(&["-threads", "1"]));
     argv.extend(source(input, plan.container.format_whitelist()));
-    argv.extend(pictures::mark_input(&video.picture));
+    if !family.unmarked {
+        argv.extend(pictures::mark_input(&video.picture));
+    }
     argv.extend(list(&["-an", "-sn", "-dn", "-filter_complex"]));
     argv.push(graph::single(plan, (video, family), &unseeked, at));
     argv.extend(list(&["-map", "[v0]"]));

@@ -285,7 +285,8 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
         }
     };
     // Who sees VP9 or AV1 hears Opus: WebM knows nothing else, and what plays them plays it.
-    let again = video.filter(|video| !video.background.is_empty()).map(|_| stereo());
+    let others = |video: &&Video| video.background.iter().any(|family| family.codec != Codec::H264);
+    let again = video.filter(others).map(|_| stereo());
     let usual = (1..).zip(all).map(|one| track(SoundCodec::Aac, one));
     usual.chain((1..).zip(again.into_iter().flatten()).map(|one| track(SoundCodec::Opus, one))).collect()
 }

@@ -1,6 +1,7 @@
 //! Which renditions a picture gets: sizes by the short side, never larger than the source.
 
 use crate::pipeline::Hdr;
+use crate::video::UNMARKED;
 
 use super::{Codec, Color, Family, Light, Mode, Pipeline, Preset, Quality, Range, Rate, Rendition};
 
@@ -37,9 +38,18 @@ pub fn background(ladder: &[Rendition], pipeline: &Pipeline, bright: Option<(&Co
     let family = |(codec, range): (Codec, Range)| {
         let fitting = ladder.iter().filter(|one| one.width.min(one.height) >= codec.side_min());
         let renditions = fitting.map(|one| translated(one, codec, &range)).collect();
-        Family { codec, range, renditions }
+        Family { codec, range, unmarked: false, renditions }
     };
-    usual.chain(kept).map(family).filter(|family| !family.renditions.is_empty()).collect()
+    let families = usual.chain(kept).map(family).filter(|family| !family.renditions.is_empty());
+    let keeps = pipeline.watermark.as_ref().is_some_and(|watermark| watermark.keep_unmarked);
+    families.chain(ladder.first().filter(|_| keeps).map(unmarked)).collect()
+}
+
+/// The largest size as it is before the watermark is laid on.
+fn unmarked(top: &Rendition) -> Family {
+    let id = format!("{UNMARKED}{}", top.width.min(top.height));
+    let renditions = vec![Rendition { id, ..top.clone() }];
+    Family { codec: top.codec, range: Range::Standard, unmarked: true, renditions }
 }
 
 /// The same size and frames in another codec, at about the same quality.

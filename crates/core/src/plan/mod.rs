@@ -131,6 +131,9 @@ pub struct Family {
     pub codec: Codec,
     /// Brightness of their pictures.
     pub range: Range,
+    /// They lack the watermark.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmarked: bool,
     /// Largest first, like the ladder.
     pub renditions: Vec<Rendition>,
 }
@@ -169,6 +172,8 @@ pub struct Cascade<'p> {
     pub codec: Codec,
     /// Brightness of their pictures.
     pub range: &'p Range,
+    /// They lack the watermark.
+    pub unmarked: bool,
     /// Largest first.
     pub renditions: &'p [Rendition],
 }
@@ -178,10 +183,10 @@ impl Video {
     pub fn family(&self, number: u32) -> Option<Cascade<'_>> {
         let Some(at) = number.checked_sub(1) else {
             let (codec, range) = (Codec::H264, &Range::Standard);
-            return Some(Cascade { codec, range, renditions: &self.renditions });
+            return Some(Cascade { codec, range, unmarked: false, renditions: &self.renditions });
         };
-        let Family { codec, range, renditions } = self.background.get(usize::try_from(at).ok()?)?;
-        Some(Cascade { codec: *codec, range, renditions })
+        let Family { codec, range, unmarked, renditions } = self.background.get(usize::try_from(at).ok()?)?;
+        Some(Cascade { codec: *codec, range, unmarked: *unmarked, renditions })
     }
 
     /// The constant target duration of playlists in whole seconds: a segment, or its sound, which ends a bit later.

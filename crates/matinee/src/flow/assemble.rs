@@ -6,7 +6,7 @@ use matinee_core::ledger;
 use matinee_core::media::hybrid::{SegmentIn, TrackIn, hybrid};
 use matinee_core::media::segment::{Row, rows_decode, rows_encode};
 use matinee_core::media::{Index, TrackKind};
-use matinee_core::video::{Medium, RenditionState};
+use matinee_core::video::{Medium, RenditionState, UNMARKED};
 use matinee_io::db::{Assembled, Rendition, SoundInFile, Stored};
 use matinee_io::store;
 
@@ -25,7 +25,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) ->
     let mine = *mine.ok_or_else(|| Fault::unverified("the rendition is not there any more"))?;
     // Only the main sound lies in the files of pictures; every other one has a file of its own. Pictures of the background
     // have its main sound, which also has a file of its own: what carries it may fail.
-    let sound = ladder.iter().find(|row| row.medium == Medium::Audio && row.background == mine.background);
+    let behind = mine.background && !mine.name.starts_with(UNMARKED);
+    let sound = ladder.iter().find(|row| row.medium == Medium::Audio && row.background == behind);
     let sound = sound.filter(|row| row.state != RenditionState::Failed);
     let picture = (mine.medium == Medium::Video).then_some(mine);
     let sound = if picture.is_some() { sound.copied() } else { Some(mine) };

@@ -37,6 +37,7 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
     let whole: Vec<Shelved> = all.iter().map(|track| track.track.clone()).collect();
     Ok(Arc::new(Shown {
         source: None,
+        kept: Vec::new(),
         poster: None,
         captions: Vec::new(),
         chapters: None,

@@ -4,7 +4,7 @@ use matinee_core::access::path::{self, Grant};
 use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::plan::Container;
 use matinee_core::time::Millis;
-use matinee_core::video::{self, Medium, RenditionState, VIRTUAL};
+use matinee_core::video::{self, Medium, RenditionState, UNMARKED, VIRTUAL};
 use matinee_core::{language, limits};
 use matinee_io::db::{Caption, Rendition, Video};
 
@@ -86,7 +86,8 @@ pub(crate) fn playback(node: &Node, whole: &Whole, asker: Asker) -> Option<Playb
     let root = root(node, video.id, generation, (expires, source));
     let ended = generation == VIRTUAL || encoded_whole(renditions, video.encoding);
     let mut downloads = downloads(video, renditions, whole.source_bytes, &root);
-    downloads.retain(|download| source || download.id != SOURCE);
+    let owners = |download: &Download| download.id == SOURCE || download.id.starts_with(UNMARKED);
+    downloads.retain(|download| source || !owners(download));
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of any video are exact in an f64")]
     let duration = duration_ms as f64 / 1_000.0;
     Some(Playback {
@@ -94,7 +95,7 @@ pub(crate) fn playback(node: &Node, whole: &Whole, asker: Asker) -> Option<Playb
         dash: ended.then(|| format!("{root}/manifest.mpd")),
         mp4: downloads
             .first()
-            .filter(|first| first.id != SOURCE || generation == VIRTUAL)
+            .filter(|first| !owners(first) || generation == VIRTUAL)
             .map(|first| bare(&first.path)),
         webm: downloads.iter().find(|one| one.path.contains(WEBM)).map(|one| bare(&one.path)),
         poster: video.poster.map(|poster| picture_path(&root, "poster.jpg", poster)),
@@ -239,6 +240,18 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
             bytes,
             file_name,
         })
+    }));
+    let kept = |row: &&Rendition| row.generation == encoding && row.name.starts_with(UNMARKED);
+    all.extend(renditions.iter().filter(kept).filter(whole).map(|row| {
+        let side = row.shape.width.min(row.shape.height).unwrap_or_default();
+        let file_name = name(&format!(" {side}p without watermark"), "mp4");
+        Download {
+            path: format!("{root}/{}/file.mp4?download={}", row.name, encoded(&file_name)),
+            id: row.name.clone(),
+            label: format!("{side}p without watermark"),
+            bytes: row.file_bytes.unwrap_or_default(),
+            file_name,
+        }
     }));
     let file_name = name(" original", ending(video));
     all.push(Download {

@@ -233,7 +233,8 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
     let usual = (0..).zip(&plan.audio).filter(|(_, track)| track.codec == SoundCodec::Aac);
     let sounds: Vec<NewJob> = usual.map(|(track, _)| sound(track)).collect();
     let needed = |job: &NewJob| (job.id, OnDeath::Kill);
-    let pictures: Vec<_> = jobs.iter().chain(sounds.first()).map(needed).collect();
+    let main: Option<_> = sounds.first().map(needed);
+    let pictures: Vec<_> = jobs.iter().map(needed).chain(main).collect();
     let file = |rendition, needs| new(Task::Assemble { video: id, rendition }, 0, needs);
     let of = |medium| ladder.iter().filter(move |track| track.medium == medium && !track.background);
     let mut assembled: Vec<_> = of(Medium::Video).map(|track| file(track.id, pictures.clone())).collect();
@@ -258,7 +259,7 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
         jobs.push(subtitles);
     }
     jobs.push(new(Task::Finish { video: id, background: false }, 0, last));
-    jobs.extend(background::jobs(id, plan, ladder, new));
+    jobs.extend(background::jobs((id, main), plan, ladder, new));
     debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
     jobs
 }

@@ -13,7 +13,7 @@ use matinee_core::media::segment::{Row, virtual_pieces};
 use matinee_core::plan::Rate;
 use matinee_core::plan::probe::Chapter;
 use matinee_core::storyboard::Storyboard;
-use matinee_core::video::{Medium, PartFrontier, RenditionState, VIRTUAL, common_frontier};
+use matinee_core::video::{Medium, PartFrontier, RenditionState, UNMARKED, VIRTUAL, common_frontier};
 use matinee_core::{caption, language, limits};
 use matinee_io::db::{Caption, PresentedTrack, Video};
 use matinee_io::store;
@@ -77,8 +77,11 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
     let mut tracks = tracks;
     let ready = |track: &PresentedTrack| track.rendition.state == RenditionState::Ready;
     let whole = tracks.iter().all(|track| ready(track) || track.rendition.background);
+    let unmarked = |track: &PresentedTrack| track.rendition.name.starts_with(UNMARKED);
+    let kept = tracks.iter().filter(|track| unmarked(track) && ready(track));
+    let kept = kept.filter_map(|track| Some((track.rendition.name.clone(), track.rendition.file?))).collect();
     // What is made in the background is offered when it is whole, beside what is whole.
-    tracks.retain(|track| !track.rendition.background || whole && ready(track));
+    tracks.retain(|track| !track.rendition.background || whole && ready(track) && !unmarked(track));
     let mut shelved = Vec::with_capacity(tracks.len());
     let mut sounds = 0;
     for track in tracks {
@@ -116,6 +119,7 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
     let captions = all_words(node, id, &shelved).await?;
     Ok(Some(Arc::new(Shown {
         source: Some(video.source),
+        kept,
         poster: video.poster,
         captions,
         chapters: chapters(&video),
@@ -364,6 +368,10 @@ pub(crate) async fn object_size(node: &Node, object: ObjectId) -> Result<u64, Fa
 pub(crate) async fn file(node: &Node, shown: &Shown, track: &str, grant: &Grant) -> Result<File, Failure> {
     if track == "source" {
         let object = shown.source.filter(|_| grant.source).ok_or(Failure::Absent)?;
+        return Ok(File { object, size: object_size(node, object).await?, kind: "video/mp4" });
+    }
+    if let Some((_, object)) = shown.kept.iter().find(|(name, _)| name == track) {
+        let object = Some(*object).filter(|_| grant.source).ok_or(Failure::Absent)?;
         return Ok(File { object, size: object_size(node, object).await?, kind: "video/mp4" });
     }
     let track = shown.tracks.iter().find(|known| known.name == track).ok_or(Failure::Absent)?;

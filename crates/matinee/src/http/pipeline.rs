@@ -66,6 +66,8 @@ pub(crate) struct Watermark {
     x: i32,
     /// Pixels of the largest size below its place; negative above.
     y: i32,
+    /// The largest size is kept without it, too, as a file for the owner; missing when it is not.
+    keep_unmarked: bool,
 }
 
 /// A pipeline as its name is understood now.

@@ -16,7 +16,7 @@ use crate::support::sender::{create, patch};
 use crate::support::server::Server;
 
 /// Red, green and blue of a part of the first picture of a file: left, top, width and height.
-fn colour(path: &Path, (left, top, width, height): (u32, u32, u32, u32)) -> [u8; 3] {
+pub(super) fn colour(path: &Path, (left, top, width, height): (u32, u32, u32, u32)) -> [u8; 3] {
     let filter = format!("crop={width}:{height}:{left}:{top},scale=1:1:flags=area,format=rgb24");
     let args = [
         "-v",

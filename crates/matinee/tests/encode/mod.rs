@@ -1,6 +1,7 @@
 //! Encoding as its owner sees it: what was asked for is what is made.
 
 mod again;
+mod cattube;
 mod gate;
 mod loud;
 mod marked;

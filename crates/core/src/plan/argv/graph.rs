@@ -128,7 +128,7 @@ fn steps((video, family): (&Video, Cascade<'_>), rendition: &Rendition, n: usize
     let map = if standard { tone_map(&video.picture) } else { String::new() };
     let scale = sized(&video.picture, (width, height));
     let pixels = pixels(family.codec);
-    let mark = video.picture.mark.as_ref().map(|mark| {
+    let mark = video.picture.mark.as_ref().filter(|_| !family.unmarked).map(|mark| {
         // Two inputs get a clock of their own; the encoder counts by that of the grid.
         let clock = format!("settb={}/{}", video.rate.den, video.rate.num);
         let white = family.range.white();

@@ -12,9 +12,10 @@ use super::weight;
 /// What a job waits for.
 type Needs = Vec<(JobId, OnDeath)>;
 
-/// They wait for each other and for nothing else; `new` makes a job of the video `id`.
+/// They wait for each other, and pictures without the watermark for the `main` sound, which lies in their files; `new`
+/// makes a job of the video `id`.
 pub(super) fn jobs(
-    id: VideoId,
+    (id, main): (VideoId, Option<(JobId, OnDeath)>),
     plan: &Plan,
     ladder: &[NewTrack],
     new: impl Fn(Task, i64, Needs) -> NewJob,
@@ -44,7 +45,8 @@ pub(super) fn jobs(
         let chunks =
             video.chunks.iter().map(|one| new(chunk(one.number), weight(plan, one.number), Vec::new()));
         let chunks: Vec<NewJob> = chunks.collect();
-        let needs: Needs = chunks.iter().map(needed).chain(sound.iter().copied()).collect();
+        let heard: Needs = if kin.unmarked { main.into_iter().collect() } else { sound.clone() };
+        let needs: Needs = chunks.iter().map(needed).chain(heard).collect();
         jobs.extend(chunks);
         let files = pictures.by_ref().take(kin.renditions.len());
         let files: Vec<(&NewTrack, NewJob)> =
