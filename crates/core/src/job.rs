@@ -41,13 +41,15 @@ pub enum Kind {
     Webm,
     /// Declares the video ready.
     Finish,
+    /// Calls an address that a pipeline names.
+    Step,
     /// Empties an app or a collection that is being deleted.
     Erase,
 }
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Fetch,
         Self::Join,
         Self::Take,
@@ -61,6 +63,7 @@ impl Kind {
         Self::Storyboard,
         Self::Webm,
         Self::Finish,
+        Self::Step,
         Self::Erase,
     ];
 
@@ -80,6 +83,7 @@ impl Kind {
             Self::Assemble => "assemble",
             Self::Webm => "webm",
             Self::Finish => "finish",
+            Self::Step => "step",
             Self::Erase => "erase",
         }
     }
@@ -101,13 +105,19 @@ impl Kind {
             | Self::Subtitles
             | Self::Storyboard
             | Self::Webm => true,
-            Self::Fetch | Self::Join | Self::Take | Self::Assemble | Self::Finish | Self::Erase => false,
+            Self::Fetch
+            | Self::Join
+            | Self::Take
+            | Self::Assemble
+            | Self::Finish
+            | Self::Step
+            | Self::Erase => false,
         }
     }
 
     /// Does it write so little that it goes on when the disk is full? What makes room must.
     pub const fn writes_little(self) -> bool {
-        matches!(self, Self::Probe | Self::Finish | Self::Erase)
+        matches!(self, Self::Probe | Self::Finish | Self::Step | Self::Erase)
     }
 
     /// Is it worth to let it come to its end when the server stops? What moves bytes goes on where it was anyway.
@@ -115,9 +125,9 @@ impl Kind {
         !matches!(self, Self::Fetch | Self::Join | Self::Take | Self::Erase)
     }
 
-    /// Can its work take the worker down? A fetch only moves bytes, so a lost lease is a restart and nothing worse.
+    /// Can its work take the worker down? A fetch or a step only moves bytes, so a lost lease is a restart and nothing worse.
     pub const fn is_risky(self) -> bool {
-        !matches!(self, Self::Fetch)
+        !matches!(self, Self::Fetch | Self::Step)
     }
 }
 
@@ -206,6 +216,13 @@ pub enum Task {
         #[serde(default, skip_serializing_if = "is_false")]
         background: bool,
     },
+    /// Calls an address that the pipeline names.
+    Step {
+        /// The video.
+        video: VideoId,
+        /// The number of the step in the pipeline, from 0.
+        step: u32,
+    },
     /// Empties an app or a collection that is being deleted.
     Erase {
         /// The app.
@@ -232,6 +249,7 @@ impl Task {
             Self::Assemble { .. } => Kind::Assemble,
             Self::Webm { .. } => Kind::Webm,
             Self::Finish { .. } => Kind::Finish,
+            Self::Step { .. } => Kind::Step,
             Self::Erase { .. } => Kind::Erase,
         }
     }
@@ -251,7 +269,8 @@ impl Task {
             | Self::Storyboard { video }
             | Self::Assemble { video, .. }
             | Self::Webm { video, .. }
-            | Self::Finish { video, .. } => Some(video),
+            | Self::Finish { video, .. }
+            | Self::Step { video, .. } => Some(video),
             Self::Erase { .. } => None,
         }
     }

@@ -32,6 +32,7 @@ pub mod remake;
 pub mod ribbon;
 pub mod runner;
 pub mod sending;
+pub mod step;
 pub mod storyboard;
 pub mod tar;
 pub mod thumbnail;

@@ -7,6 +7,7 @@ use crate::codec::Codec;
 use crate::crop::Aspect;
 use crate::hash;
 use crate::limits;
+use crate::step::{self, Step};
 use crate::watermark::{self, Watermark};
 
 /// The pipeline of everybody who names none.
@@ -62,6 +63,9 @@ pub struct Pipeline {
     pub strict: bool,
     /// Jobs of a pipeline with a higher priority go first, from -100 to 100.
     pub priority: i32,
+    /// What happens then, besides.
+    #[serde(rename = "step", skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
 }
 
 impl Default for Pipeline {
@@ -82,6 +86,7 @@ impl Default for Pipeline {
             frames_max: limits::PLAN_FRAMES_MAX,
             strict: false,
             priority: 0,
+            steps: Vec::new(),
         }
     }
 }
@@ -228,6 +233,9 @@ pub enum Refusal {
     /// The poster's side.
     #[error("`poster_side` is {0}; it goes from 16 to {POSTER_SIDE_MAX}")]
     PosterSide(u32),
+    /// The steps.
+    #[error(transparent)]
+    Step(#[from] step::Refusal),
     /// The watermark.
     #[error(transparent)]
     Watermark(#[from] watermark::Refusal),
@@ -261,7 +269,7 @@ impl Pipeline {
     }
 
     /// The names of all fields, for descriptions.
-    pub const FIELDS: [&str; 15] = [
+    pub const FIELDS: [&str; 16] = [
         "name",
         "quality",
         "sizes",
@@ -277,6 +285,7 @@ impl Pipeline {
         "frames_max",
         "strict",
         "priority",
+        "step",
     ];
 
     /// Reads the pipeline of this name from fields that somebody wrote.
@@ -326,6 +335,7 @@ impl Pipeline {
             return Err(Refusal::PosterSide(self.poster_side));
         }
         self.watermark.as_ref().map_or(Ok(()), Watermark::check)?;
+        step::check(&self.steps)?;
         if self.frames_max == 0 { Err(Refusal::Frames) } else { Ok(()) }
     }
 }

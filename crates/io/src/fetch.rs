@@ -122,6 +122,17 @@ pub struct Ask {
     pub form: String,
 }
 
+/// A message to somebody who wants to know.
+#[derive(Debug, Clone)]
+pub struct Post {
+    /// Where it goes.
+    pub url: String,
+    /// What is said beside it.
+    pub headers: Vec<(&'static str, String)>,
+    /// What it says.
+    pub body: String,
+}
+
 /// The client. Cheap to clone.
 #[derive(Clone)]
 pub struct Fetch {
@@ -199,6 +210,17 @@ impl Fetch {
             text.extend_from_slice(&bytes);
         }
         serde_json::from_slice(&text).map_err(|error| FetchError::Broken(error.to_string()))
+    }
+
+    /// Sends a message; the status of the answer. It is followed nowhere, and what else is answered is not read.
+    pub async fn post(&self, post: &Post) -> Result<u16, FetchError> {
+        let url = self.rules.parse(&post.url)?;
+        let mut request = plain(&url, Method::POST, Bytes::from(post.body.clone()))?;
+        for (name, value) in &post.headers {
+            set(request.headers_mut(), HeaderName::from_static(name), value)?;
+        }
+        let (response, _driver) = self.send(&url, request).await?;
+        Ok(response.status().as_u16())
     }
 
     /// Resolves, judges every address, and connects to one that was judged.

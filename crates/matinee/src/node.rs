@@ -193,7 +193,7 @@ impl Node {
             Kind::Probe => 4,
             Kind::Audio => self.slots().min(limits::SOUNDS_AT_ONCE),
             Kind::Remux | Kind::Poster | Kind::Subtitles | Kind::Storyboard | Kind::Webm | Kind::Erase => 1,
-            Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish => 2,
+            Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish | Kind::Step => 2,
         }
     }
 

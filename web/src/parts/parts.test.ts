@@ -119,6 +119,7 @@ test('a form keeps the fields of a pipeline that it does not show', () => {
     created_at: '2026-01-01T00:00:00Z',
     archived_at: null,
     versions: [],
+    secret: 'whsec_abc',
     quality: 'high',
     sizes: [720],
     poster: '3s',

@@ -26,7 +26,7 @@ export function draftOf(pipeline: Pipeline | null): Draft {
   };
 }
 
-const NOT_FIELDS = ['name', 'version', 'origin', 'created_at', 'archived_at', 'versions'];
+const NOT_FIELDS = ['name', 'version', 'origin', 'created_at', 'archived_at', 'versions', 'secret'];
 
 /** What is sent: the fields of the form over those that the pipeline has besides. */
 export function fieldsOf(pipeline: Pipeline | null, draft: Draft): Template {

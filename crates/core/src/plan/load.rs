@@ -37,6 +37,7 @@ impl Plan {
             | Task::Take { .. }
             | Task::Probe { .. }
             | Task::Finish { .. }
+            | Task::Step { .. }
             | Task::Erase { .. } => Load::default(),
         }
     }

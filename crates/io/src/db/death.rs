@@ -2,7 +2,7 @@
 //!
 //! * Without the fetch there is no video: its upload fails.
 //! * Subtitles that cannot be converted fail alone.
-//! * A poster or a storyboard that cannot be made is only noted by the job's own event.
+//! * A poster or a storyboard that cannot be made, and a step that is not done, are only noted by the job's own event.
 //! * A file that cannot be assembled fails its rendition; the others go on, until it was the last. So does a sound that is
 //!   only an alternative.
 //! * What is made in the background fails alone: the video is what it would be without it.
@@ -66,6 +66,7 @@ pub(crate) async fn job_died(
             | Task::Storyboard { .. }
             | Task::Erase { .. }
             | Task::Webm { .. }
+            | Task::Step { .. }
             | Task::Chunk { family: 1.., .. }
             | Task::Finish { background: true, .. }
             | Task::Audio { track: 1.., .. } => {}
@@ -74,7 +75,6 @@ pub(crate) async fn job_died(
                 fail_rendition(tx, app, *rendition, &reason, now).await?;
                 settle_sound(tx, video, generation, now).await?;
                 hopeless |= match run {
-                    // What is served has all of its sizes; nothing takes its place that has not.
                     Run::Beside(_) => !is_background(tx, task, generation).await?,
                     Run::First | Run::Over => nothing_left(&renditions_of(tx, video).await?, generation),
                 };
@@ -121,7 +121,10 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
     };
-    if matches!(first, Task::Poster { .. } | Task::Storyboard { .. } | Task::Subtitles { .. }) {
+    if matches!(
+        first,
+        Task::Poster { .. } | Task::Storyboard { .. } | Task::Subtitles { .. } | Task::Step { .. }
+    ) {
         return caption::revive(tx, video).await;
     }
     let generation = remake::generation_of(tx, *job).await?;
@@ -184,6 +187,7 @@ async fn is_background(tx: &mut Tx, task: &Task, generation: u32) -> Result<bool
         | Task::Subtitles { .. }
         | Task::Storyboard { .. }
         | Task::Finish { background: false, .. }
+        | Task::Step { .. }
         | Task::Erase { .. } => return Ok(false),
     };
     row.map_or(Ok(false), |row| row.get("background"))

@@ -148,6 +148,14 @@ impl Db {
         .await
     }
 
+    /// Completes the job of a step, which has made nothing of the video's.
+    pub async fn complete_step(&self, lease: &Lease, now: Millis) -> Result<(), DbError> {
+        self.write((*lease, now), |tx, (lease, now)| {
+            Box::pin(async move { settled(tx, lease, *now).await.map(drop) })
+        })
+        .await
+    }
+
     /// Publishes the one file of a rendition in place of its parts and completes its job.
     pub async fn publish_assembled(&self, lease: &Lease, assembled: Assembled) -> Result<(), DbError> {
         self.write((*lease, assembled), |tx, (lease, assembled)| Box::pin(assemble(tx, lease, assembled)))

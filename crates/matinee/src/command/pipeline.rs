@@ -93,7 +93,7 @@ pub(crate) async fn run(
     let done = match &arguments.order {
         Order::Ls { form, .. } => pipeline::list(&node, app).await.map(|all| list(out, &all, *form)),
         Order::Show { name, form, .. } => {
-            pipeline::show(&node, app, name).await.map(|shown| show(out, &shown, *form))
+            pipeline::show_with_secret(&node, app, name).await.map(|shown| show(out, &shown, *form))
         }
         Order::Apply { dry_run, form, .. } => {
             return apply(out, &node, (app, &wanted), (*dry_run, *form)).await;
@@ -166,6 +166,9 @@ fn show(out: &mut impl Write, shown: &pipeline::Shown, form: Form) -> std::io::R
     }
     if let Some(newest) = shown.versions.first() {
         writeln!(out, "# version {}, {} in all", newest.version, shown.versions.len())?;
+    }
+    if let Some(secret) = &shown.secret {
+        writeln!(out, "# its calls are signed by {secret}")?;
     }
     write!(out, "{text}")
 }

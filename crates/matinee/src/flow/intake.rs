@@ -7,7 +7,7 @@ use matinee_core::pull::Place;
 use matinee_core::time::Millis;
 use matinee_core::upload::Way;
 use matinee_core::{limits, pipeline};
-use matinee_io::db::{DbError, NewPull, NewUpload, Version};
+use matinee_io::db::{DbError, NewPull, NewUpload, Version, Video};
 use matinee_io::random;
 use serde_json::{Map, Value};
 
@@ -111,6 +111,19 @@ pub(crate) struct Source {
 /// such pipeline (the configuration has changed): another one in its place would make what nobody has asked for.
 pub(crate) async fn template(node: &Node, app: AppId, name: &str) -> Result<Option<Template>, DbError> {
     Ok(found(node, app, name).await?.map(|(template, _)| template))
+}
+
+/// By which pipeline a generation of a video is made, once that is settled.
+pub(crate) async fn settled(
+    node: &Node,
+    video: &Video,
+    generation: u32,
+) -> Result<Option<Template>, DbError> {
+    let settled = video.remake_of(generation).map(|remake| &remake.made_by).or(video.made_by.as_ref());
+    match settled {
+        Some(made_by) => node.db.template(video.app, made_by).await,
+        None => Ok(None),
+    }
 }
 
 /// The same, if new videos may be made by it.

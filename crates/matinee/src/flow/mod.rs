@@ -47,6 +47,7 @@ pub(crate) mod runner;
 pub(crate) mod scratch;
 pub(crate) mod serve;
 pub(crate) mod settle;
+mod step;
 mod still;
 mod storyboard;
 mod subtitles;
@@ -175,6 +176,7 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Assemble { rendition, .. } => assemble::perform(node, hold, rendition).await,
         Task::Webm { rendition, .. } => webm::perform(node, hold, rendition).await,
         Task::Finish { background, .. } => finish::perform(node, hold, background).await,
+        Task::Step { step, .. } => step::perform(node, hold, step).await,
         Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,
     }
 }

@@ -3,8 +3,11 @@
 //! A name means what the configuration file says of it; only what is not there is the app's to write. So the operator
 //! has the last word, and an app that wants other videos than everybody takes another name.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use matinee_core::id::AppId;
 use matinee_core::pipeline::{self, Pipeline, Template};
+use matinee_core::step;
 use matinee_core::time::Millis;
 use matinee_io::db::{DbError, Version};
 
@@ -53,6 +56,8 @@ impl Listed {
 pub(crate) struct Shown {
     pub(crate) newest: Listed,
     pub(crate) versions: Vec<Version>,
+    /// By what its calls are signed, for who may know it.
+    pub(crate) secret: Option<String>,
 }
 
 /// What was written.
@@ -82,7 +87,7 @@ pub(crate) async fn list(node: &Node, app: AppId) -> Result<Vec<Listed>, Failure
 /// One pipeline, also one that is archived.
 pub(crate) async fn show(node: &Node, app: AppId, name: &str) -> Result<Shown, Failure> {
     if let Some(fixed) = in_file(node, name) {
-        return Ok(Shown { newest: Listed::fixed(Origin::File, fixed), versions: Vec::new() });
+        return Ok(Shown { newest: Listed::fixed(Origin::File, fixed), versions: Vec::new(), secret: None });
     }
     let versions = node.db.pipeline_versions(app, name).await?;
     // An app that archives its own default one gets back what is built in.
@@ -92,7 +97,15 @@ pub(crate) async fn show(node: &Node, app: AppId, name: &str) -> Result<Shown, F
         None if name == pipeline::DEFAULT => Listed::fixed(Origin::BuiltIn, node.default_pipeline()),
         None => return Err(Failure::Absent),
     };
-    Ok(Shown { newest, versions })
+    Ok(Shown { newest, versions, secret: None })
+}
+
+/// The same for an administrator, who also is told by what its calls are signed.
+pub(crate) async fn show_with_secret(node: &Node, app: AppId, name: &str) -> Result<Shown, Failure> {
+    let shown = show(node, app, name).await?;
+    let calls = !shown.newest.pipeline.steps.is_empty();
+    let secret = || format!("whsec_{}", STANDARD.encode(step::secret(&node.path_key, app)));
+    Ok(Shown { secret: calls.then(secret), ..shown })
 }
 
 /// Makes sure that an app can make videos by the pipeline of this name.

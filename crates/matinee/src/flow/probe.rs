@@ -9,8 +9,9 @@ use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::media::layout::{Layout, layout};
 use matinee_core::media::rope::Rope;
-use matinee_core::pipeline::Template;
+use matinee_core::pipeline::{Pipeline, Template};
 use matinee_core::plan::{self, Plan, Probe, Rendition, SoundCodec, Subtitle};
+use matinee_core::step::After;
 use matinee_core::time::Millis;
 use matinee_core::video::Medium;
 use matinee_io::db::{NewCaption, NewTrack, Probed, Shape, Stored, Video, VirtualSet};
@@ -64,7 +65,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         Some(Err(_)) | None => None,
     };
     let ladder = ladder(&plan);
-    let jobs = jobs((&video, pipeline.priority), &plan, &ladder, hold);
+    let jobs = jobs((&video, pipeline), &plan, &ladder, hold);
     let jobs = if is_remake { beside(jobs) } else { jobs };
     let probed = Probed {
         duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
@@ -114,12 +115,7 @@ fn first_of(video: &Video, generation: u32) -> Option<Probe> {
 
 /// By which pipeline this generation is made: what was settled before stays, else the newest version of its name counts.
 async fn template(node: &Node, video: &Video, generation: u32) -> Result<Template, Fault> {
-    let settled = video.remake_of(generation).map(|remake| &remake.made_by).or(video.made_by.as_ref());
-    let kept = match settled {
-        Some(made_by) => node.db.template(video.app, made_by).await?,
-        None => None,
-    };
-    if let Some(template) = kept {
+    if let Some(template) = intake::settled(node, video, generation).await? {
         return Ok(template);
     }
     intake::template(node, video.app, &video.pipeline).await?.ok_or_else(|| unknown(&video.pipeline))
@@ -197,7 +193,12 @@ fn captions(plan: &Plan) -> Vec<NewCaption> {
 }
 
 /// All jobs of a plan with what they wait for.
-fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold: &Hold) -> Vec<NewJob> {
+fn jobs(
+    (video, pipeline): (&Video, &Pipeline),
+    plan: &Plan,
+    ladder: &[NewTrack],
+    hold: &Hold,
+) -> Vec<NewJob> {
     let id = video.id;
     let run_at = video.run_after.unwrap_or(Millis(0)).max(now());
     let new = |task: Task, weight: i64, needs: Vec<(JobId, OnDeath)>| NewJob {
@@ -206,7 +207,7 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
         video: Some(id),
         load: plan.load(&task),
         task,
-        prio: -i64::from(priority),
+        prio: -i64::from(pipeline.priority),
         weight,
         run_at,
         needs,
@@ -216,15 +217,9 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
         return vec![NewJob { run_at: now(), ..new(Task::Remux { video: id }, 0, Vec::new()) }];
     }
     let chunks = plan.video.iter().flat_map(|video| video.chunks.iter());
-    let mut jobs: Vec<NewJob> = chunks
-        .map(|chunk| {
-            new(
-                Task::Chunk { video: id, chunk: chunk.number, family: 0 },
-                weight(plan, chunk.number),
-                Vec::new(),
-            )
-        })
-        .collect();
+    let chunk = |number| Task::Chunk { video: id, chunk: number, family: 0 };
+    let chunks = chunks.map(|one| new(chunk(one.number), weight(plan, one.number), Vec::new()));
+    let mut jobs: Vec<NewJob> = chunks.collect();
     let sound = |track| {
         // Nobody waits for the other sounds, so that the main one of every video goes first.
         let weight = if track == 0 { 0 } else { behind(plan, track) };
@@ -258,10 +253,25 @@ fn jobs((video, priority): (&Video, i32), plan: &Plan, ladder: &[NewTrack], hold
         last.push((subtitles.id, OnDeath::Release));
         jobs.push(subtitles);
     }
-    jobs.push(new(Task::Finish { video: id, background: false }, 0, last));
+    let finish = new(Task::Finish { video: id, background: false }, 0, last);
+    let steps = steps(pipeline, needed(&finish), |number, needs| {
+        new(Task::Step { video: id, step: number }, 0, needs)
+    });
+    jobs.push(finish);
+    jobs.extend(steps);
     jobs.extend(background::jobs((id, main), plan, ladder, new));
     debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
     jobs
+}
+
+/// The jobs of the steps besides; `finish` is what those wait for that come when the video is ready.
+fn steps(
+    pipeline: &Pipeline,
+    finish: (JobId, OnDeath),
+    new: impl Fn(u32, Vec<(JobId, OnDeath)>) -> NewJob,
+) -> Vec<NewJob> {
+    let needs = |after| if after == After::Ready { vec![finish] } else { Vec::new() };
+    (0..).zip(&pipeline.steps).map(|(number, step)| new(number, needs(step.after))).collect()
 }
 
 /// The jobs of a remake: pictures are made when it is served, and the words are there already.

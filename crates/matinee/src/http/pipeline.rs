@@ -49,6 +49,19 @@ pub(crate) struct Template {
     strict: bool,
     /// Jobs of a higher priority go first, from -100 to 100.
     priority: i32,
+    /// What happens besides; missing when nothing does.
+    step: Vec<Step>,
+}
+
+/// An address that is called with what is known of a video, signed by Standard Webhooks 1.0.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Step {
+    /// What it is called, once in a pipeline.
+    name: String,
+    /// `probe` (the source was looked at) or `ready`, which is meant when it is missing.
+    after: &'static str,
+    /// The address; a public one, unless the server allows its host.
+    call: String,
 }
 
 /// A picture that is burnt into every picture of a video.
@@ -111,6 +124,8 @@ pub(crate) struct PipelineWithVersions {
     newest: Pipeline,
     /// Its versions, the newest first; none for those of the configuration file.
     versions: Vec<PipelineVersion>,
+    /// By what its calls are signed; only for administrators, and only when it calls somebody.
+    secret: Option<String>,
 }
 
 /// All pipelines, the default one first.
@@ -166,7 +181,11 @@ impl PipelineWithVersions {
             created_at: time(one.created),
             template: brief(&one.pipeline),
         });
-        Self { newest: Pipeline::whole(&shown.newest), versions: versions.collect() }
+        Self {
+            newest: Pipeline::whole(&shown.newest),
+            versions: versions.collect(),
+            secret: shown.secret.clone(),
+        }
     }
 }
 
@@ -189,7 +208,11 @@ pub(crate) async fn show(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<PipelineWithVersions>, Problem> {
-    let shown = flow::show(&node, reader(&caller)?, &name).await?;
+    let app = reader(&caller)?;
+    let shown = match caller.permit(Scope::Admin) {
+        Ok(_) => flow::show_with_secret(&node, app, &name).await?,
+        Err(_) => flow::show(&node, app, &name).await?,
+    };
     Ok(Json(PipelineWithVersions::of(&shown)))
 }
 

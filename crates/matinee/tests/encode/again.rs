@@ -173,3 +173,45 @@ async fn a_remake_that_is_cancelled_leaves_no_trace_but_a_word() {
     assert_eq!((&after["remake"], heights(&after)), (&Value::Null, vec![240]));
     assert_eq!(Player::begin(&server, &id).await.generation(), "4");
 }
+
+#[tokio::test]
+async fn the_background_of_a_remake_follows_it_and_that_of_before_goes_on_until_then() {
+    let codecs = "codecs = [\"vp9\"]\n";
+    let config = format!(
+        "[workers]\nidentical = false\n[[pipeline]]\nname = \"small\"\nsizes = [240]\n{codecs}\
+         [[pipeline]]\nname = \"large\"\nsizes = [360]\n{codecs}"
+    );
+    let mut server = Server::with(&config).await;
+    // AVI, whose rewritten copy both generations read.
+    let video = made(&server, Some("small"), &clips::avi(12)).await;
+    let id = video["id"].as_str().unwrap().to_owned();
+    let player = Player::begin(&server, &id).await;
+    let (status, told) = encode(&server, &id, json!({ "pipeline": "large" })).await;
+    assert_eq!(status, 200, "{told}");
+    until("something of it is done", DONE_S, async || {
+        let done = show(&server, &id).await["remake"]["progress"]["overall"].as_f64()?;
+        (done > 0.1).then_some(())
+    })
+    .await;
+    server.kill();
+    let server = server.again().await;
+    let after = over(&server, &player, &id).await;
+    assert_eq!((&after["remake"], &after["pipeline"]["name"]), (&Value::Null, &json!("large")), "{after}");
+    let downloads = until("the WebM file of the new generation is there", DONE_S, async || {
+        player.goes_on(&server).await;
+        let (_, playback) = server.get(&format!("/v1/videos/{id}/playback")).await;
+        let all = playback["downloads"].as_array()?.iter().map(|one| one["id"].as_str().unwrap().to_owned());
+        let all: Vec<String> = all.collect();
+        all.iter().any(|id| id.ends_with("-webm")).then_some(all)
+    })
+    .await;
+    assert_eq!(downloads, ["h264-360", "vp9-360-webm", "source"]);
+    until("nothing is left to do", DONE_S, async || {
+        let (_, jobs) = server.get(&format!("/v1/jobs?video={id}&limit=100")).await;
+        let open = |job: &&Value| !["done", "cancelled"].contains(&job["state"].as_str().unwrap());
+        jobs["items"].as_array().unwrap().iter().find(open).is_none().then_some(())
+    })
+    .await;
+    all_hold(&server).await;
+    player.goes_on(&server).await;
+}

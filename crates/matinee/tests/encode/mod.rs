@@ -6,6 +6,7 @@ mod gate;
 mod loud;
 mod marked;
 mod pipelines;
+mod steps;
 
 use http::Method;
 use serde_json::{Value, json};

@@ -44,6 +44,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "mark",    // the picture of a watermark, in the size in which it is laid on
     "order",   // what a job reads and makes
     "ran",     // the programs of an attempt
+    "play",    // the addresses of what can be watched and kept
     "still",   // one picture of a moment
     "scratch", // the empty directory of one attempt
     "whole",   // a video with all that its page shows

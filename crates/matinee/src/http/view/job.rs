@@ -199,6 +199,7 @@ pub(crate) fn titled(task: Option<&Task>) -> String {
         Task::Storyboard { .. } => "Small pictures for finding a place",
         Task::Assemble { .. } => "Joining one size",
         Task::Finish { .. } => "The last touch",
+        Task::Step { step, .. } => return format!("Step {} of the pipeline", step + 1),
         Task::Erase { .. } => "Emptying what was deleted",
     };
     text.to_owned()

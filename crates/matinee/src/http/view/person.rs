@@ -73,6 +73,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
         Kind::Webm => ("The WebM file", "made"),
         Kind::Assemble => ("The pieces of one size", "joined into one file"),
         Kind::Finish => ("The last touch", "made"),
+        Kind::Step => ("A step of the pipeline", "done"),
         Kind::Erase => ("What was deleted", "emptied"),
     }
 }
