@@ -371,6 +371,18 @@ pub const STILLS_AT_ONCE: usize = 2;
 /// Who may wait for their still; the others are asked to come again. At 0.2 s each the last one waits 3 s.
 pub const STILLS_WAITING_MAX: usize = 30;
 
+/// How often a still is tried of one file whose bytes give none: once more than once, for what was bad luck.
+pub const STILL_TRIES_MAX: u32 = 2;
+
+/// Stills that could not be made and are remembered on a node: a hundred bytes each.
+pub const STILLS_REFUSED_MAX: usize = 8_192;
+
+/// Posters that are made at once on a node while their owner waits; they do not wait behind what viewers ask for.
+pub const POSTERS_AT_ONCE: usize = 1;
+
+/// Who may wait for the poster that they chose.
+pub const POSTERS_WAITING_MAX: usize = 8;
+
 /// Videos whose kept stills are looked at in one round of the sweeper: are they still wanted?
 pub const THUMBNAIL_ROUND: usize = 200;
 

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 pub(crate) use crate::config::{Keep, source};
+use crate::shelf::tries::Tries;
 use crate::shelf::{Arrivals, Lookout, Shelf};
 use crate::turn::{Door, Turns};
 
@@ -45,8 +46,12 @@ pub(crate) struct Node {
     /// The app and collection of everybody who names none.
     pub(crate) defaults: Defaults,
     pub(crate) turns: Turns,
-    /// Before the programs that make stills while somebody waits.
+    /// Before the programs that make stills while a viewer waits.
     pub(crate) darkroom: Door,
+    /// Before those that make a poster while its owner waits.
+    pub(crate) studio: Door,
+    /// Stills that were tried in vain.
+    pub(crate) tries: Tries,
     /// Stills that were asked for.
     pub(crate) thumbnails: Cache,
     pub(crate) shelf: Shelf,
@@ -134,6 +139,8 @@ impl Node {
             defaults: stored.defaults,
             turns: Turns::default(),
             darkroom: Door::new(limits::STILLS_AT_ONCE, limits::STILLS_WAITING_MAX),
+            studio: Door::new(limits::POSTERS_AT_ONCE, limits::POSTERS_WAITING_MAX),
+            tries: Tries::new(),
             thumbnails: thumbnails(&config),
             shelf: Shelf::new(),
             lookout: Lookout::default(),

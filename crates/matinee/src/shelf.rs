@@ -2,6 +2,7 @@
 //! sources that are played while they arrive.
 
 mod lookout;
+pub(crate) mod tries;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -12,8 +12,8 @@ use crate::limits;
 pub use crate::pipeline::POSTER_SIDE_MAX;
 pub use gate::{judge, judge_name, samples};
 pub use pictures::{
-    Film, MARK, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, mark, picture, poster,
-    poster_first, preview, storyboard, thumbnail, thumbnail_last, waveform,
+    Film, MARK, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, mark, moment, picture, poster,
+    poster_first, preview, shortly_before, storyboard, thumbnail, thumbnail_last, waveform,
 };
 
 /// Begins every ffmpeg command; the progress goes to standard output.
@@ -152,8 +152,9 @@ pub fn chunk_safe(
 pub fn audio(plan: &Plan, track: &Track, gain_tenths: Option<i32>, input: &str, output: &str) -> Vec<String> {
     let mut argv = begin(plan);
     argv.extend(sound(plan, track, input));
-    let gain = gain_tenths.map(|tenths| format!(",{},volume={}dB", layout(track), f64::from(tenths) / 10.0));
-    argv.push(even(plan, track) + &gain.unwrap_or_default());
+    let gain = gain_tenths.map(|tenths| format!(",volume={}dB", f64::from(tenths) / 10.0));
+    let speakers = (gain.is_some() || track.mono).then(|| format!(",{}", layout(track)));
+    argv.push([Some(even(plan, track)), speakers, gain].into_iter().flatten().collect());
     argv.extend(encoded(track, output));
     argv
 }
@@ -218,9 +219,13 @@ fn even(plan: &Plan, track: &Track) -> String {
     format!("asetpts=PTS-{origin}/TB,aresample=async=1:first_pts=0{}", silence.unwrap_or_default())
 }
 
-/// The speakers of the output.
-fn layout(track: &Track) -> &'static str {
-    if track.channels == 6 { "aformat=channel_layouts=5.1" } else { "aformat=channel_layouts=stereo" }
+/// The speakers of the output. One channel becomes two that are as loud as it is; ffmpeg's own way takes 3 dB off.
+const fn layout(track: &Track) -> &'static str {
+    match (track.channels, track.mono) {
+        (6, _) => "aformat=channel_layouts=5.1",
+        (_, true) => "pan=stereo|c0=c0|c1=c0",
+        (_, false) => "aformat=channel_layouts=stereo",
+    }
 }
 
 /// The name of the file that one stream of subtitles is written to.
@@ -262,13 +267,14 @@ pub fn remux(container: Container, video_stream: Option<u32>, input: &str, outpu
     argv
 }
 
-/// The pictures and the sound of one file of ours as WebM, with its index in front; nothing is encoded.
+/// The pictures and the sound of one file of ours as WebM, with its index in front; nothing is encoded. Without `bitexact`
+/// the muxer would draw an id for each file and write its release into it.
 pub fn webm(input: &str, output: &str) -> Vec<String> {
     let mut argv = list(&BEGIN);
     argv.extend(source(input, Container::Mov.format_whitelist()));
     argv.extend(list(&["-map", "0:v:0", "-map", "0:a:0?", "-c", "copy"]));
     argv.extend(list(&BARE));
-    argv.extend(list(&["-cues_to_front", "1", "-f", "webm", output]));
+    argv.extend(list(&["-fflags", "+bitexact", "-cues_to_front", "1", "-f", "webm", output]));
     argv
 }
 

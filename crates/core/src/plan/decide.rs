@@ -273,6 +273,7 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
                 (false, SoundCodec::Opus) => 96,
             },
             channels,
+            mono: stream.channels == 1,
             rate_hz: 48_000,
             title: if surround {
                 format!("{} 5.1", language::label(&stream.title, &language)).trim().to_owned()

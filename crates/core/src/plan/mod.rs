@@ -342,6 +342,9 @@ pub struct Track {
     pub kbps: u32,
     /// Channels of the output.
     pub channels: u32,
+    /// The source has one channel, which is to be heard from both sides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mono: bool,
     /// Samples per second of the output.
     pub rate_hz: u32,
     /// Language tag, such as `en`; empty when unknown.

@@ -34,7 +34,7 @@ pub(crate) async fn choose(
         Choice::At(seconds) => {
             let at_ms = milliseconds(seconds)
                 .map_err(|refusal| Failure::Refused { conflict: false, human: refusal.to_string() })?;
-            still::at(node, id, at_ms, Size::Side(POSTER_SIDE_MAX)).await?
+            still::at(node, id, (at_ms, Size::Side(POSTER_SIDE_MAX)), &node.studio).await?
         }
         Choice::Own(bytes) => still::brought(node, bytes).await?,
     };

@@ -1,5 +1,6 @@
 //! One picture of one moment of a video, or one that somebody brought, by one short run of ffmpeg while somebody waits.
 
+use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::image::{self, Head};
 use matinee_core::limits;
 use matinee_core::plan::argv::{self, Film};
-use matinee_core::plan::{self, Container, Plan};
+use matinee_core::plan::{self, Container, Plan, Seek};
 use matinee_core::storyboard::{within, within_side};
 use matinee_core::video::{Medium, RenditionState};
 use matinee_io::db::{Rendition, Video};
@@ -16,6 +17,7 @@ use matinee_io::ffmpeg::{Class, Job, Limits, Program, Stdout};
 use super::scratch::Scratch;
 use super::{Failure, mark};
 use crate::node::Node;
+use crate::turn::Door;
 
 const NAME: &str = "still.jpg";
 const BROUGHT: &str = "brought";
@@ -27,7 +29,7 @@ const LIMITS: Limits = Limits {
     output_bytes: 16 << 20,
     stall_ms: 20_000,
 };
-/// Where nothing is shown any more at the wanted moment, the last picture from so long before is taken, in microseconds.
+/// Where a rendition has no picture any more at the wanted moment, the last one from so long before is taken, in microseconds.
 const BACK_US: i64 = 5_000_000;
 
 /// How large a picture may be, in pixels.
@@ -49,32 +51,64 @@ impl Size {
     }
 }
 
-/// The picture that is shown at `at_ms`.
-pub(super) async fn at(node: &Node, video: VideoId, at_ms: u64, most: Size) -> Result<Bytes, Failure> {
+/// The picture that is shown at `at_ms`, made behind this door.
+pub(super) async fn at(
+    node: &Node,
+    video: VideoId,
+    (at_ms, most): (u64, Size),
+    door: &Door,
+) -> Result<Bytes, Failure> {
     let video = node.db.video_any(video).await?.ok_or(Failure::Absent)?;
     let plan = plan(&video).ok_or_else(nothing_yet)?;
     let renditions = node.db.renditions(video.id).await?;
     let moment_us = i64::try_from(at_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
     let wanted = from(&video, &plan, &renditions, (moment_us, most)).ok_or_else(no_picture)?;
-    let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
+    let still = (wanted.file, at_ms, wanted.size);
+    if node.tries.are_spent(&still) {
+        return Err(cannot_be_made());
+    }
+    let _turn = door.enter().await.ok_or(Failure::Busy)?;
     let scratch = Scratch::fresh(node)?;
-    let input = node.input_text(wanted.file)?;
-    let film =
-        Film { input: &input, container: wanted.container, raw: plan.video.as_ref().filter(|_| wanted.raw) };
-    if wanted.raw {
+    if matches!(wanted.place, Place::Source { .. }) {
         mark::lay(node, video.app, &plan, &scratch).await?;
     }
-    let inputs = vec![node.object_path(wanted.file)?];
-    run(node, &scratch, argv::thumbnail(film, wanted.ss_us, wanted.size, NAME), inputs.clone()).await?;
+    match make(node, &plan, &wanted, &scratch).await {
+        Ok(bytes) => Ok(bytes),
+        Err(Ran::World(cause)) => Err(Failure::Again(cause)),
+        Err(Ran::Media(cause)) => {
+            tracing::info!(video = %video.id, at_ms, cause, "a still cannot be made");
+            node.tries.failed(still);
+            Err(if node.tries.are_spent(&still) { cannot_be_made() } else { Failure::Again(cause) })
+        }
+    }
+}
+
+/// Runs what gives the wanted picture; where that gives none, what surely does.
+async fn make(node: &Node, plan: &Plan, wanted: &Wanted, scratch: &Scratch) -> Result<Bytes, Ran> {
+    let world = |error: io::Error| Ran::World(error.to_string());
+    let input = node.input_text(wanted.file).map_err(|fault| Ran::World(fault.to_string()))?;
+    let inputs = vec![node.object_path(wanted.file).map_err(world)?];
+    let raw = plan.video.as_ref().filter(|_| matches!(wanted.place, Place::Source { .. }));
+    let film = Film { input: &input, container: wanted.container, raw };
+    let (size, output) = (wanted.size, NAME);
+    let (first, second) = match wanted.place {
+        Place::Rendition { ss_us, back_us } => (
+            Some(argv::thumbnail(film, ss_us, size, output)),
+            argv::thumbnail_last(film, (ss_us - back_us).max(0), size, output),
+        ),
+        Place::Source { frame, near, far } => (
+            near.map(|seek| argv::moment((plan, film), (frame, seek, false), size, output)),
+            argv::moment((plan, film), (frame, far, true), size, output),
+        ),
+    };
+    if let Some(first) = first {
+        run(node, scratch, first, inputs.clone()).await?;
+    }
     if !scratch.file(NAME).exists() {
-        let from_us = (wanted.ss_us - BACK_US).max(0);
-        run(node, &scratch, argv::thumbnail_last(film, from_us, wanted.size, NAME), inputs).await?;
+        run(node, scratch, second, inputs).await?;
     }
-    let (bytes, size) = made(&scratch).await?;
-    if size != wanted.size {
-        return Err(Failure::Never(format!("a still has {size:?} pixels instead of {:?}", wanted.size)));
-    }
-    Ok(bytes)
+    let (bytes, made) = made(scratch).await?;
+    if made == size { Ok(bytes) } else { Err(Ran::Media(format!("{made:?} pixels instead of {size:?}"))) }
 }
 
 /// A picture that somebody brought, decoded and written anew; no larger than a poster.
@@ -84,7 +118,7 @@ pub(super) async fn brought(node: &Node, bytes: Bytes) -> Result<Bytes, Failure>
     if head.pixels() > limits::SOURCE_PIXELS_MAX {
         return Err(refused("The picture has too many pixels."));
     }
-    let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
+    let _turn = node.studio.enter().await.ok_or(Failure::Busy)?;
     let scratch = Scratch::fresh(node)?;
     tokio::fs::write(scratch.file(BROUGHT), &bytes).await?;
     let args = argv::picture(head.format, BROUGHT, NAME);
@@ -112,10 +146,29 @@ pub(super) async fn brought(node: &Node, bytes: Bytes) -> Result<Bytes, Failure>
 struct Wanted {
     file: ObjectId,
     container: Container,
-    /// The source, whose pictures are not as they are shown.
-    raw: bool,
-    ss_us: i64,
+    place: Place,
     size: (u32, u32),
+}
+
+/// Where the picture is in its file.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Of a rendition, which has a picture for every moment.
+    Rendition {
+        /// Its time.
+        ss_us: i64,
+        /// At the end of a video there may be none; then the last one from so long before is taken.
+        back_us: i64,
+    },
+    /// Of the source, whose pictures are not as they are shown, and may be far apart.
+    Source {
+        /// The frame of the grid.
+        frame: u64,
+        /// Where it is found soonest, if at all.
+        near: Option<Seek>,
+        /// Where it is found surely: where the chunk begins that has it.
+        far: Seek,
+    },
 }
 
 fn plan(video: &Video) -> Option<Plan> {
@@ -125,6 +178,11 @@ fn plan(video: &Video) -> Option<Plan> {
 fn no_picture() -> Failure {
     let human = "This video has no picture; send one of your own as image/jpeg or image/png.";
     Failure::Refused { conflict: false, human: human.to_owned() }
+}
+
+fn cannot_be_made() -> Failure {
+    let human = "The picture of this moment cannot be decoded; choose another one, or send one of your own.";
+    Failure::Refused { conflict: true, human: human.to_owned() }
 }
 
 fn nothing_yet() -> Failure {
@@ -156,20 +214,19 @@ fn from(video: &Video, plan: &Plan, renditions: &[Rendition], (at_us, most): (i6
         return Some(Wanted {
             file: *file,
             container: Container::Mov,
-            raw: false,
-            ss_us: planned.rate.frame_us(frame / every * every),
+            place: Place::Rendition {
+                ss_us: planned.rate.frame_us(frame / every * every),
+                back_us: BACK_US.max(planned.rate.frame_us(2 * every)),
+            },
             size: most.of((known.width, known.height)),
         });
     }
     let top = planned.renditions.first()?;
-    let from_origin_us = plan.origin_us - plan.container_start_us + planned.picture.late_us;
-    // Half a frame early: times of a container are rounded, and the first picture from there on is taken.
-    let half_us = planned.rate.frame_us(1) / 2;
+    let chunk = planned.chunks.iter().rfind(|chunk| chunk.first <= frame)?;
     Some(Wanted {
         file: video.input_of(video.encoding),
         container: plan.container,
-        raw: true,
-        ss_us: (from_origin_us + planned.rate.frame_us(frame) - half_us).max(0),
+        place: Place::Source { frame, near: argv::shortly_before(plan, planned, frame), far: chunk.seek },
         size: most.of((top.width, top.height)),
     })
 }
@@ -213,8 +270,8 @@ fn last_line(text: &str) -> &str {
 }
 
 /// What was written, with its size.
-async fn made(scratch: &Scratch) -> Result<(Bytes, (u32, u32)), Failure> {
-    let none = || Failure::Again("no picture was written".to_owned());
+async fn made(scratch: &Scratch) -> Result<(Bytes, (u32, u32)), Ran> {
+    let none = || Ran::Media("no picture was written".to_owned());
     let bytes = tokio::fs::read(scratch.file(NAME)).await.map_err(|_| none())?;
     let (width, height) = image::jpeg_size(&bytes).ok_or_else(none)?;
     Ok((bytes.into(), (width.into(), height.into())))

@@ -24,7 +24,8 @@ pub(crate) fn wanted(shown: &Shown, at_s: Option<f64>, width: Option<u32>) -> Re
 /// The still, a JPEG picture.
 pub(crate) async fn thumbnail(node: &Node, video: VideoId, wanted: Thumbnail) -> Result<Bytes, Failure> {
     let name = Name { video, file: wanted.name() };
-    node.thumbnails.get(&name, || still::at(node, video, wanted.at_ms, Size::Width(wanted.width))).await
+    let still = (wanted.at_ms, Size::Width(wanted.width));
+    node.thumbnails.get(&name, || still::at(node, video, still, &node.darkroom)).await
 }
 
 /// What lies beside the stills of this node: those of other nodes, dead or alive.

@@ -47,3 +47,38 @@ async fn every_sound_is_as_loud_as_the_pipeline_says() {
     }
     all_hold(&server).await;
 }
+
+/// The mean and the highest level of the sound of a file, in tenths of dB.
+fn levels(path: &Path) -> [i32; 2] {
+    let args = ["-hide_banner", "-nostats", "-i", path.to_str().unwrap(), "-vn", "-af", "volumedetect"];
+    let said = tool("ffmpeg", &[&args[..], &["-f", "null", "-"]].concat()).stderr;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    ["mean_volume: ", "max_volume: "].map(|name| {
+        let rest = said.split_once(name).unwrap().1;
+        rest.split_once(" dB").unwrap().0.replace('.', "").parse().unwrap()
+    })
+}
+
+#[tokio::test]
+async fn one_channel_is_as_loud_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start().await;
+    let tone = "sine=f=440:d=4:r=48000,volume=6dB";
+    let picture = "color=black:s=64x64:r=25:d=4";
+    for (name, channels) in [("mono.mov", "1"), ("stereo.mov", "2")] {
+        let path = dir.path().join(name);
+        let inputs = ["-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone];
+        let words = ["-ac", channels, "-c:v", "mjpeg", "-c:a", "pcm_s16le", path.to_str().unwrap()];
+        tool("ffmpeg", &[&inputs[..], &words].concat());
+        let video = made(&server, None, &std::fs::read(&path).unwrap()).await;
+        let playback = server.get(&format!("/v1/videos/{}/playback", video["id"].as_str().unwrap())).await.1;
+        let address = here(&server, &playback["downloads"][0]["url"]);
+        let bytes = server.http.get(address).send().await.unwrap().bytes().await.unwrap();
+        let encoded = path.with_extension("mp4");
+        std::fs::write(&encoded, bytes).unwrap();
+        let (before, after) = (levels(&path), levels(&encoded));
+        for (before, after) in before.into_iter().zip(after) {
+            assert!(before.abs_diff(after) <= 5, "{name}: {before} became {after}");
+        }
+    }
+}

@@ -41,8 +41,7 @@ pub(crate) async fn output(server: &Server, video: &str) -> Output {
         found.insert(list, blake3::hash(body.as_bytes()).to_string());
     }
     let downloads = playback["downloads"].as_array().unwrap().iter();
-    // The muxer of WebM draws a new id for each file.
-    for download in downloads.filter(|one| !one["id"].as_str().unwrap().ends_with("-webm")) {
+    for download in downloads {
         let name = download["id"].as_str().unwrap().to_owned();
         let bytes = reqwest::get(here(server, &download["url"])).await.unwrap().bytes().await.unwrap();
         found.insert(name, blake3::hash(&bytes).to_string());

@@ -21,9 +21,20 @@ fn floored(half_seconds: f64) -> i32 {
 
 /// A clip of such pictures, encoded with these arguments.
 pub(crate) fn clip(dir: &Path, name: &str, rate: &str, seconds: u32, args: &[&str]) -> Vec<u8> {
+    slides(dir, name, (rate, seconds, "1"), args)
+}
+
+/// The same with only those pictures for which `shown` holds; each stays on screen until the next one.
+pub(crate) fn slides(
+    dir: &Path,
+    name: &str,
+    (rate, seconds, shown): (&str, u32, &str),
+    args: &[&str],
+) -> Vec<u8> {
     let path = dir.join(name);
     let picture = format!(
-        "color=black:s=640x360:r={rate}:d={seconds},format=gray,geq=lum='30+mod(floor(T*2+0.0001)*37\\,180)',format=yuv420p"
+        "color=black:s=640x360:r={rate}:d={seconds},format=gray,geq=lum='30+mod(floor(T*2+0.0001)*37\\,180)',format=yuv420p,\
+         select='{shown}'"
     );
     let mut all = vec!["-v", "error", "-y", "-f", "lavfi", "-i", &picture];
     all.extend(args);

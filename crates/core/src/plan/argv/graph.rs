@@ -92,7 +92,7 @@ pub(super) fn subtrahend(us: i64) -> String {
 }
 
 /// From the source's times to frames 0 to N of the chunk, with a comma at the end.
-fn head(plan: &Plan, video: &Video, chunk: &Chunk, filled: bool) -> String {
+pub(super) fn head(plan: &Plan, video: &Video, chunk: &Chunk, filled: bool) -> String {
     // Without -copyts ffmpeg has already taken the container's start away.
     let origin_us = match chunk.seek {
         Seek::Start | Seek::Key { .. } => plan.origin_us,

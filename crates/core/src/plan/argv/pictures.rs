@@ -1,11 +1,11 @@
 //! Arguments for pictures: poster, thumbnails, the sheets of a storyboard, the preview, and what somebody uploaded.
 
-use super::graph::{into_ours, laid, over, tone_map};
+use super::graph::{head, into_ours, laid, over, tone_map};
 use super::{BARE, BEGIN, list, seconds, source};
 use crate::crop::covering;
 use crate::image::Format;
 use crate::pipeline::POSTER_SIDE_MAX;
-use crate::plan::{Container, Picture, Video};
+use crate::plan::{Chunk, Container, Picture, Plan, Seek, Video};
 use crate::storyboard::{COLUMNS, ROWS, Storyboard};
 use crate::watermark::Mark;
 
@@ -49,7 +49,14 @@ impl Film<'_> {
         Some(video.picture.mark.as_ref()?.scaled(top(video), size))
     }
 
-    /// From the file's pictures to square pixels of this size that everybody can show.
+    /// From the file's pictures to whole ones of this size that everybody can show.
+    fn shown(&self, size: (u32, u32)) -> String {
+        let interlaced = self.raw.is_some_and(|video| video.picture.deinterlace);
+        let deinterlace = if interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
+        deinterlace.to_owned() + &self.scaled(size)
+    }
+
+    /// From whole pictures to square pixels of this size that everybody can show.
     fn scaled(&self, (width, height): (u32, u32)) -> String {
         let picture = self.raw.map(|video| &video.picture);
         let cover =
@@ -59,11 +66,16 @@ impl Film<'_> {
             Some((wide, tall)) => format!("scale={wide}:{tall}{ours},crop={width}:{height}"),
             None => format!("scale={width}:{height}{ours}"),
         };
-        let interlaced = picture.is_some_and(|picture| picture.deinterlace);
-        let deinterlace = if interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
         // A small picture is mapped sooner than a large one.
         let map = picture.map(tone_map).unwrap_or_default();
-        format!("{deinterlace}{scale},{map}setsar=1,format=yuv420p")
+        format!("{scale},{map}setsar=1,format=yuv420p")
+    }
+
+    /// The graph from an input to `[out]` by these filters, with the watermark where the pictures need one still.
+    fn marked(&self, filters: &str, size: (u32, u32)) -> String {
+        let Some(mark) = self.mark(size) else { return format!("{filters}[out]") };
+        let laid = laid(&mark, Some((mark.width, mark.height)), None);
+        format!("{filters}[plain];{laid};[plain][mark]{}[out]", over(&mark, "yuv420p"))
     }
 }
 
@@ -82,6 +94,9 @@ pub(super) fn mark_input(picture: &Picture) -> Vec<String> {
     argv
 }
 
+/// By how many pictures decoding is ahead of showing with usual encoders: three, and one for rounding.
+const AHEAD_FRAMES: u64 = 4;
+
 /// The most typical of 24 pictures from a time on, counted from the container's start; scaled first, because all of
 /// them are held in memory.
 pub fn poster(film: Film<'_>, at_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
@@ -93,7 +108,48 @@ pub fn poster_first(film: Film<'_>, size: (u32, u32), output: &str) -> Vec<Strin
     still(film, None, (size, ""), Pick::First, output)
 }
 
-/// The picture of one moment, counted from the container's start.
+/// The picture of a source that encoding would show at a frame of the grid: the last one that is not later. Decoding begins
+/// where `seek` says, so no picture comes out when that is behind the wanted one. Where damage left a hole, a `filled` run
+/// takes the neighbour.
+pub fn moment(
+    (plan, film): (&Plan, Film<'_>),
+    (frame, seek, filled): (u64, Seek, bool),
+    size: (u32, u32),
+    output: &str,
+) -> Vec<String> {
+    let mut argv = list(&BEGIN);
+    argv.extend(list(&["-threads", "1"]));
+    // What lies between the key frame and the time that was sought is wanted, too: it may be on screen for long.
+    match seek {
+        Seek::Start => argv.extend(list(&["-copyts"])),
+        Seek::Key { ss_us } => {
+            argv.extend(list(&["-copyts", "-noaccurate_seek", "-ss"]));
+            argv.push(seconds(ss_us));
+        }
+        Seek::Rewritten => {}
+    }
+    argv.extend(source(film.input, film.container.format_whitelist()));
+    let Some(video) = film.raw else { return argv };
+    argv.extend(mark_input(&video.picture));
+    let one = Chunk { number: 0, first: frame, frames: 1, seek };
+    argv.push("-filter_complex".into());
+    argv.push(film.marked(&(head(plan, video, &one, filled) + &film.scaled(size)), size));
+    argv.extend(list(&["-map", "[out]"]));
+    argv.extend(jpeg(Pick::First, output));
+    argv
+}
+
+/// Where decoding may begin so that the picture of this frame is most likely among what is decoded, and little else: `None`
+/// where only the beginning is safe.
+pub fn shortly_before(plan: &Plan, video: &Video, frame: u64) -> Option<Seek> {
+    let from_origin_us = plan.origin_us - plan.container_start_us + video.picture.late_us;
+    // Containers count by decoding, which goes ahead of showing by a few pictures.
+    let at_us = from_origin_us + video.rate.frame_us(frame) - video.rate.frame_us(AHEAD_FRAMES);
+    let sought = video.chunks.first().is_some_and(|chunk| chunk.seek != Seek::Rewritten);
+    (sought && at_us > 0).then_some(Seek::Key { ss_us: at_us })
+}
+
+/// The picture of one moment of a rendition of ours.
 pub fn thumbnail(film: Film<'_>, at_us: i64, size: (u32, u32), output: &str) -> Vec<String> {
     still(film, Some(at_us), (size, ""), Pick::First, output)
 }
@@ -124,17 +180,12 @@ fn still(
     if let Some(at_us) = at_us {
         argv.extend(["-ss".into(), seconds(at_us)]);
     }
-    let filter = film.scaled(size) + then;
-    if let (Some(video), Some(mark)) = (film.raw, film.mark(size)) {
+    let filter = film.shown(size) + then;
+    if let Some(video) = film.raw.filter(|_| film.mark(size).is_some()) {
         argv.extend(source(film.input, film.container.format_whitelist()));
         argv.extend(mark_input(&video.picture));
         argv.push("-filter_complex".into());
-        let laid = laid(&mark, Some((mark.width, mark.height)), None);
-        let stream = video.stream;
-        argv.push(format!(
-            "[0:v:{stream}]{filter}[plain];{laid};[plain][mark]{}[out]",
-            over(&mark, "yuv420p")
-        ));
+        argv.push(film.marked(&format!("[0:v:{}]{filter}", video.stream), size));
         argv.extend(list(&["-map", "[out]"]));
     } else {
         argv.extend(film.opened());

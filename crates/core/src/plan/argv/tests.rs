@@ -253,6 +253,33 @@ fn a_picture_of_a_source_is_made_right_before_it_is_shown() {
     assert!(!poster_first(film, (640, 360), "poster.jpg").contains(&"-ss".to_owned()));
 }
 
+#[test]
+fn a_still_of_a_source_is_what_encoding_shows_there() {
+    let colour = [("/streams/0/color_transfer", json!("smpte2084"))];
+    let plan = planned(&colour, &timeline(1_500, 40_000, 66, 0));
+    let video = plan.video.as_ref().unwrap();
+    let film = Film { input: "in", container: Container::Matroska, raw: Some(video) };
+    let near = shortly_before(&plan, video, 1_400).unwrap();
+    assert_eq!(near, Seek::Key { ss_us: 55_840_000 });
+    let far = video.chunks.iter().rfind(|chunk| chunk.first <= 1_400).unwrap().seek;
+    let asked = [(near, false), (far, true), (Seek::Rewritten, true)]
+        .map(|(seek, filled)| lines(&moment((&plan, film), (1_400, seek, filled), (640, 360), "still.jpg")));
+    insta::assert_snapshot!(asked.join("\n\n"));
+    assert_eq!(shortly_before(&plan, video, 4), None, "the beginning is near enough");
+}
+
+#[test]
+fn one_channel_becomes_two_that_are_as_loud() {
+    let plan = planned(&[("/streams/1/channels", json!(1))], &timeline(1_500, 40_000, 66, 0));
+    let track = &plan.audio[0];
+    assert!(track.mono && track.channels == 2);
+    let filters = |argv: &[String]| argv[argv.iter().position(|word| word == "-af").unwrap() + 1].clone();
+    let even = "asetpts=PTS-0/TB,aresample=async=1:first_pts=0,apad=whole_dur=60,pan=stereo|c0=c0|c1=c0";
+    assert_eq!(filters(&audio(&plan, track, None, "in", "out")), even);
+    assert_eq!(filters(&audio(&plan, track, Some(31), "in", "out")), format!("{even},volume=3.1dB"));
+    assert!(filters(&loudness(&plan, track, "in")).starts_with(&format!("{even},ebur128=")));
+}
+
 /// The sample with these fields of the pipeline.
 fn with(changes: &[(&str, serde_json::Value)], fields: serde_json::Value) -> Plan {
     let pipeline: Pipeline = serde_json::from_value(fields).unwrap();
