@@ -1,6 +1,7 @@
 // Asks the server; every refusal becomes a `Refused` with a problem that can be shown.
 import { problemOf, unreachable } from './problem.ts';
 import type {
+  Caption,
   Job,
   JobDetail,
   JobGroup,
@@ -76,6 +77,15 @@ export const api = {
   /** Makes the picture at a time, or a picture of one's own, the still of a video. */
   poster: (video: string, what: number | Blob) =>
     call<Video>('PUT', `/v1/videos/${id(video)}/poster`, typeof what === 'number' ? { at_s: what } : what),
+  /** Adds captions in a language, or replaces those that were added before. */
+  addCaptions: (video: string, language: string, said: { label: string; forced: boolean }, file: File) => {
+    const query = new URLSearchParams({ forced: String(said.forced) });
+    if (said.label) query.set('label', said.label);
+    const words = new Blob([file], { type: 'text/vtt' });
+    return call<Caption>('PUT', `/v1/videos/${id(video)}/captions/${id(language)}?${query}`, words);
+  },
+  removeCaptions: (video: string, caption: string) =>
+    call<void>('DELETE', `/v1/videos/${id(video)}/captions/${id(caption)}`),
   remove: (video: string) => call<void>('DELETE', `/v1/videos/${id(video)}`),
   /** Makes a video again; what there is plays on. */
   encode: (video: string, pipeline: string) =>
