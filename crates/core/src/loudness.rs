@@ -1,5 +1,7 @@
 //! How loud a sound is (EBU R 128, ITU-R BS.1770), and what makes it as loud as others.
 
+use serde::{Deserialize, Serialize};
+
 /// Quieter than this is silence: the gate of ITU-R BS.1770-4 lets nothing below it count. In tenths of LUFS.
 const SILENCE_TENTHS: i32 = -700;
 /// No sound is made louder by more than this, in tenths of dB: what is left is mostly noise.
@@ -16,7 +18,21 @@ pub struct Measured {
     pub peak_tenths: i32,
 }
 
+/// How loud a sound was, and what was done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leveled {
+    /// Integrated loudness of the source in tenths of LUFS.
+    pub loudness_tenths: i32,
+    /// By how much it was made louder, in tenths of dB.
+    pub gain_tenths: i32,
+}
+
 impl Measured {
+    /// What is done to bring the sound to `target_lufs`.
+    pub fn leveled(self, target_lufs: i8) -> Leveled {
+        Leveled { loudness_tenths: self.loudness_tenths, gain_tenths: self.gain_tenths(target_lufs) }
+    }
+
     /// Reads the summary that the filter prints at its end; `None` without one.
     pub fn parse(report: &str) -> Option<Self> {
         let (_, summary) = report.rsplit_once("Summary:")?;
@@ -28,7 +44,7 @@ impl Measured {
     }
 
     /// The gain in tenths of dB that brings the sound to `target_lufs`, as far as its peaks allow; silence stays silence.
-    pub fn gain_tenths(self, target_lufs: i8) -> i32 {
+    fn gain_tenths(self, target_lufs: i8) -> i32 {
         if self.loudness_tenths <= SILENCE_TENTHS {
             return 0;
         }
@@ -89,7 +105,9 @@ mod tests {
             ("nearly nothing", measured(-690, -500), -16, 200),
             ("silence", measured(-700, i32::MIN), -16, 0),
         ] {
-            assert_eq!(measured.gain_tenths(target), gain, "{what}");
+            let leveled = measured.leveled(target);
+            assert_eq!(leveled.gain_tenths, gain, "{what}");
+            assert_eq!(leveled.loudness_tenths, measured.loudness_tenths, "{what}");
         }
     }
 }

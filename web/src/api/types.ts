@@ -74,6 +74,8 @@ export interface Rendition {
   language: string | null;
   label: string | null;
   channels: number | null;
+  /** Where its pipeline brings sounds to one loudness. */
+  loudness: { measured_lufs: number; gain_db: number } | null;
   bytes: number | null;
   bandwidth: number | null;
   reason: Reason | null;

@@ -1,6 +1,7 @@
 // Sizes, times and dates as text.
 import { expect, test } from 'vitest';
 import { bitrate, bytes, percent } from './bytes.ts';
+import { loudness } from './loudness.ts';
 import { about, ago, clock, startAt, took } from './time.ts';
 
 test.each([
@@ -65,3 +66,9 @@ test.each([
   ['-3', null],
   [null, null],
 ])('?t=%s starts at %s', (text, seconds) => expect(startAt(text)).toBe(seconds));
+
+test('the loudness of a sound says what was done about it', () => {
+  expect(loudness({ measured_lufs: -23.4, gain_db: 7.4 })).toBe('−23.4 LUFS, made 7.4 dB louder');
+  expect(loudness({ measured_lufs: -8, gain_db: -10 })).toBe('−8.0 LUFS, made 10.0 dB quieter');
+  expect(loudness({ measured_lufs: -70, gain_db: 0 })).toBe('−70.0 LUFS, left as it was');
+});

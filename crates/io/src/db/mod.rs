@@ -20,6 +20,7 @@ mod hold;
 pub mod job;
 mod lease;
 mod ledger;
+mod loudness;
 mod near;
 mod node;
 mod object;

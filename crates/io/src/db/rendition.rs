@@ -1,11 +1,13 @@
 //! Renditions: the tracks of a video, and what a manifest needs of them.
 
 use matinee_core::id::{AppId, ObjectId, RenditionId, VideoId};
+use matinee_core::loudness::Leveled;
 use matinee_core::time::Millis;
 use matinee_core::video::{Medium, Problem, RenditionState};
 
 use super::Db;
 use super::error::DbError;
+use super::loudness;
 use super::part::{Part, parts_of};
 use super::tx::Tx;
 use super::value::{Row, args};
@@ -80,6 +82,8 @@ pub struct Rendition {
     pub file_bytes: Option<u64>,
     /// The same as WebM, with its length in bytes.
     pub webm: Option<(ObjectId, u64)>,
+    /// Of sound that was brought to a loudness: how loud it was.
+    pub leveled: Option<Leveled>,
     /// When it became whole.
     pub ready: Option<Millis>,
 }
@@ -242,6 +246,7 @@ pub(crate) fn rendition_of(row: &Row) -> Result<Rendition, DbError> {
         file: row.get("file_id")?,
         file_bytes: row.get("file_bytes")?,
         webm: webm.0.zip(webm.1),
+        leveled: loudness::read(row)?,
         ready: row.get("ready_ms")?,
     })
 }

@@ -47,9 +47,13 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
         encoded
     };
     // The tail ends after the encoder has; when the encoder fails, the tail is dropped with its unpublished rest.
-    let (damage, last) = tokio::try_join!(run, tail)?;
-    if let Some(said) = damage::of(&hold.task, &planned.plan, damage) {
+    let (heard, last) = tokio::try_join!(run, tail)?;
+    if let Some(said) = damage::of(&hold.task, &planned.plan, heard.damage) {
         node.db.note_damage(&hold.lease, said, now()).await?;
+    }
+    if let Some(leveled) = heard.leveled {
+        let rendition = row_of(node, hold, (&planned, track)).await?;
+        node.db.note_loudness(&hold.lease, (rendition, leveled), now()).await?;
     }
     node.db.publish_audio(&hold.lease, last, now()).await?;
     Ok(())
@@ -76,12 +80,21 @@ async fn publish(
     (planned, track): (&Planned, &plan::Track),
     (file, encoded_us): (PathBuf, watch::Receiver<i64>),
 ) -> Result<Option<NewPart>, Fault> {
+    let rendition = row_of(node, hold, (planned, track)).await?;
+    Sound { node, hold, planned, rendition, file }.follow(track, encoded_us).await
+}
+
+/// The rendition that a track becomes.
+async fn row_of(
+    node: &Node,
+    hold: &Hold,
+    (planned, track): (&Planned, &plan::Track),
+) -> Result<RenditionId, Fault> {
     let renditions = node.db.renditions(planned.video.id).await?;
-    let row = renditions
+    let mine = renditions
         .iter()
-        .find(|row| row.generation == hold.generation && row.medium == Medium::Audio && row.name == track.id)
-        .ok_or_else(|| Fault::unverified(format!("there is no rendition {}", track.id)))?;
-    Sound { node, hold, planned, rendition: row.id, file }.follow(track, encoded_us).await
+        .find(|row| row.generation == hold.generation && row.medium == Medium::Audio && row.name == track.id);
+    mine.map(|row| row.id).ok_or_else(|| Fault::unverified(format!("there is no rendition {}", track.id)))
 }
 
 fn found(planned: &Planned, number: u32) -> Result<&plan::Track, Fault> {

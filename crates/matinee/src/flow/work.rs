@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use matinee_core::job::Task;
 use matinee_core::job::retry::Class;
-use matinee_core::loudness::Measured;
+use matinee_core::loudness::{Leveled, Measured};
 use matinee_core::plan::{self, Chunk, Plan, Refusal, Track, argv};
 use matinee_core::runner;
 use matinee_io::ffmpeg::{Ffmpeg, Finished, Job, Limits, Program, Progress, RunError, Stdout, Word};
@@ -52,6 +52,14 @@ pub(crate) enum Told<'t> {
     Said(&'t [u8]),
     /// It is over.
     Ended(&'t Result<Finished, RunError>),
+}
+
+/// A track that was encoded.
+pub(crate) struct Heard {
+    /// How much of the source could not be decoded as it is.
+    pub(crate) damage: u64,
+    /// How loud it was, when that was asked for.
+    pub(crate) leveled: Option<Leveled>,
 }
 
 impl Bench<'_> {
@@ -105,20 +113,19 @@ impl Bench<'_> {
         Ok(damage)
     }
 
-    /// Encodes one audio track as a whole; `told` hears the microseconds that are written. Returns how much of the
-    /// source could not be decoded as it is.
+    /// Encodes one audio track as a whole; `told` hears the microseconds that are written.
     pub(crate) async fn audio(
         &self,
         track: &Track,
         output: &str,
         mut told: impl FnMut(i64) + Send,
-    ) -> Result<u64, Fault> {
+    ) -> Result<Heard, Fault> {
         let length_us = self.plan.duration_us.max(1);
         // Measuring is about as much work as encoding.
         let from = if track.loudness_lufs.is_some() { 0.5 } else { 0.0 };
         #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
         let share = |at: Progress| at.out_time_us as f64 / length_us as f64;
-        let mut gain_tenths = None;
+        let mut leveled = None;
         if let Some(target) = track.loudness_lufs {
             let args = argv::loudness(self.plan, track, self.input_text()?);
             let finished = self.encode(args, |at| (self.progress)(share(at) * from)).await;
@@ -127,9 +134,10 @@ impl Bench<'_> {
                 let measured = Measured::parse(&finished?.stderr_tail)
                     .ok_or_else(|| Fault::unverified("the loudness of the sound was not measured"))?;
                 tracing::debug!(?measured, track = track.id, "a sound was measured");
-                gain_tenths = Some(measured.gain_tenths(target));
+                leveled = Some(measured.leveled(target));
             }
         }
+        let gain_tenths = leveled.map(|leveled| leveled.gain_tenths);
         let words = if self.safe_profile { argv::audio_safe } else { argv::audio };
         let args = words(self.plan, track, gain_tenths, self.input_text()?, output);
         let done = |at: Progress| {
@@ -139,10 +147,10 @@ impl Bench<'_> {
         match (self.encode(args, done).await, argv::silence(track, output)) {
             // A film is worth seeing without its sound.
             (Err(fault), Some(silent)) if self.safe_profile && fault.is_exit() => {
-                self.encode(silent, |_| {}).await.map(|_| 1)
+                self.encode(silent, |_| {}).await.map(|_| Heard { damage: 1, leveled: None })
             }
             (Err(fault), None) if self.safe_profile => Err(undecodable(fault)),
-            (done, _) => Ok(done?.damage),
+            (done, _) => Ok(Heard { damage: done?.damage, leveled }),
         }
     }
 

@@ -6,6 +6,7 @@ mod event;
 mod forecast;
 mod job;
 mod judged;
+mod loudness;
 mod node;
 mod person;
 mod plan;

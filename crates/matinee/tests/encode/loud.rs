@@ -32,6 +32,15 @@ async fn every_sound_is_as_loud_as_the_pipeline_says() {
         let input = ["-v", "error", "-f", "lavfi", "-i", tone, "-ac", "2", "-c:a", "aac", "-b:a", "192k"];
         tool("ffmpeg", &[&input[..], &[path.to_str().unwrap()]].concat());
         let video = made(&server, Some("even"), &std::fs::read(&path).unwrap()).await;
+        let sound = video["renditions"].as_array().unwrap().iter().find(|one| one["medium"] == "audio");
+        let said = |field: &str| sound.unwrap()["loudness"][field].as_f64().unwrap();
+        let told = measured(&path);
+        assert!(
+            (said("measured_lufs") * 10.0 - f64::from(told.loudness_tenths)).abs() < 2.0,
+            "{name}: {video}"
+        );
+        let after = said("measured_lufs") + said("gain_db");
+        assert_eq!((after + 18.0).abs() < 0.1, expected.is_some(), "{name}: {after} LUFS");
         let playback = server.get(&format!("/v1/videos/{}/playback", video["id"].as_str().unwrap())).await.1;
         let address = here(&server, &playback["downloads"][0]["url"]);
         let bytes = server.http.get(address).send().await.unwrap().bytes().await.unwrap();

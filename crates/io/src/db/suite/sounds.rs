@@ -5,6 +5,7 @@ use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, Lease};
 use matinee_core::ledger::State;
 use matinee_core::limits::REPLACED_GRACE_MS;
+use matinee_core::loudness::Leveled;
 use matinee_core::time::Millis;
 use matinee_core::video::{self, RenditionState};
 use serde_json::json;
@@ -20,6 +21,21 @@ on_both! {
     a_video_whose_every_file_dies_is_watched_as_it_came
     a_rendition_that_failed_is_made_again_from_what_was_kept
     what_was_kept_for_a_dead_job_goes_when_it_is_forgotten
+    how_loud_a_sound_was_is_kept_by_who_holds_its_job
+}
+
+async fn how_loud_a_sound_was_is_kept_by_who_holds_its_job(bench: Bench) {
+    let film = bench.film(false).await;
+    let lease = bench.hold(Kind::Audio, T0).await;
+    let leveled = Leveled { loudness_tenths: -234, gain_tenths: 74 };
+    bench.db.note_loudness(&lease, (film.sound, leveled), T0).await.unwrap();
+    let kept = async || bench.db.rendition(film.sound).await.unwrap().unwrap().1.leveled;
+    assert_eq!(kept().await, Some(leveled));
+    bench.db.fail_job(&lease, Class::Refusal, json!({ "code": "x" }), T0, 0).await.unwrap();
+    let other = Leveled { gain_tenths: 0, ..leveled };
+    let late = bench.db.note_loudness(&lease, (film.sound, other), T0).await;
+    assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
+    assert_eq!(kept().await, Some(leveled));
 }
 
 /// The assemble job of `pictures[place]`, which is the next one.

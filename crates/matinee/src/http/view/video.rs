@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::forecast::Forecast;
 use super::judged::Judged;
+use super::loudness::Loudness;
 use super::remake::{MadeBy, Remake};
 use super::time::seconds;
 use super::{Caption, Reason, time};
@@ -191,6 +192,8 @@ pub(crate) struct Rendition {
     label: Option<String>,
     /// How many channels a sound has.
     channels: Option<u32>,
+    /// How loud a sound was and what was done about it, where its pipeline has a loudness.
+    loudness: Option<Loudness>,
     /// The length of its file in bytes, with the sound in it.
     bytes: Option<u64>,
     /// The average of its file in bits per second.
@@ -413,6 +416,7 @@ fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
             codec: track.shape.codec.clone(),
             language: language.filter(said),
             label: Some(label).filter(said),
+            loudness: track.leveled.as_ref().map(Loudness::of),
             channels: track.shape.channels,
             bytes,
             bandwidth: bytes.zip(duration_ms).map(|(bytes, ms)| bytes.saturating_mul(8_000) / ms),
