@@ -13,6 +13,8 @@ pub enum Codec {
     Vp9,
     /// AV1 by SVT-AV1.
     Av1,
+    /// HEVC by x265: only for what is brighter than usual screens, where some devices know nothing else.
+    Hevc,
 }
 
 impl Codec {
@@ -22,6 +24,23 @@ impl Codec {
             Self::H264 => "h264",
             Self::Vp9 => "vp9",
             Self::Av1 => "av1",
+            Self::Hevc => "hevc",
+        }
+    }
+
+    /// The codec that a rendition has, as RFC 6381 writes it.
+    pub fn of(rfc6381: &str) -> Option<Self> {
+        [Self::H264, Self::Vp9, Self::Av1, Self::Hevc]
+            .into_iter()
+            .find(|codec| rfc6381.as_bytes().starts_with(&codec.sample_entry()))
+    }
+
+    /// The sound that is heard with it: what plays VP9 or AV1 plays Opus, and WebM knows nothing else; what plays HEVC may
+    /// know nothing but AAC.
+    pub const fn sound(self) -> SoundCodec {
+        match self {
+            Self::H264 | Self::Hevc => SoundCodec::Aac,
+            Self::Vp9 | Self::Av1 => SoundCodec::Opus,
         }
     }
 
@@ -31,6 +50,7 @@ impl Codec {
             Self::H264 => "libx264",
             Self::Vp9 => "libvpx-vp9",
             Self::Av1 => "libsvtav1",
+            Self::Hevc => "libx265",
         }
     }
 
@@ -40,6 +60,7 @@ impl Codec {
             Self::H264 => *b"avc1",
             Self::Vp9 => *b"vp09",
             Self::Av1 => *b"av01",
+            Self::Hevc => *b"hvc1",
         }
     }
 
@@ -47,16 +68,16 @@ impl Codec {
     pub const fn side_min(self) -> u32 {
         match self {
             Self::H264 | Self::Vp9 => 2,
-            Self::Av1 => 64,
+            Self::Av1 | Self::Hevc => 64,
         }
     }
 
-    /// How many pictures later than it is decoded one may be shown. x264 uses pictures that are shown later as
+    /// How many pictures later than it is decoded one may be shown. x264 and x265 use pictures that are shown later as
     /// references, two deep whatever the preset; VP9 and AV1 put such pictures into the sample of the next shown one
     /// (a superframe, a temporal unit), so samples are shown in the order of the file.
     pub const fn reorder_frames(self) -> u32 {
         match self {
-            Self::H264 => 2,
+            Self::H264 | Self::Hevc => 2,
             Self::Vp9 | Self::Av1 => 0,
         }
     }

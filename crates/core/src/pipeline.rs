@@ -37,6 +37,8 @@ pub struct Pipeline {
     pub codecs: Vec<Codec>,
     /// What else a source of high dynamic range gets, besides the pictures that are brought down to BT.709.
     pub hdr: Hdr,
+    /// The codecs in which high dynamic range is kept: `av1`, `hevc`, or both.
+    pub hdr_codecs: Vec<Codec>,
     /// The shape that pictures are cut to, such as `4:3`; what stands over goes, evenly on both sides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<Aspect>,
@@ -76,6 +78,7 @@ impl Default for Pipeline {
             sizes: Vec::new(),
             codecs: vec![Codec::H264],
             hdr: Hdr::Map,
+            hdr_codecs: vec![Codec::Av1],
             crop: None,
             watermark: None,
             gate_permille: None,
@@ -141,7 +144,7 @@ pub enum Quality {
 pub enum Hdr {
     /// Pictures that every screen shows.
     Map,
-    /// These, and AV1 of 10 bits in the background that keeps what the source has.
+    /// These, and pictures of 10 bits in the background that keep what the source has.
     Keep,
 }
 
@@ -221,6 +224,14 @@ pub enum Refusal {
     /// A codec twice.
     #[error("`codecs` names `{0}` twice")]
     Codecs(&'static str),
+    /// HEVC for usual screens.
+    #[error(
+        "`codecs` names hevc, which is made only of bright sources: write `hdr = \"keep\"` and `hdr_codecs = [\"hevc\"]`"
+    )]
+    Hevc,
+    /// None that can keep high dynamic range, or one twice.
+    #[error("`hdr_codecs` has to name av1, hevc, or both, each once")]
+    HdrCodecs,
     /// The priority.
     #[error("`priority` is {0}; it goes from -100 to 100")]
     Priority(i32),
@@ -275,6 +286,7 @@ impl Pipeline {
         "sizes",
         "codecs",
         "hdr",
+        "hdr_codecs",
         "crop",
         "watermark",
         "gate_permille",
@@ -321,6 +333,15 @@ impl Pipeline {
         let twice = |(at, codec): &(usize, &Codec)| self.codecs[..*at].contains(codec);
         if let Some((_, codec)) = self.codecs.iter().enumerate().find(twice) {
             return Err(Refusal::Codecs(codec.name()));
+        }
+        if self.codecs.contains(&Codec::Hevc) {
+            return Err(Refusal::Hevc);
+        }
+        if !matches!(
+            self.hdr_codecs[..],
+            [Codec::Av1 | Codec::Hevc] | [Codec::Av1, Codec::Hevc] | [Codec::Hevc, Codec::Av1]
+        ) {
+            return Err(Refusal::HdrCodecs);
         }
         if !(-100..=100).contains(&self.priority) {
             return Err(Refusal::Priority(self.priority));
@@ -376,6 +397,10 @@ mod tests {
             (r#"{"sizes":[8]}"#, Refusal::Size(8)),
             (r#"{"sizes":[720,480,720]}"#, Refusal::Sizes),
             (r#"{"codecs":["vp9","av1","vp9"]}"#, Refusal::Codecs("vp9")),
+            (r#"{"codecs":["hevc"]}"#, Refusal::Hevc),
+            (r#"{"hdr_codecs":[]}"#, Refusal::HdrCodecs),
+            (r#"{"hdr_codecs":["av1","vp9"]}"#, Refusal::HdrCodecs),
+            (r#"{"hdr_codecs":["hevc","hevc"]}"#, Refusal::HdrCodecs),
             (r#"{"priority":101}"#, Refusal::Priority(101)),
             (r#"{"frames_max":0}"#, Refusal::Frames),
             (r#"{"gate_permille":0}"#, Refusal::Gate(0)),
@@ -387,7 +412,7 @@ mod tests {
             assert_eq!(read(text).unwrap().check(), Err(refusal), "{text}");
         }
         assert!(read(r#"{"codecs":["h265"]}"#).is_err());
-        read(r#"{"sizes":[360,1080],"codecs":["av1"],"hdr":"keep","quality":"high","poster":"3s","priority":-5}"#)
+        read(r#"{"sizes":[360,1080],"codecs":["av1"],"hdr":"keep","hdr_codecs":["hevc","av1"],"quality":"high","poster":"3s","priority":-5}"#)
             .unwrap()
             .check()
             .unwrap();

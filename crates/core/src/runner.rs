@@ -44,7 +44,7 @@ pub struct Report {
 }
 
 /// Encoders that a plan may name: a server and its runners tell which of these they have.
-pub const ENCODERS: [&str; 5] = ["libx264", "libvpx-vp9", "libsvtav1", "aac", "libopus"];
+pub const ENCODERS: [&str; 6] = ["libx264", "libvpx-vp9", "libsvtav1", "libx265", "aac", "libopus"];
 
 /// Why a runner gets no work here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Audio, Brightness, Form, Kind, Presentation, Segment, Text, Tiles, Track, Variant, brightness};
+use super::{Audio, Brightness, Form, Kind, Presentation, Segment, Text, Tiles, Track, Variant};
 use crate::plan::Rate;
 use crate::storyboard::{COLUMNS, ROWS};
 
@@ -67,7 +67,7 @@ fn families(variants: &[Variant]) -> Vec<Vec<&Variant>> {
     let mut all: Vec<((&str, Brightness), Vec<&Variant>)> = Vec::new();
     for variant in variants {
         let codec = &variant.track.codec;
-        let family = (codec.split('.').next().unwrap_or(""), brightness(codec));
+        let family = (codec.split('.').next().unwrap_or(""), variant.brightness);
         match all.iter_mut().find(|(name, _)| *name == family) {
             Some((_, members)) => members.push(variant),
             None => all.push((family, vec![variant])),
@@ -109,7 +109,7 @@ fn video_set(text: &mut String, set: usize, family: &[&Variant], form: &dyn Fn(&
 /// What pictures are like that a usual screen cannot show, so that players without such a screen pass them over (ISO/IEC
 /// 23001-8 in DASH-IF IOP 4.3, section 10.4).
 fn bright(text: &mut String, family: &[&Variant]) {
-    let transfer = match family.first().map(|one| brightness(&one.track.codec)) {
+    let transfer = match family.first().map(|one| one.brightness) {
         Some(Brightness::Pq) => 16,
         Some(Brightness::Hlg) => 18,
         Some(Brightness::Standard) | None => return,

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Audio, Bandwidth, Brightness, Form, Kind, Presentation, Segment, Text, Track, Variant, brightness,
-    distinct,
+    Audio, Bandwidth, Brightness, Form, Kind, Presentation, Segment, Text, Track, Variant, distinct,
 };
 
 /// The group of all subtitles.
@@ -33,6 +32,7 @@ pub fn multivariant(presentation: &Presentation) -> String {
     for variant in &presentation.variants {
         stream(&mut text, variant, presentation);
     }
+    without_picture(&mut text, presentation);
     if presentation.i_frames {
         presentation.variants.iter().for_each(|variant| i_frame_stream(&mut text, variant));
     }
@@ -170,8 +170,8 @@ fn stream(text: &mut String, variant: &Variant, presentation: &Presentation) {
     let (num, den) = (u64::from(variant.rate.num), u64::from(variant.rate.den.max(1)));
     let milli = (num * 2_000 + den) / (2 * den);
     put!(text, ",FRAME-RATE={}.{:03}", milli / 1_000, milli % 1_000);
-    if presentation.variants.iter().any(|one| brightness(&one.track.codec) != Brightness::Standard) {
-        let range = match brightness(&variant.track.codec) {
+    if presentation.variants.iter().any(|one| one.brightness != Brightness::Standard) {
+        let range = match variant.brightness {
             Brightness::Standard => "SDR",
             Brightness::Pq => "PQ",
             Brightness::Hlg => "HLG",
@@ -185,6 +185,20 @@ fn stream(text: &mut String, variant: &Variant, presentation: &Presentation) {
         put!(text, ",SUBTITLES=\"{TEXTS}\"");
     }
     put!(text, ",CLOSED-CAPTIONS=NONE\n{}/v.m3u8\n", variant.track.name);
+}
+
+/// The main sound once more as a variant without a picture, behind all others: it is for lines that carry no picture at all
+/// (Apple's authoring specification asks for one). Players begin with the first variant, or with what they know of the line.
+fn without_picture(text: &mut String, presentation: &Presentation) {
+    let Some(first) = presentation.audio.first() else { return };
+    let group: Vec<&Audio> = presentation.audio.iter().filter(|one| one.group == first.group).collect();
+    let rate = heaviest(&group);
+    put!(text, "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={}", rate.peak_bps, rate.average_bps);
+    put!(text, ",CODECS=\"{}\",AUDIO=\"{}\"", quoted(&first.track.codec), quoted(&first.group));
+    if !presentation.texts.is_empty() {
+        put!(text, ",SUBTITLES=\"{TEXTS}\"");
+    }
+    put!(text, ",CLOSED-CAPTIONS=NONE\n{}/a.m3u8\n", first.track.name);
 }
 
 fn i_frame_stream(text: &mut String, variant: &Variant) {

@@ -45,6 +45,8 @@ pub struct Variant {
     pub height: u32,
     /// Frames per second; half the grid's for a half-rate rendition.
     pub rate: Rate,
+    /// How bright its pictures are.
+    pub brightness: Brightness,
     /// Name of the audio group that plays with it; ignored when the presentation has no such audio.
     pub audio_group: String,
 }
@@ -87,31 +89,26 @@ pub struct Text {
     pub bytes: u64,
 }
 
-/// How bright the pictures of a codec in RFC 6381 form are; codecs say it only when it is unusual.
-fn brightness(codec: &str) -> Brightness {
-    let mut fields = codec.split('.');
-    // The ISO bindings of VP9 and AV1: the transfer characteristics of ITU-T H.273 are the seventh and the eighth field.
-    let transfer = match fields.next() {
-        Some("vp09") => fields.nth(5),
-        Some("av01") => fields.nth(6),
-        Some(_) | None => None,
-    };
-    match transfer {
-        Some("16") => Brightness::Pq,
-        Some("18") => Brightness::Hlg,
-        Some(_) | None => Brightness::Standard,
-    }
-}
-
 /// How the brightness of pictures is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Brightness {
+pub enum Brightness {
     /// For usual screens.
     Standard,
     /// Perceptual quantizer (SMPTE ST 2084).
     Pq,
     /// Hybrid log-gamma (ARIB STD-B67).
     Hlg,
+}
+
+impl Brightness {
+    /// The one with these transfer characteristics of ITU-T H.273.
+    pub const fn of(transfer: Option<u16>) -> Self {
+        match transfer {
+            Some(16) => Self::Pq,
+            Some(18) => Self::Hlg,
+            Some(_) | None => Self::Standard,
+        }
+    }
 }
 
 /// The name that one of several tracks has in a menu: names must differ, and two tracks may well have the same label.
@@ -258,7 +255,8 @@ pub(crate) mod samples {
     /// A video rendition of these durations at 12,800 ticks a second.
     pub(crate) fn variant(width: u32, height: u32, codec: &str, durations: &[u32]) -> Variant {
         let track = track(&format!("h264-{height}"), codec, 12_800, segments(0, durations));
-        Variant { track, width, height, rate: Rate::of(25, 1), audio_group: "aac".into() }
+        let (rate, brightness) = (Rate::of(25, 1), Brightness::Standard);
+        Variant { track, width, height, rate, brightness, audio_group: "aac".into() }
     }
 
     /// A stereo track of these durations at 48,000 ticks a second.
@@ -268,13 +266,13 @@ pub(crate) mod samples {
         Audio { track, group: "aac".into(), label, language, channels: 2, rate_hz: 48_000, default: true }
     }
 
-    /// The film in AV1 and Opus, too, and once more as bright as its source.
+    /// The film in AV1 and Opus, too, and as bright as its source in AV1 and HEVC.
     pub(crate) fn modern() -> Presentation {
         let film = abroad();
-        let again = |codec: &str, name: &str| {
+        let again = |codec: &str, name: &str, brightness, group: &str| {
             let one = film.variants[1].clone();
             let track = Track { name: name.into(), codec: codec.into(), ..one.track };
-            Variant { track, audio_group: "opus".into(), ..one }
+            Variant { track, brightness, audio_group: group.into(), ..one }
         };
         let opus = |one: &Audio| {
             let name = one.track.name.replace("aac", "opus");
@@ -282,7 +280,11 @@ pub(crate) mod samples {
             Audio { track, group: "opus".into(), ..one.clone() }
         };
         let bright = "av01.0.00M.10.0.110.09.16.09.0";
-        let more = [again("av01.0.00M.10", "av1-240"), again(bright, "av1-hdr-240")];
+        let more = [
+            again("av01.0.00M.10", "av1-240", Brightness::Standard, "opus"),
+            again(bright, "av1-hdr-240", Brightness::Pq, "opus"),
+            again("hvc1.2.4.L63.90", "hevc-hdr-240", Brightness::Pq, "aac"),
+        ];
         Presentation {
             variants: film.variants.iter().cloned().chain(more).collect(),
             audio: film.audio.iter().cloned().chain(film.audio[..2].iter().map(opus)).collect(),
@@ -375,21 +377,6 @@ mod tests {
         let long = of(&[(400, 1_000), (400, 3_000), (400, 1_000)]);
         assert_eq!(long, Bandwidth { peak_bps: 6_000, average_bps: 3_334 });
         assert_eq!(of(&[]), Bandwidth::default());
-    }
-
-    #[test]
-    fn only_codecs_that_say_so_are_bright() {
-        for (codec, expected) in [
-            ("avc1.64001F", Brightness::Standard),
-            ("vp09.00.31.08", Brightness::Standard),
-            ("vp09.02.10.10.01.09.16.09.00", Brightness::Pq),
-            ("av01.0.04M.10", Brightness::Standard),
-            ("av01.0.04M.10.0.110.01.01.01.1", Brightness::Standard),
-            ("av01.0.04M.10.0.110.09.16.09.0", Brightness::Pq),
-            ("av01.0.04M.10.0.110.09.18.09.0", Brightness::Hlg),
-        ] {
-            assert_eq!(brightness(codec), expected, "{codec}");
-        }
     }
 
     proptest! {

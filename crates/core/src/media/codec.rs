@@ -201,6 +201,18 @@ fn color(parts: &[u8]) -> Result<Option<([u16; 3], bool)>, MediaError> {
     Ok(Some((codes, cursor.u8()? & 0x80 != 0)))
 }
 
+/// The transfer characteristics, as a number of ITU-T H.273, that an init segment of pictures names.
+pub fn transfer(init: &[u8]) -> Option<u16> {
+    let path = [*b"trak", *b"mdia", *b"minf", *b"stbl", *b"stsd"];
+    let moov = find(init, *b"moov").ok()??;
+    let stsd = path.into_iter().try_fold(moov, |part, kind| part.find(kind).ok()?)?;
+    let (.., mut entries) = stsd.full().ok()?;
+    entries.skip(4).ok()?;
+    let entry = Part::first(entries.rest()).ok()?;
+    let ([_, transfer, _], _) = color(entry.body.get(VISUAL_BYTES..)?).ok()??;
+    Some(transfer)
+}
+
 /// "AV1 Codec ISO Media File Format Binding", section "Codecs Parameter String".
 fn av1(parts: &[u8]) -> Result<String, MediaError> {
     let mut cursor = setup(parts, *b"av01", *b"av1C")?;
@@ -278,6 +290,16 @@ mod tests {
         assert_eq!(codec(b"nclx\0\x09\0\x10\0\x09\0"), "av01.0.04M.10.0.110.09.16.09.0");
         assert_eq!(codec(b"nclx\0\x01\0\x01\0\x01\0"), "av01.0.04M.10");
         assert_eq!(codec(b"prof"), "av01.0.04M.10");
+        let told = |colr: &[u8]| {
+            let entry = visual(*b"hvc1", &boxed(*b"colr", colr));
+            let stsd = nest(*b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1], &entry]);
+            let tables = nest(*b"minf", &[&nest(*b"stbl", &[&stsd])]);
+            let init = nest(*b"moov", &[&nest(*b"trak", &[&nest(*b"mdia", &[&tables])])]);
+            transfer(&init)
+        };
+        assert_eq!(told(b"nclx\0\x09\0\x12\0\x09\0"), Some(18));
+        assert_eq!(told(b"prof"), None);
+        assert_eq!(transfer(b"moov"), None);
         check(b"hvc1", b"hvcC", &[1, 1], "hvc1");
     }
 

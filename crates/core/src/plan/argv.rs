@@ -39,6 +39,16 @@ pub fn packets(input: &str, container: Container) -> Vec<String> {
     argv
 }
 
+/// ffprobe's arguments for `Probe::lit_by`: one picture is decoded.
+pub fn first_picture(input: &str, container: Container, stream: u32) -> Vec<String> {
+    let mut argv = list(&["-hide_banner", "-v", "level+warning"]);
+    argv.extend(source(input, container.format_whitelist()));
+    argv.extend(["-select_streams".into(), format!("v:{stream}")]);
+    argv.extend(list(&["-read_intervals", "%+#1", "-show_frames", "-show_entries", "frame=side_data_list"]));
+    argv.extend(list(&["-of", "json"]));
+    argv
+}
+
 /// The name of the output file of an audio track.
 pub const AUDIO_OUTPUT: &str = "audio.mp4";
 
@@ -64,6 +74,14 @@ pub fn sample(encoders: &[&str]) -> Vec<String> {
                 &["-deadline", "good", "-cpu-used", "4", "-crf", "33", "-b:v", "0", "-row-mt", "0"]
             }
             "libsvtav1" => &["-preset", "10", "-crf", "36", "-svtav1-params", "lp=1"],
+            "libx265" => &[
+                "-preset",
+                "veryfast",
+                "-crf",
+                "24",
+                "-x265-params",
+                "log-level=error:pools=none:frame-threads=1",
+            ],
             _ => &[],
         };
         argv.extend(["-map".into(), format!("[v{n}]"), "-c:v".into(), (*name).into()]);

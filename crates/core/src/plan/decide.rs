@@ -18,8 +18,8 @@ struct Cost {
 }
 
 /// H.264 was measured at 1080p (365 MB for a chunk). The others are its multiples on the same pictures, measured with the
-/// libraries of Debian 12: 3.4 and 1.5 times in noisy 720p, 4.7 and 2.3 times in a film of 480p. `slow` is the quality
-/// `high`.
+/// libraries of Debian 12: 3.4 and 1.5 times in noisy 720p, 4.7 and 2.3 times in a film of 480p; HEVC of 10 bits took 6.7
+/// times in noisy 720p. `slow` is the quality `high`.
 const fn cost(codec: Codec, slow: bool) -> Cost {
     let (cpu_ms, bytes) = match (codec, slow) {
         (Codec::H264, false) => (30, 176_000_000),
@@ -28,6 +28,8 @@ const fn cost(codec: Codec, slow: bool) -> Cost {
         (Codec::Vp9, true) => (200, 320_000_000),
         (Codec::Av1, false) => (60, 480_000_000),
         (Codec::Av1, true) => (130, 520_000_000),
+        (Codec::Hevc, false) => (200, 470_000_000),
+        (Codec::Hevc, true) => (220, 530_000_000),
     };
     Cost { cpu_ms, bytes }
 }
@@ -257,8 +259,8 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
         probe.audio.iter().partition(|stream| Some(stream.ordinal) == main);
     let stereo = || first.iter().chain(&others).map(|stream| (*stream, 2));
     // Of more than eight channels nobody knows where they stand.
-    let surround = stereo().filter(|(stream, _)| pipeline.surround && (6..=8).contains(&stream.channels));
-    let all = stereo().chain(surround.map(|(stream, _)| (stream, SURROUND_CHANNELS)));
+    let surround = || stereo().filter(|(one, _)| pipeline.surround && (6..=8).contains(&one.channels));
+    let all = || stereo().chain(surround().map(|(stream, _)| (stream, SURROUND_CHANNELS)));
     let track = |codec: SoundCodec, (number, (stream, channels)): (u32, (&AudioStream, u32))| {
         let language = language::tag(&stream.language);
         let surround = channels == SURROUND_CHANNELS;
@@ -268,7 +270,8 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
             mode: Mode::Encode,
             codec,
             kbps: match (surround, codec) {
-                (true, _) => 384,
+                (true, SoundCodec::Aac) => 384,
+                (true, SoundCodec::Opus) => 256,
                 (false, SoundCodec::Aac) => 128,
                 (false, SoundCodec::Opus) => 96,
             },
@@ -285,10 +288,9 @@ fn audio(probe: &Probe, video: Option<&Video>, pipeline: &Pipeline) -> Vec<Track
             until_us: video.map(|video| video.rate.frame_us(video.frames)),
         }
     };
-    // Who sees VP9 or AV1 hears Opus: WebM knows nothing else, and what plays them plays it.
-    let others = |video: &&Video| video.background.iter().any(|family| family.codec != Codec::H264);
-    let again = video.filter(others).map(|_| stereo());
-    let usual = (1..).zip(all).map(|one| track(SoundCodec::Aac, one));
+    let opus = |video: &&Video| video.background.iter().any(|one| one.codec.sound() == SoundCodec::Opus);
+    let again = video.filter(opus).map(|_| all());
+    let usual = (1..).zip(all()).map(|one| track(SoundCodec::Aac, one));
     usual.chain((1..).zip(again.into_iter().flatten()).map(|one| track(SoundCodec::Opus, one))).collect()
 }
 

@@ -33,8 +33,13 @@ pub fn ladder(
 pub fn background(ladder: &[Rendition], pipeline: &Pipeline, bright: Option<(&Color, Light)>) -> Vec<Family> {
     let usual = [Codec::Vp9, Codec::Av1].into_iter().filter(|codec| pipeline.codecs.contains(codec));
     let usual = usual.map(|codec| (codec, Range::Standard));
-    let kept = bright.filter(|_| pipeline.hdr == Hdr::Keep);
-    let kept = kept.map(|(color, light)| (Codec::Av1, Range::Kept { color: color.clone(), light }));
+    let kept = bright.filter(|_| pipeline.hdr == Hdr::Keep).into_iter().flat_map(|(color, light)| {
+        let range = move || Range::Kept { color: color.clone(), light };
+        [Codec::Av1, Codec::Hevc]
+            .into_iter()
+            .filter(|codec| pipeline.hdr_codecs.contains(codec))
+            .map(move |codec| (codec, range()))
+    });
     let family = |(codec, range): (Codec, Range)| {
         let fitting = ladder.iter().filter(|one| one.width.min(one.height) >= codec.side_min());
         let renditions = fitting.map(|one| translated(one, codec, &range)).collect();
@@ -58,6 +63,7 @@ fn translated(h264: &Rendition, codec: Codec, range: &Range) -> Rendition {
         Codec::H264 => (h264.crf, 100),
         Codec::Vp9 => (33, 75),
         Codec::Av1 => (33, 60),
+        Codec::Hevc => (24, 80),
     };
     let short = h264.width.min(h264.height);
     let (id, percent) = match range {

@@ -31,6 +31,18 @@ pub struct Mastering {
 }
 
 impl Light {
+    /// The parameters of x265, each behind a colon; it counts in the same steps.
+    pub(super) fn x265(&self) -> String {
+        let mastering = self.mastering.map(|one| {
+            let [red, green, blue, white] =
+                [one.red, one.green, one.blue, one.white].map(|(x, y)| format!("({x},{y})"));
+            let light = format!("({},{})", one.brightest, one.darkest);
+            format!(":master-display=G{green}B{blue}R{red}WP{white}L{light}")
+        });
+        let content = self.content.map(|(pixel, picture)| format!(":max-cll={pixel},{picture}"));
+        mastering.into_iter().chain(content).collect()
+    }
+
     /// The parameters of SVT-AV1, each behind a colon; numbers of ours only.
     pub(super) fn svt(&self) -> String {
         let place = |(x, y): (u16, u16)| {

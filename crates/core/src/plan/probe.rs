@@ -170,7 +170,7 @@ pub struct VideoStream {
     pub interlaced: bool,
     /// Colour description.
     pub color: Color,
-    /// How bright it was made to be, where the container says so.
+    /// How bright it was made to be, where the container or the first picture says so.
     #[serde(default, skip_serializing_if = "is_dark")]
     pub light: Light,
     /// Average frames per second of the header.
@@ -304,6 +304,21 @@ impl Probe {
             brought_in_start_us: 0,
         };
         probe.within_limits()
+    }
+
+    /// Whether only the first picture can tell how bright the source was made to be: many containers are silent about that.
+    pub fn is_silent_about_light(&self) -> bool {
+        self.video.as_ref().is_some_and(|video| video.high_dynamic_range() && is_dark(&video.light))
+    }
+
+    /// With what the first picture says, the JSON of `argv::first_picture`.
+    #[must_use]
+    pub fn lit_by(mut self, ffprobe_json: &[u8]) -> Self {
+        let first: json::First = serde_json::from_slice(ffprobe_json).unwrap_or_default();
+        if let Some(video) = &mut self.video {
+            video.light = first.light();
+        }
+        self
     }
 
     /// What is known of a rewritten source, with what the rewriting has dropped of the file that somebody brought in.

@@ -71,7 +71,9 @@ pub(super) fn timeline(frames: i64, step_us: i64, gop: i64, start_us: i64) -> Ti
 pub(super) fn node() -> Capabilities {
     Capabilities {
         memory_bytes: 8 << 30,
-        encoders: ["libx264", "aac", "libvpx-vp9", "libsvtav1", "libopus"].map(str::to_owned).to_vec(),
+        encoders: ["libx264", "aac", "libvpx-vp9", "libsvtav1", "libx265", "libopus"]
+            .map(str::to_owned)
+            .to_vec(),
         filters: vec!["zscale".into(), "bwdif".into(), "overlay".into()],
     }
 }

@@ -220,6 +220,7 @@ fn picture_row(one: &Rendition, plan: &Plan) -> Vec<String> {
             Codec::H264 => format!("x264 {} crf {}", one.preset.name(), one.crf),
             Codec::Vp9 => format!("VP9 crf {}, in the background", one.crf),
             Codec::Av1 => format!("AV1 crf {}, in the background", one.crf),
+            Codec::Hevc => format!("HEVC crf {}, in the background", one.crf),
         },
     ]
 }

@@ -6,7 +6,8 @@ use matinee_core::ledger;
 use matinee_core::media::hybrid::{SegmentIn, TrackIn, hybrid};
 use matinee_core::media::segment::{Row, rows_decode, rows_encode};
 use matinee_core::media::{Index, TrackKind};
-use matinee_core::video::{Medium, RenditionState, UNMARKED};
+use matinee_core::plan::{Codec, SoundCodec};
+use matinee_core::video::{Medium, RenditionState};
 use matinee_io::db::{Assembled, Rendition, SoundInFile, Stored};
 use matinee_io::store;
 
@@ -24,9 +25,9 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) ->
     let mine = ladder.iter().find(|row| row.id == rendition);
     let mine = *mine.ok_or_else(|| Fault::unverified("the rendition is not there any more"))?;
     // Only the main sound lies in the files of pictures; every other one has a file of its own. Pictures of the background
-    // have its main sound, which also has a file of its own: what carries it may fail.
-    let behind = mine.background && !mine.name.starts_with(UNMARKED);
-    let sound = ladder.iter().find(|row| row.medium == Medium::Audio && row.background == behind);
+    // whose sound is Opus have its main sound, which also has a file of its own: what carries it may fail.
+    let own = mine.background && hears_opus(mine);
+    let sound = ladder.iter().find(|row| row.medium == Medium::Audio && row.background == own);
     let sound = sound.filter(|row| row.state != RenditionState::Failed);
     let picture = (mine.medium == Medium::Video).then_some(mine);
     let sound = if picture.is_some() { sound.copied() } else { Some(mine) };
@@ -57,6 +58,12 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, rendition: RenditionId) ->
     node.db.publish_assembled(&hold.lease, assembled).await?;
     node.shelf.forget(video.id);
     Ok(())
+}
+
+/// Is Opus heard with this picture?
+fn hears_opus(row: &Rendition) -> bool {
+    let codec = row.shape.codec.as_deref().and_then(Codec::of);
+    codec.is_some_and(|codec| codec.sound() == SoundCodec::Opus)
 }
 
 fn count<T>(segments: &[T]) -> u32 {

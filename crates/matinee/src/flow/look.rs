@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use matinee_core::job::retry;
 use matinee_core::media::{Edit, Index, Track, TrackKind};
 use matinee_core::plan::timeline::{Packet, PacketList};
 use matinee_core::plan::{Container, Probe, Refusal, Timeline, argv};
@@ -35,10 +36,25 @@ pub(crate) struct Looked {
 /// Looks at one file until `stop` is cancelled.
 pub(crate) async fn look(ffmpeg: &Ffmpeg, path: &Path, stop: &CancellationToken) -> Result<Looked, Fault> {
     let (index, probe) = tokio::join!(indexed::index(path), facts(ffmpeg, path, stop));
-    let probe = probe?;
+    let probe = lit(ffmpeg, path, stop, probe?).await?;
     let index = index.ok().filter(|index| probe.container == Container::Mov && !index.tracks.is_empty());
     let timeline = timeline(ffmpeg, path, stop, &probe, index.as_ref()).await?;
     Ok(Looked { probe, timeline, index })
+}
+
+/// With how bright the source was made to be, when its first picture has to be asked. One that cannot be decoded by itself
+/// says nothing of it, and of nothing else.
+async fn lit(ffmpeg: &Ffmpeg, path: &Path, stop: &CancellationToken, probe: Probe) -> Result<Probe, Fault> {
+    let Some(stream) = probe.video.as_ref().filter(|_| probe.is_silent_about_light()) else {
+        return Ok(probe);
+    };
+    let (container, ordinal) = (probe.container, stream.ordinal);
+    let argv = |input: &str| argv::first_picture(input, container, ordinal);
+    match ask(ffmpeg, path, stop, argv, (FACTS_BYTES_MAX, PROBE_LIMITS)).await {
+        Ok(answer) => Ok(probe.lit_by(&answer.stdout)),
+        Err(fault) if fault.class == retry::Class::Refusal => Ok(probe),
+        Err(fault) => Err(fault),
+    }
 }
 
 async fn facts(ffmpeg: &Ffmpeg, path: &Path, stop: &CancellationToken) -> Result<Probe, Fault> {

@@ -211,32 +211,32 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
     let main = sounds.clone().next().map(|row| row.id).filter(|_| pictures);
     let several = sounds.count() > 1;
     let finished = ladder().filter(whole).filter(|row| Some(row.id) != main);
-    let mut all: Vec<Download> = finished
-        .filter_map(|row| {
-            row.file?;
-            let label = match row.medium {
-                Medium::Video => format!("{}p", row.shape.width.min(row.shape.height).unwrap_or_default()),
-                Medium::Audio => sound_label(row, several),
-            };
-            let ending = if row.medium == Medium::Audio { "m4a" } else { "mp4" };
-            let file_name = name(&format!(" {label}"), ending);
-            Some(Download {
-                path: format!("{root}/{}/file.mp4?download={}", row.name, encoded(&file_name)),
-                id: row.name.clone(),
-                label,
-                bytes: row.file_bytes.unwrap_or_default(),
-                file_name,
-            })
+    let file = |row: &Rendition, label: String, ending: &str| {
+        let file_name = name(&format!(" {label}"), ending);
+        row.file.map(|_| Download {
+            path: format!("{root}/{}/file.mp4?download={}", row.name, encoded(&file_name)),
+            id: row.name.clone(),
+            label,
+            bytes: row.file_bytes.unwrap_or_default(),
+            file_name,
         })
-        .collect();
+    };
+    let usual = finished.filter_map(|row| match row.medium {
+        Medium::Video => file(row, size_label(row), "mp4"),
+        Medium::Audio => file(row, sound_label(row, several), "m4a"),
+    });
+    let behind = renditions.iter().filter(whole).filter(|row| row.generation == encoding && row.background);
+    let behind = behind.filter(|row| row.medium == Medium::Video);
+    let mut all: Vec<Download> =
+        usual.chain(behind.filter_map(|row| file(row, codec_label(row), "mp4"))).collect();
     all.extend(renditions.iter().filter_map(|row| {
         let (_, bytes) = row.webm.filter(|_| row.generation == encoding)?;
-        let label = format!("{}p WebM", row.shape.width.min(row.shape.height).unwrap_or_default());
-        let file_name = name(&format!(" {}", label.trim_end_matches(" WebM")), "webm");
+        let label = size_label(row);
+        let file_name = name(&format!(" {label}"), "webm");
         Some(Download {
             path: format!("{root}/{}{WEBM}?download={}", row.name, encoded(&file_name)),
             id: format!("{}-webm", row.name),
-            label,
+            label: format!("{label} WebM"),
             bytes,
             file_name,
         })
@@ -262,6 +262,18 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
         file_name,
     });
     all
+}
+
+/// What a person reads of a file of pictures.
+fn size_label(row: &Rendition) -> String {
+    format!("{}p", row.shape.width.min(row.shape.height).unwrap_or_default())
+}
+
+/// The same of one in another codec than the usual: which one, and whether it is brighter.
+fn codec_label(row: &Rendition) -> String {
+    let codec = row.name.split('-').next().unwrap_or_default().to_ascii_uppercase();
+    let bright = if row.name.contains("-hdr-") { " HDR" } else { "" };
+    format!("{} {codec}{bright}", size_label(row))
 }
 
 /// What a person reads of a file of sound; one among several says which.

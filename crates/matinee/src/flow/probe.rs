@@ -228,8 +228,8 @@ fn jobs(
     let usual = (0..).zip(&plan.audio).filter(|(_, track)| track.codec == SoundCodec::Aac);
     let sounds: Vec<NewJob> = usual.map(|(track, _)| sound(track)).collect();
     let needed = |job: &NewJob| (job.id, OnDeath::Kill);
-    let main: Option<_> = sounds.first().map(needed);
-    let pictures: Vec<_> = jobs.iter().map(needed).chain(main).collect();
+    let main_sound: Vec<_> = sounds.first().map(needed).into_iter().collect();
+    let pictures: Vec<_> = jobs.iter().map(needed).chain(main_sound.iter().copied()).collect();
     let file = |rendition, needs| new(Task::Assemble { video: id, rendition }, 0, needs);
     let of = |medium| ladder.iter().filter(move |track| track.medium == medium && !track.background);
     let mut assembled: Vec<_> = of(Medium::Video).map(|track| file(track.id, pictures.clone())).collect();
@@ -259,7 +259,7 @@ fn jobs(
     });
     jobs.push(finish);
     jobs.extend(steps);
-    jobs.extend(background::jobs((id, main), plan, ladder, new));
+    jobs.extend(background::jobs((id, main_sound), plan, ladder, new));
     debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
     jobs
 }

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use matinee_core::access::path::{self, Grant, Refusal};
 use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::manifest::{
-    self, Audio, Bandwidth, Presentation, Segment, Text, Tiles, Variant, dash, hls,
+    self, Audio, Bandwidth, Brightness, Presentation, Segment, Text, Tiles, Variant, dash, hls,
 };
+use matinee_core::media::codec::transfer;
 use matinee_core::media::rope::{Piece, Rope};
 use matinee_core::media::segment::{Row, virtual_pieces};
-use matinee_core::plan::Rate;
 use matinee_core::plan::probe::Chapter;
+use matinee_core::plan::{Codec, Rate, SoundCodec};
 use matinee_core::storyboard::Storyboard;
 use matinee_core::video::{Medium, PartFrontier, RenditionState, UNMARKED, VIRTUAL, common_frontier};
 use matinee_core::{caption, language, limits};
@@ -263,6 +264,7 @@ fn presentation(shown: &Shown) -> Presentation {
             width: shelved.width,
             height: shelved.height,
             rate: Rate::of(shelved.rate.0, shelved.rate.1),
+            brightness: Brightness::of(transfer(&shelved.init)),
             audio_group: group(shelved).to_owned(),
         })
         .collect();
@@ -293,9 +295,13 @@ fn presentation(shown: &Shown) -> Presentation {
     }
 }
 
-/// Pictures of the background have sounds of their own, in Opus.
-const fn group(track: &Shelved) -> &'static str {
-    if track.background { "opus" } else { "sound" }
+/// What is heard with pictures of some codecs is Opus; those sounds are a group of their own.
+fn group(track: &Shelved) -> &'static str {
+    let opus = match track.medium {
+        Medium::Video => Codec::of(&track.codec).is_some_and(|codec| codec.sound() == SoundCodec::Opus),
+        Medium::Audio => true,
+    };
+    if track.background && opus { "opus" } else { "sound" }
 }
 
 /// How many segments every picture and the main sound have.

@@ -32,9 +32,11 @@ pub(crate) struct Template {
     gate_permille: Option<u16>,
     /// Codecs of the pictures: `h264`, and what is made in the background, `vp9` and `av1`.
     codecs: Vec<&'static str>,
-    /// What a source of high dynamic range becomes: `map` (pictures for every screen) or `keep` (and AV1 in the
-    /// background that keeps it).
+    /// What a source of high dynamic range becomes: `map` (pictures for every screen) or `keep` (and, in the background,
+    /// pictures that keep it).
     hdr: &'static str,
+    /// The codecs in which it is kept: `av1`, `hevc`, or both.
+    hdr_codecs: Vec<&'static str>,
     /// Where the poster is taken: `10%` of the length, or `12.5s` from the beginning.
     poster: String,
     /// The longest side of the poster in pixels.

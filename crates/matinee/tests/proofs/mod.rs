@@ -2,6 +2,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "pictures and samples of a test clip are few")]
 
+mod bright;
 mod chunks;
 mod rows;
 

@@ -3,7 +3,7 @@
 use super::{BARE, list};
 use crate::plan::{Cascade, Codec, Color, Preset, Range, Rendition, Video};
 
-/// x264 clamps `keyint_min` to half of `keyint`, so this one is safe for GOPs of up to 126 frames.
+/// x264 and x265 clamp `keyint_min` to half of `keyint`, so this one is safe for GOPs of up to 126 frames.
 const KEYINT: u32 = 250;
 /// From this width on four columns of a VP9 picture can be decoded at the same time.
 const FOUR_COLUMNS_WIDTH: u32 = 1_920;
@@ -22,12 +22,13 @@ pub(super) fn picture(
         Codec::H264 => h264(rendition, gop),
         Codec::Vp9 => vp9(rendition, gop),
         Codec::Av1 => av1(rendition, gop, family.range),
+        Codec::Hevc => hevc(rendition, gop, family.range),
     });
     // Counted in frames: at 29.97 frames a second a rule in seconds leaves the grid after 34 s.
     argv.extend(["-force_key_frames".into(), format!("expr:not(mod(n,{gop}))")]);
-    argv.extend(
-        list(&["-forced-idr", "1", "-flags", "+cgop"]).into_iter().filter(|_| family.codec == Codec::H264),
-    );
+    if matches!(family.codec, Codec::H264 | Codec::Hevc) {
+        argv.extend(list(&["-forced-idr", "1", "-flags", "+cgop"]));
+    }
     argv.extend(["-threads".into(), rendition.threads.to_string()]);
     argv.extend(color(match family.range {
         Range::Standard => &video.picture.color,
@@ -40,9 +41,13 @@ pub(super) fn picture(
     argv
 }
 
+/// Beyond 126 the clamp would let a scene cut become a key frame off the grid.
+fn keyint(gop: u32) -> String {
+    if gop > 126 { 2 * gop } else { KEYINT }.to_string()
+}
+
 fn h264(rendition: &Rendition, gop: u32) -> Vec<String> {
-    // Beyond 126 the clamp would let a scene cut become a key frame off the grid.
-    let keyint = if gop > 126 { 2 * gop } else { KEYINT }.to_string();
+    let keyint = keyint(gop);
     let mut argv = list(&["-c:v", "libx264", "-preset", rendition.preset.name(), "-crf"]);
     argv.extend([rendition.crf.to_string(), "-maxrate".into(), format!("{}k", rendition.max_kbps)]);
     argv.extend(["-bufsize".into(), format!("{}k", 2 * rendition.max_kbps)]);
@@ -74,6 +79,23 @@ fn av1(rendition: &Rendition, gop: u32, range: &Range) -> Vec<String> {
         Range::Kept { light, .. } => light.svt(),
     };
     argv.extend(list(&["-g", &gop, "-svtav1-params", &format!("irefresh-type=2:lp=1{light}")]));
+    argv
+}
+
+/// `hvc1` has its parameters beside the pictures, which is the form that Apple's players ask for. Threads of its own would
+/// make other bytes at each run; the log level is one of its own, too.
+fn hevc(rendition: &Rendition, gop: u32, range: &Range) -> Vec<String> {
+    let keyint = keyint(gop);
+    let mut argv = list(&["-c:v", "libx265", "-preset", rendition.preset.name(), "-crf"]);
+    argv.extend([rendition.crf.to_string(), "-maxrate".into(), format!("{}k", rendition.max_kbps)]);
+    argv.extend(["-bufsize".into(), format!("{}k", 2 * rendition.max_kbps)]);
+    argv.extend(list(&["-profile:v", "main10", "-tag:v", "hvc1", "-g", &keyint, "-keyint_min", &keyint]));
+    let light = match range {
+        Range::Standard => String::new(),
+        Range::Kept { light, .. } => light.x265(),
+    };
+    let own = "log-level=error:open-gop=0:pools=none:frame-threads=1";
+    argv.extend(["-x265-params".into(), format!("{own}{light}")]);
     argv
 }
 

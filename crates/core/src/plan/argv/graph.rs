@@ -142,7 +142,7 @@ fn steps((video, family): (&Video, Cascade<'_>), rendition: &Rendition, n: usize
 const fn pixels(codec: Codec) -> &'static str {
     match codec {
         Codec::H264 | Codec::Vp9 => "yuv420p",
-        Codec::Av1 => "yuv420p10le",
+        Codec::Av1 | Codec::Hevc => "yuv420p10le",
     }
 }
 

@@ -298,7 +298,7 @@ fn vp9_and_av1_are_cascades_of_their_own_over_the_same_frames() {
 }
 
 #[test]
-fn a_bright_source_keeps_its_colour_in_av1_when_that_is_asked_for() {
+fn a_bright_source_keeps_its_colour_when_that_is_asked_for() {
     let colour =
         [("color_space", "bt2020nc"), ("color_transfer", "smpte2084"), ("color_primaries", "bt2020")];
     let changes = colour.map(|(name, value)| (format!("/streams/0/{name}"), json!(value)));
@@ -311,9 +311,13 @@ fn a_bright_source_keeps_its_colour_in_av1_when_that_is_asked_for() {
     }
     let said = json!([screen, { "max_content": 1000, "max_average": 400 }]);
     changes.push(("/streams/0/side_data_list", said));
-    let plan = with(&changes, json!({ "sizes": [720], "hdr": "keep", "quality": "high" }));
-    insta::assert_snapshot!(lines(&of_family(&plan, 1, 0)));
+    let asked = json!({ "sizes": [720], "hdr": "keep", "hdr_codecs": ["hevc", "av1"], "quality": "high" });
+    let plan = with(&changes, asked);
+    insta::assert_snapshot!([1, 2].map(|family| lines(&of_family(&plan, family, 0))).join("\n\n"));
     assert!(graph_of(&nth(&plan, 0)).contains("tonemap"), "the others are brought down");
+    let alone = with(&changes, json!({ "hdr": "keep", "hdr_codecs": ["hevc"] }));
+    let opus = alone.audio.iter().any(|track| track.codec == crate::plan::SoundCodec::Opus);
+    assert!(!opus, "with HEVC the usual sound is heard");
     assert!(with(&[], json!({ "hdr": "keep" })).video.unwrap().background.is_empty(), "nothing to keep");
 }
 

@@ -247,7 +247,7 @@ fn other_codecs_cost_and_need_their_encoders_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn other_codecs_have_the_sizes_of_the_ladder_and_a_sound_for_each_in_stereo() {
+fn other_codecs_have_the_sizes_of_the_ladder_and_every_sound_again() {
     let pipeline = Pipeline { codecs: vec![Codec::Av1, Codec::Vp9], surround: true, ..Pipeline::default() };
     let probe =
         sounding(&[sound(6, 1, &json!({"language": "eng"})), sound(2, 0, &json!({"language": "ger"}))]);
@@ -257,8 +257,11 @@ fn other_codecs_have_the_sizes_of_the_ladder_and_a_sound_for_each_in_stereo() {
     let all: Vec<String> = video.background.iter().map(|family| ids(&family.renditions)).collect();
     assert_eq!(ids(&video.renditions), "h264-1080 h264-720 h264-480 h264-360 h264-240");
     assert_eq!(all, ["vp9-1080 vp9-720 vp9-480 vp9-360 vp9-240", "av1-1080 av1-720 av1-480 av1-360 av1-240"]);
-    let sounds: Vec<_> = plan.audio.iter().map(|one| (one.id.as_str(), one.channels)).collect();
-    assert_eq!(sounds, [("aac-1", 2), ("aac-2", 2), ("aac-3", 6), ("opus-1", 2), ("opus-2", 2)]);
+    let sounds: Vec<_> = plan.audio.iter().map(|one| (one.id.clone(), one.channels)).collect();
+    let each =
+        |codec: &str| [(format!("{codec}-1"), 2), (format!("{codec}-2"), 2), (format!("{codec}-3"), 6)];
+    assert_eq!(sounds, [each("aac"), each("opus")].concat());
+    assert_eq!((plan.audio[2].kbps, plan.audio[5].kbps), (384, 256));
 }
 
 #[test]

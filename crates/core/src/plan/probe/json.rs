@@ -133,6 +133,34 @@ impl SideEntry {
     }
 }
 
+fn light(beside: &[SideEntry]) -> Light {
+    let content = |side: &SideEntry| Some((side.max_content.whole()?, side.max_average.whole()?));
+    Light {
+        mastering: beside.iter().find_map(SideEntry::mastering),
+        content: beside.iter().find_map(content),
+    }
+}
+
+/// What the first picture of a source says beside its samples.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct First {
+    frames: Vec<Frame>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Frame {
+    side_data_list: Vec<SideEntry>,
+}
+
+impl First {
+    /// How bright it was made to be.
+    pub(super) fn light(&self) -> Light {
+        self.frames.first().map(|frame| light(&frame.side_data_list)).unwrap_or_default()
+    }
+}
+
 /// One chapter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -174,14 +202,6 @@ impl Stream {
             .map_or(0, |(_, degrees)| degrees)
     }
 
-    fn light(&self) -> Light {
-        let content = |side: &SideEntry| Some((side.max_content.whole()?, side.max_average.whole()?));
-        Light {
-            mastering: self.side_data_list.iter().find_map(SideEntry::mastering),
-            content: self.side_data_list.iter().find_map(content),
-        }
-    }
-
     fn video(&self, ordinal: u32) -> VideoStream {
         let aspect = fraction(&self.sample_aspect_ratio, ':').and_then(|(num, den)| Rate::reduced(num, den));
         let rate = |text: &str| fraction(text, '/').and_then(|(num, den)| Rate::reduced(num, den));
@@ -202,7 +222,7 @@ impl Stream {
                 transfer: transfer(&self.color_transfer),
                 matrix: matrix(&self.color_space),
             },
-            light: self.light(),
+            light: light(&self.side_data_list),
             average_rate: rate(&self.avg_frame_rate),
             nominal_rate: rate(&self.r_frame_rate),
             bit_rate: self.bit_rate.whole(),

@@ -94,3 +94,22 @@ fn every_family_is_recognised_by_what_ffprobe_calls_it() {
         assert_eq!(Container::of(foreign), None, "{foreign}");
     }
 }
+
+#[test]
+fn the_first_picture_says_how_bright_a_source_is_where_the_container_is_silent() {
+    let bright = [("/streams/0/color_transfer", json!("smpte2084"))];
+    let silent = probe(&bright).unwrap();
+    assert!(silent.is_silent_about_light() && !probe(&[]).unwrap().is_silent_about_light());
+    let said = r#"{"frames":[{"side_data_list":[{"side_data_type":"H.26[45] User Data"},
+        {"side_data_type":"Mastering display metadata","red_x":"34000/50000","red_y":"16000/50000","green_x":"13250/50000",
+         "green_y":"34500/50000","blue_x":"7500/50000","blue_y":"3000/50000","white_point_x":"15635/50000",
+         "white_point_y":"16450/50000","min_luminance":"50/10000","max_luminance":"10000000/10000"},
+        {"side_data_type":"Content light level metadata","max_content":1000,"max_average":400}]}]}"#;
+    let lit = silent.clone().lit_by(said.as_bytes());
+    let light = lit.video.as_ref().unwrap().light;
+    assert_eq!((light.mastering.unwrap().brightest, light.content), (10_000_000, Some((1_000, 400))));
+    assert!(!lit.is_silent_about_light());
+    for nothing in ["", "{}", r#"{"frames":[]}"#, r#"{"frames":[{}]}"#, r#"{"frames":7}"#] {
+        assert_eq!(silent.clone().lit_by(nothing.as_bytes()), silent, "{nothing}");
+    }
+}

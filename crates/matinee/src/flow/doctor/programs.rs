@@ -10,7 +10,7 @@ use super::Finding;
 /// Without these encoders nothing can be made.
 const ENCODERS: &[&str] = &["libx264", "aac"];
 /// Without these, pipelines that ask for other codecs refuse their videos.
-const OTHER_ENCODERS: &[&str] = &["libvpx-vp9", "libsvtav1", "libopus"];
+const OTHER_ENCODERS: &[&str] = &["libvpx-vp9", "libsvtav1", "libx265", "libopus"];
 /// Without these filters some videos cannot be encoded.
 const FILTERS: &[&str] = &["scale", "zscale", "tonemap"];
 const ANSWER_BYTES_MAX: usize = 1 << 16;

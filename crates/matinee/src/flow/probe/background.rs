@@ -10,12 +10,12 @@ use matinee_io::db::NewTrack;
 use super::weight;
 
 /// What a job waits for.
-type Needs = Vec<(JobId, OnDeath)>;
+pub(super) type Needs = Vec<(JobId, OnDeath)>;
 
-/// They wait for each other, and pictures without the watermark for the `main` sound, which lies in their files; `new`
-/// makes a job of the video `id`.
+/// They wait for each other, and for the job of the main sound where pictures are heard with that; `new` makes a job of the
+/// video `id`.
 pub(super) fn jobs(
-    (id, main): (VideoId, Option<(JobId, OnDeath)>),
+    (id, main_sound): (VideoId, Needs),
     plan: &Plan,
     ladder: &[NewTrack],
     new: impl Fn(Task, i64, Needs) -> NewJob,
@@ -45,8 +45,8 @@ pub(super) fn jobs(
         let chunks =
             video.chunks.iter().map(|one| new(chunk(one.number), weight(plan, one.number), Vec::new()));
         let chunks: Vec<NewJob> = chunks.collect();
-        let heard: Needs = if kin.unmarked { main.into_iter().collect() } else { sound.clone() };
-        let needs: Needs = chunks.iter().map(needed).chain(heard).collect();
+        let heard = if kin.codec.sound() == SoundCodec::Opus { &sound } else { &main_sound };
+        let needs: Needs = chunks.iter().map(needed).chain(heard.iter().copied()).collect();
         jobs.extend(chunks);
         let files = pictures.by_ref().take(kin.renditions.len());
         let files: Vec<(&NewTrack, NewJob)> =
