@@ -28,6 +28,7 @@ mod indexed;
 mod intake;
 pub(crate) mod job;
 mod join;
+pub(crate) mod kept;
 pub(crate) mod lease;
 mod look;
 mod mark;

@@ -17,6 +17,7 @@ mod ingest_url;
 mod job;
 mod linger;
 mod node;
+mod object;
 mod origin;
 mod page;
 pub(crate) mod pipeline;
@@ -118,6 +119,7 @@ fn of_videos() -> OpenApiRouter<Shared> {
         .routes(routes!(playback::show))
         .routes(routes!(poster::choose))
         .routes(routes!(video::timeline))
+        .routes(routes!(object::list))
         .routes(routes!(encode::begin, encode::cancel))
         .routes(routes!(encode::foresee))
         .routes(routes!(caption::add, caption::remove))

@@ -59,6 +59,7 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("GET /v1/videos/{id}/playback", Has(&["video:read"]), None),
     ("PUT /v1/videos/{id}/poster", Has(&["video:write"]), Some(r#"{"at_s":1}"#)),
     ("GET /v1/videos/{id}/timeline", Has(&["video:read"]), None),
+    ("GET /v1/videos/{id}/objects", Has(&["video:read"]), None),
     ("POST /v1/videos/{id}/encode", Has(&["video:write"]), Some("{}")),
     ("POST /v1/videos/{id}/plan", Has(&["video:read"]), Some("{}")),
     ("DELETE /v1/videos/{id}/encode", Has(&["video:write"]), None),
@@ -218,7 +219,7 @@ async fn runner(house: &House) -> (String, String) {
 
 /// What a runner says of its machine.
 const REPORT: &str =
-    r#"{"protocol":1,"encoders":["libx264","libvpx-vp9","libsvtav1","aac","libopus"],"slots":1}"#;
+    r#"{"protocol":1,"encoders":["libx264","libvpx-vp9","libsvtav1","libx265","aac","libopus"],"slots":1}"#;
 
 /// Sends one row; what is made gets a name of its own.
 async fn send(

@@ -207,6 +207,30 @@ fn begins(input: &str) -> (f64, f64) {
     (white, heard)
 }
 
+/// The list of what lies in stores names every file with its length and its hash.
+fn listed(world: &World, video: &str, downloads: &[Value]) {
+    let objects = world.json(&format!("/v1/videos/{video}/objects"));
+    let all = objects["items"].as_array().unwrap();
+    for download in downloads {
+        let id = download["id"].as_str().unwrap();
+        let (kind, rendition) = match id.strip_suffix("-webm") {
+            Some(name) => ("webm", Value::from(name)),
+            None if id == "source" => ("source", Value::Null),
+            None => ("rendition", Value::from(id)),
+        };
+        let object = all.iter().find(|one| one["kind"] == kind && one["rendition"] == rendition);
+        let object = object.unwrap_or_else(|| panic!("{id} is not in {objects}"));
+        let bytes = world.get(download["url"].as_str().unwrap()).1;
+        let known = (object["state"].as_str(), object["store"].as_str(), object["size_bytes"].as_u64());
+        assert_eq!(known, (Some("present"), Some("local"), Some(bytes.len() as u64)), "{id}");
+        assert_eq!(object["blake3"], blake3::hash(&bytes).to_string(), "{id}");
+    }
+    assert!(all.iter().any(|one| one["kind"] == "poster"), "{objects}");
+    let present = all.iter().filter(|one| one["state"] == "present");
+    let sum: u64 = present.filter_map(|one| one["size_bytes"].as_u64()).sum();
+    assert_eq!(objects["present_bytes"], sum);
+}
+
 #[test]
 fn every_video_can_be_kept_as_webm_and_as_mp4_with_sound_in_time() {
     let world = World::with("[[pipeline]]\nname = \"default\"\nsizes = [120]\ncodecs = [\"vp9\"]\n");
@@ -247,6 +271,7 @@ fn every_video_can_be_kept_as_webm_and_as_mp4_with_sound_in_time() {
                 assert!((white - heard).abs() <= APART_S, "{file}: white at {white}, heard at {heard}");
             }
         }
+        listed(&world, video, downloads);
         let ranged = playback["webm"].as_str().unwrap();
         assert_eq!(world.get(ranged).1.len() as u64, downloads[2]["bytes"].as_u64().unwrap());
         assert_eq!(downloads[1]["label"], "120p VP9");

@@ -121,7 +121,7 @@ async fn a_still_of_slides_is_the_picture_on_screen_and_not_the_next_one() {
             assert_eq!(chosen.await, 200, "{name} at {at_s} s");
             // Nothing of it can be played, so nothing of it is served.
             let poster = newest_picture(&server.data());
-            let on_screen = pictures.iter().copied().filter(|from| *from <= at_s).next_back().unwrap();
+            let on_screen = pictures.iter().copied().rfind(|from| *from <= at_s).unwrap();
             let seen = gray::of(&poster, (0, 0, 640, 360));
             let wanted = brightness(on_screen);
             assert!((seen - wanted).abs() <= NEAR, "{name} at {at_s} s: {seen}, not {wanted}");

@@ -187,7 +187,7 @@ impl Liar {
 
 /// What fits a server that asks for no equal bytes.
 pub(super) fn report() -> Value {
-    let encoders = ["libx264", "libvpx-vp9", "libsvtav1", "aac", "libopus"];
+    let encoders = ["libx264", "libvpx-vp9", "libsvtav1", "libx265", "aac", "libopus"];
     json!({ "protocol": 1, "version": "0", "ffmpeg": "5.1", "encoders": encoders, "slots": 8 })
 }
 

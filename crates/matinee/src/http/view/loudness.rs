@@ -15,7 +15,7 @@ pub(crate) struct Loudness {
 
 impl Loudness {
     /// What a reader sees of it.
-    pub(super) fn of(leveled: &Leveled) -> Self {
+    pub(super) fn of(leveled: Leveled) -> Self {
         let whole = |tenths: i32| f64::from(tenths) / 10.0;
         Self { measured_lufs: whole(leveled.loudness_tenths), gain_db: whole(leveled.gain_tenths) }
     }

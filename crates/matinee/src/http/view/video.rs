@@ -416,7 +416,7 @@ fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
             codec: track.shape.codec.clone(),
             language: language.filter(said),
             label: Some(label).filter(said),
-            loudness: track.leveled.as_ref().map(Loudness::of),
+            loudness: track.leveled.map(Loudness::of),
             channels: track.shape.channels,
             bytes,
             bandwidth: bytes.zip(duration_ms).map(|(bytes, ms)| bytes.saturating_mul(8_000) / ms),

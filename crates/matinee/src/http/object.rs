@@ -1,0 +1,77 @@
+//! `GET /v1/videos/{id}/objects`: what lies in stores for a video.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use matinee_core::access::Scope;
+use matinee_core::ledger;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::problem::Problem;
+use super::request::Caller;
+use super::view::{Problems, time};
+use crate::errand::hash_text;
+use crate::flow::kept::{self, Kept};
+
+/// An object in a store.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Object {
+    /// Its name in the store.
+    id: String,
+    /// What it is for: `source`, `rendition`, `webm`, `poster`, `caption`, `sheet`, `preview`; while work goes on also
+    /// `tail`, `work`, `sidecar`, `chunk` and `audio_part`.
+    #[schema(value_type = String)]
+    kind: ledger::Kind,
+    /// The rendition whose file it is, for example `h264-720`.
+    rendition: Option<String>,
+    /// `intended` (it may come to exist), `present`, or `to_delete` (it takes room until it is proven gone).
+    #[schema(value_type = String)]
+    state: ledger::State,
+    /// The store that it lies in.
+    store: String,
+    /// Its length in bytes, once it is written.
+    size_bytes: Option<u64>,
+    /// The BLAKE3 hash of its bytes in hex, once it is known.
+    blake3: Option<String>,
+    /// When it was intended, as RFC 3339 text.
+    created_at: String,
+}
+
+/// All objects of a video, the oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ObjectList {
+    /// The objects.
+    items: Vec<Object>,
+    /// Bytes of all that are present.
+    present_bytes: u64,
+}
+
+/// Lists what lies in stores for a video: what it takes, and what of it is about to go.
+#[utoipa::path(get, path = "/v1/videos/{id}/objects", operation_id = "video_objects", tag = "videos", params(("id" = String, Path, description = "The video.")), responses((status = 200, body = ObjectList), Problems))]
+pub(crate) async fn list(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<ObjectList>, Problem> {
+    let app = caller.permit(Scope::VideoRead)?;
+    let id = id.parse().map_err(|_| Problem::not_found())?;
+    let all = kept::all(&node, (app, id)).await?;
+    let present = all.iter().filter(|kept| kept.lying.state == ledger::State::Present);
+    let present_bytes = present.filter_map(|kept| kept.lying.size).sum();
+    Ok(Json(ObjectList { items: all.into_iter().map(object).collect(), present_bytes }))
+}
+
+fn object(kept: Kept) -> Object {
+    let Kept { lying, rendition } = kept;
+    Object {
+        id: lying.object.to_string(),
+        kind: lying.kind,
+        rendition,
+        state: lying.state,
+        store: lying.place,
+        size_bytes: lying.size,
+        blake3: lying.blake3.as_ref().map(hash_text),
+        created_at: time(lying.created),
+    }
+}
