@@ -32,6 +32,7 @@ const CHECKS: &[(&str, Check)] = checks![
     the_answer_of_ffprobe_is_captured_and_bounded,
     a_file_that_is_no_input_cannot_be_read,
     nothing_is_written_outside_the_directory,
+    only_a_device_that_is_named_can_be_opened,
     the_network_is_out_of_reach,
     a_decoder_that_was_taken_over_gets_nowhere,
     a_playlist_reads_no_other_file,
@@ -181,6 +182,22 @@ async fn nothing_is_written_outside_the_directory(world: &World) {
     let args = format!("-f lavfi -i testsrc2=duration=1:size=64x64 {}/x.mp4", other.display());
     let error = world.run(job(Program::Ffmpeg, &args, &[], Some(&dir))).await.expect_err("not its directory");
     assert!(error.stderr_tail.contains("Permission denied"), "{}", error.stderr_tail);
+}
+
+async fn only_a_device_that_is_named_can_be_opened(world: &World) {
+    let args = "-f rawvideo -video_size 16x16 -i /dev/zero -frames:v 1 -f null -";
+    let reaches = async |devices: &[&str]| {
+        let devices: Vec<String> = devices.iter().map(|&node| node.to_owned()).collect();
+        let run = job(Program::Ffmpeg, args, &[], None);
+        world.ffmpeg.reaching(&devices).run(run, |_| {}, pending()).await
+    };
+    reaches(&["/dev/zero"]).await.expect("it is named");
+    for others in [&[][..], &["/dev/full"]] {
+        let error = reaches(others).await.expect_err("it is not named");
+        assert!(error.stderr_tail.contains("Permission denied"), "{}", error.stderr_tail);
+    }
+    let gone = reaches(&["/dev/dri/renderD999"]).await.expect_err("it is not there");
+    assert!(matches!(gone.what, Failure::Sandbox(_)) && gone.class() == Class::World, "{gone}");
 }
 
 async fn the_network_is_out_of_reach(world: &World) {

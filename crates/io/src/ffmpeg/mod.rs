@@ -4,6 +4,7 @@
 //! started here never gets a URL, sees its listed input files, writes below one directory, and dies with us.
 
 mod calls;
+pub mod device;
 pub mod probe;
 mod progress;
 mod run;
@@ -49,6 +50,16 @@ pub struct Ffmpeg {
     prober: PathBuf,
     walls: sandbox::Walls,
     found: Found,
+    /// Device nodes that they may open; none but for an encoder in hardware.
+    devices: Vec<PathBuf>,
+}
+
+impl Ffmpeg {
+    /// The same programs, which may open these device nodes as well.
+    #[must_use]
+    pub fn reaching(&self, devices: &[String]) -> Self {
+        Self { devices: devices.iter().map(PathBuf::from).collect(), ..self.clone() }
+    }
 }
 
 /// What this machine's ffmpeg can do.

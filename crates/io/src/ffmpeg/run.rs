@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
+use super::device;
 use super::progress::{Reports, Steps};
 use super::sandbox::{self, Policy};
 use super::spawn::{self, Group, Start};
@@ -79,6 +80,8 @@ impl Ffmpeg {
             inputs: job.inputs.clone(),
             programs: programs(&[&self.encoder, &self.prober]),
             dir: job.dir.clone(),
+            pages: self.devices.iter().flat_map(|node| device::pages(node)).collect(),
+            devices: self.devices.clone(),
             cpu_s: job.limits.cpu_s,
             memory_bytes: job.limits.memory_bytes,
             output_bytes: job.limits.output_bytes,

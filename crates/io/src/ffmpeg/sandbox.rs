@@ -51,6 +51,10 @@ pub(super) struct Policy {
     pub(super) programs: Vec<PathBuf>,
     /// Write.
     pub(super) dir: Option<PathBuf>,
+    /// Device nodes: read, write and control.
+    pub(super) devices: Vec<PathBuf>,
+    /// Read only, all that is below: what the kernel says of these devices.
+    pub(super) pages: Vec<PathBuf>,
     pub(super) cpu_s: u64,
     pub(super) memory_bytes: u64,
     pub(super) output_bytes: u64,
@@ -186,6 +190,16 @@ fn restrict(policy: &Policy) -> Result<(), SandboxError> {
     }
     if let Some(dir) = &policy.dir {
         rules = rules.add_rule(PathBeneath::new(PathFd::new(dir)?, output_access() & known))?;
+    }
+    if !policy.devices.is_empty() {
+        let control = (AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev) & known;
+        rules = rules.add_rules(path_beneath_rules(&policy.pages, AccessFs::ReadFile | AccessFs::ReadDir))?;
+        for device in &policy.devices {
+            rules = rules.add_rule(PathBeneath::new(PathFd::new(device)?, control))?;
+        }
+        // Drivers look for their node by its name; of the others they see no more than that.
+        let folders = policy.devices.iter().filter_map(|device| device.parent());
+        rules = rules.add_rules(path_beneath_rules(folders, BitFlags::from(AccessFs::ReadDir)))?;
     }
     let status = rules.restrict_self()?;
     let held = matches!(status.ruleset, RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced);
