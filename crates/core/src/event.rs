@@ -35,6 +35,7 @@ topics! {
     UploadFailed "upload.failed" "An upload cannot become a video.";
     VideoCreated "video.created" "A video exists, and its bytes are complete.";
     VideoProbed "video.probed" "The source was examined and planned.";
+    VideoReplanned "video.replanned" "The ladder is encoded in software after all.";
     VideoPlayable "video.playable" "Players can play the video.";
     VideoPictures "video.pictures" "Pictures of the video were made or chosen.";
     VideoReady "video.ready" "All that the pipeline requires is done.";

@@ -254,6 +254,11 @@ impl Task {
         }
     }
 
+    /// Does it encode a piece of the ladder that everybody waits for?
+    pub const fn is_ladder(&self) -> bool {
+        matches!(self, Self::Chunk { family: 0, .. })
+    }
+
     /// The video that this task works for, if it is one.
     pub const fn video(&self) -> Option<VideoId> {
         match *self {

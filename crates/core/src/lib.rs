@@ -12,6 +12,7 @@ pub mod crop;
 pub mod disk;
 pub mod event;
 pub mod gate;
+pub mod hardware;
 pub mod hash;
 pub mod id;
 pub mod image;

@@ -76,6 +76,18 @@ pub const PLAN_GAP_INTERVALS: i64 = 4;
 /// Address space of an ffmpeg process in bytes; the sandbox trial ran with it.
 pub const FFMPEG_ADDRESS_SPACE_BYTES: u64 = 6 * 1024 * 1024 * 1024;
 
+/// The same with a driver of hardware, which maps the memory of the card and of the machine without using it.
+pub const HARDWARE_ADDRESS_SPACE_BYTES: u64 = 1 << 40;
+
+/// Chunks that one engine encodes at once. Each has up to seven sizes, and NVIDIA's cards for consumers encode eight streams.
+pub const ENGINE_SLOTS: u32 = 1;
+
+/// How long a job waits for a machine that has its engine, in milliseconds: longer than a restart, shorter than patience.
+pub const ENGINE_AWAY_MS: i64 = 300_000;
+
+/// How long an encoder in hardware may take for the second of its trial, in milliseconds; drivers that hang are known.
+pub const TRIAL_MS: u64 = 20_000;
+
 /// Wall and CPU limits are this many times the estimate: machines differ, and a limit only stops the endless.
 pub const PLAN_TIME_FACTOR: u64 = 20;
 

@@ -59,6 +59,10 @@ pub struct Pipeline {
     /// when none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loudness_lufs: Option<i8>,
+    /// H.264 may be encoded in hardware, by machines whose encoders passed a trial and look as good as software; else
+    /// software does it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hardware: bool,
     /// Most frames that a source may give.
     pub frames_max: u64,
     /// A source that cannot be decoded to its last picture is refused; else what is damaged is concealed, and said.
@@ -86,6 +90,7 @@ impl Default for Pipeline {
             poster_side: POSTER_SIDE_MAX,
             surround: false,
             loudness_lufs: None,
+            hardware: false,
             frames_max: limits::PLAN_FRAMES_MAX,
             strict: false,
             priority: 0,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hardware::Engine;
+
 /// The version of what runner and server say to each other; raised when an older side would misunderstand.
 pub const PROTOCOL: u32 = 1;
 
@@ -37,8 +39,8 @@ pub struct Report {
     pub cores: u32,
     /// Its memory that is free for work.
     pub memory_bytes: u64,
-    /// Encoders in hardware; none are used yet.
-    pub gpu: Option<String>,
+    /// Its encoders in hardware that passed their trial; a later release may know more of them than we do.
+    pub engines: Vec<String>,
     /// Jobs that it does at the same time.
     pub slots: u32,
 }
@@ -85,6 +87,11 @@ impl Unfit {
 }
 
 impl Report {
+    /// Its engines that we know.
+    pub fn engines(&self) -> impl Iterator<Item = Engine> {
+        self.engines.iter().filter_map(|text| Engine::try_from(text.clone()).ok())
+    }
+
     /// May this runner work for a server that says this of itself? Any bytes will do when that has no fingerprint.
     pub fn fits(&self, ours: &Self) -> Result<(), Unfit> {
         if self.protocol != PROTOCOL {
@@ -128,7 +135,11 @@ mod tests {
 
     #[test]
     fn a_report_of_a_later_release_can_be_read() {
-        let read: Report = serde_json::from_str(r#"{"protocol":2,"quantum":true}"#).unwrap();
+        let read: Report = serde_json::from_str(
+            r#"{"protocol":2,"quantum":true,"engines":["quantum-1","qsv-000000000000000f"]}"#,
+        )
+        .unwrap();
+        assert_eq!(read.engines().map(|engine| engine.fingerprint).collect::<Vec<_>>(), [15]);
         assert_eq!(read.fits(&report()), Err(Unfit::Protocol(2)));
     }
 }

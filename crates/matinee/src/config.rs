@@ -96,6 +96,8 @@ pub(crate) struct Encode {
     pub(crate) quality: Quality,
     /// The folder with `ffmpeg` and `ffprobe`; the PATH is searched when it is not set.
     pub(crate) ffmpeg_dir: Option<PathBuf>,
+    /// Device nodes of encoders in hardware, such as `/dev/dri/renderD128`. Looked for when it is not set; none when empty.
+    pub(crate) devices: Option<Vec<String>>,
     /// An encoder that takes no step for so long is ended and started again; slow ones get 20 of their own steps.
     pub(crate) stall: Span,
 }
@@ -206,6 +208,7 @@ impl Default for Encode {
             accept_unsandboxed: false,
             quality: Quality::Default,
             ffmpeg_dir: None,
+            devices: None,
             stall: Span { ms: limits::STALL_MS },
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use matinee_core::access::path::Key;
 use matinee_core::disk::{Level, Marks, Room};
+use matinee_core::hardware::Usable;
 use matinee_core::id::{AppId, CollectionId, ObjectId};
 use matinee_core::job::Kind;
 use matinee_core::limits;
@@ -41,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) ffmpeg: Result<Ffmpeg, FfmpegError>,
     /// What its encoders make of a known picture; asked for when the first runner comes.
     pub(crate) fingerprint: OnceCell<String>,
+    /// Its encoders in hardware, once they were tried.
+    pub(crate) engines: OnceCell<Vec<Usable>>,
     /// Signs and checks the tokens in media paths.
     pub(crate) path_key: Key,
     /// The app and collection of everybody who names none.
@@ -128,6 +131,7 @@ impl Node {
             store: stored.store,
             ffmpeg,
             fingerprint: OnceCell::new(),
+            engines: OnceCell::new(),
             path_key: stored.path_key,
             fetch: stored.fetch,
             spool: Spool::new(matinee_io::spool::Config {
@@ -250,6 +254,7 @@ pub(crate) fn capabilities(config: &Config, ffmpeg: Option<&Ffmpeg>) -> Capabili
         memory_bytes: memory_bytes(config),
         encoders: found.encoders.into_iter().collect(),
         filters: found.filters.into_iter().collect(),
+        engines: Vec::new(),
     }
 }
 

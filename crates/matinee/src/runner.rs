@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use matinee_core::hardware::Usable;
 use matinee_core::limits;
 use matinee_core::runner::Report;
 use matinee_io::errand::{CallError, Server};
@@ -83,6 +84,7 @@ pub(crate) enum Failed {
 pub(crate) struct Shop {
     server: Server,
     ffmpeg: Ffmpeg,
+    engines: Vec<Usable>,
     sources: Sources,
     work_dir: PathBuf,
     /// All that is ours lies below it.
@@ -94,7 +96,7 @@ pub(crate) struct Shop {
 /// Works until `leave` is cancelled, then finishes or gives back what it has; `hurry` ends that at once.
 pub(crate) async fn run(
     settings: Settings,
-    (ffmpeg, report): (Ffmpeg, Report),
+    (ffmpeg, engines, report): (Ffmpeg, Vec<Usable>, Report),
     (leave, hurry): (CancellationToken, CancellationToken),
 ) -> Result<(), Failed> {
     let mut badge = Badge::open(&settings.dir, &settings.server)?;
@@ -111,6 +113,7 @@ pub(crate) async fn run(
     let shop = Shop {
         server: server.with_token(&token),
         ffmpeg,
+        engines,
         sources: Sources::open(&settings.dir.join("sources"), settings.keep_bytes)?,
         work_dir,
         dir: settings.dir.clone(),

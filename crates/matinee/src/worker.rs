@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::job::Kind;
+use matinee_core::limits::ENGINE_SLOTS;
 use tokio::task::JoinSet;
 
 use crate::flow::lease::{self, Hold, Slots};
-use crate::flow::{self, Failure, scratch};
+use crate::flow::{self, Failure, engine, scratch};
 use crate::node::Node;
 
 /// Without a wake-up the table is looked at so often: another process may have inserted a job.
@@ -15,7 +16,13 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Runs jobs until the node stops, then waits for those that run.
 pub(crate) async fn run(node: Arc<Node>) {
-    let limits = limits(&node);
+    tokio::spawn({
+        let node = Arc::clone(&node);
+        // Nobody waits for it: what needs no hardware begins at once.
+        async move {
+            engine::here(&node).await;
+        }
+    });
     let mut ready = node.db.job_ready();
     let mut running = JoinSet::new();
     loop {
@@ -24,7 +31,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         }
         // Waited for even when we are told to stop: a job that was claimed and dropped would be lost to everybody until its
         // lease ends.
-        match lease::claim(&node, &limits).await {
+        match lease::claim(&node, &limits(&node)).await {
             Ok(Some(hold)) => {
                 running.spawn(work(Arc::clone(&node), hold));
                 continue;
@@ -45,10 +52,16 @@ pub(crate) async fn run(node: Arc<Node>) {
 /// How many jobs of each kind run here at once.
 fn limits(node: &Node) -> Vec<Slots> {
     let encoding = node.ffmpeg.is_ok();
-    let of = |kind: Kind| Slots { kind, node_max: node.slots_of(kind), all_max: u32::MAX };
+    let of = |kind: Kind| Slots { kind, engine: None, node_max: node.slots_of(kind), all_max: u32::MAX };
     let here = |kind: Kind| node.config.workers.here || !kind.is_for_runners();
     let mine = |kind: &Kind| (encoding || !kind.encodes()) && here(*kind);
-    Kind::ALL.into_iter().filter(mine).map(of).collect()
+    let engines = node.engines.get().into_iter().flatten().map(|one| Slots {
+        kind: Kind::Chunk,
+        engine: Some(one.engine),
+        node_max: ENGINE_SLOTS,
+        all_max: u32::MAX,
+    });
+    Kind::ALL.into_iter().filter(mine).map(of).chain(engines).collect()
 }
 
 async fn work(node: Arc<Node>, hold: Hold) {

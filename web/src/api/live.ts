@@ -28,6 +28,7 @@ export const TOPICS = [
   'video.created',
   'video.received',
   'video.probed',
+  'video.replanned',
   'video.playable',
   'video.pictures',
   'video.ready',

@@ -335,6 +335,8 @@ export interface Runner {
   ffmpeg: string;
   cores: number;
   memory_bytes: number;
+  /** Its encoders in hardware: kind, `-`, and a hash of what each made of a known picture. */
+  engines: string[];
   slots: number;
   jobs: RunnerJob[];
   created_at: string;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Runner } from '../api/types.ts';
-import { condition, heard, load } from './runner.ts';
+import { condition, hardware, heard, load } from './runner.ts';
 
 const job = { id: 'job_1', kind: 'chunk', video_id: 'vid_1', attempt: 1, progress: 0.5 };
 const runner: Runner = {
@@ -14,12 +14,21 @@ const runner: Runner = {
   ffmpeg: '5.1',
   cores: 8,
   memory_bytes: 8e9,
+  engines: [],
   slots: 8,
   jobs: [],
   created_at: '2026-01-01T00:00:00Z',
   invited_until: '2026-01-02T00:00:00Z',
   seen_at: '2026-01-01T10:00:00Z',
 };
+
+test('hardware is named by what people call it, once for each kind', () => {
+  const by = (engines: string[]) => hardware({ ...runner, engines });
+  expect(by([])).toBe('');
+  expect(by(['nvenc-00000000000000ab', 'qsv-01', 'nvenc-02'])).toBe(', encodes by NVENC and Quick Sync');
+  expect(by(['quantum-1'])).toBe(', encodes by quantum');
+});
+
 const at = Date.parse('2026-01-01T10:05:00Z');
 
 test('a runner is said to be what it is', () => {

@@ -22,6 +22,15 @@ export function load(runner: Runner): string {
   return `${runner.jobs.length} of ${runner.slots} ${runner.slots === 1 ? 'slot' : 'slots'}`;
 }
 
+const ENGINES: Record<string, string> = { nvenc: 'NVENC', qsv: 'Quick Sync', vaapi: 'VAAPI', v4l2: 'V4L2' };
+
+/** Its encoders in hardware as a part of a list, with a comma before: `, encodes by NVENC`; nothing without one. */
+export function hardware(runner: Runner): string {
+  const kinds = runner.engines.map((engine) => engine.split('-')[0] ?? '');
+  const names = [...new Set(kinds)].map((kind) => ENGINES[kind] ?? kind);
+  return names.length > 0 ? `, encodes by ${names.join(' and ')}` : '';
+}
+
 /** When it was heard of, or until when it can register. */
 export function heard(runner: Runner, now_ms: number): string {
   if (runner.state === 'invited') {

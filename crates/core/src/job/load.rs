@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, State};
+use crate::hardware::Engine;
 use crate::limits::SOUNDS_AT_ONCE;
 use crate::time::Millis;
 
@@ -24,6 +25,8 @@ pub struct Load {
     pub cost_ms: u64,
     /// Resident bytes. 0: so few that nobody counts them.
     pub memory_bytes: u64,
+    /// An encoder in hardware; only who has it may do the job.
+    pub engine: Option<Engine>,
 }
 
 /// The last word of a holder about how far it is.

@@ -3,6 +3,7 @@
 mod encoder;
 mod gate;
 mod graph;
+mod hardware;
 mod pictures;
 
 use super::probe::CONTAINERS;
@@ -11,6 +12,7 @@ use crate::limits;
 
 pub use crate::pipeline::POSTER_SIDE_MAX;
 pub use gate::{judge, judge_name, samples};
+pub use hardware::{device, trial, trial_judge, trial_video};
 pub use pictures::{
     Film, MARK, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, mark, moment, picture, poster,
     poster_first, preview, shortly_before, storyboard, thumbnail, thumbnail_last, waveform,
@@ -144,7 +146,8 @@ pub fn chunk_safe(
     output: &str,
 ) -> Option<Vec<String>> {
     let video = plan.video.as_ref()?;
-    let family = video.family(family)?;
+    // Whoever needs this profile has met a source, not a driver.
+    let family = Cascade { engine: None, ..video.family(family)? };
     let rendition = family.renditions.get(at)?;
     let unseeked = match chunk.seek {
         Seek::Start | Seek::Key { .. } => Chunk { seek: Seek::Start, ..*chunk },

@@ -7,7 +7,7 @@ use super::{
     Plan, Poster, Preset, Probe, Rate, Refusal, Remux, Rendition, SoundCodec, Subject, Subtitle, Subtitles,
     Timeline, Track, VERSION, Video, ladder,
 };
-use crate::{crop, language, limits};
+use crate::{crop, hardware, language, limits};
 
 /// What a whole ladder in one codec costs per megapixel of the source.
 struct Cost {
@@ -89,7 +89,10 @@ fn build(
             Reading::Chunks => chunks::chunks(grid, timeline),
             Reading::Whole => chunks::whole(grid),
         };
-        Video { chunks, ..video }
+        let engine = pipeline.hardware.then(|| hardware::choose(&capabilities.engines)).flatten();
+        let missed = pipeline.hardware && engine.is_none();
+        let fallback = missed.then(|| "no machine that works has an encoder in hardware".to_owned());
+        Video { chunks, engine, fallback, ..video }
     });
     let notes = notes(probe, timeline, &times);
     if pipeline.strict && notes.contains(&Note::ShorterThanHeader) {
@@ -187,6 +190,8 @@ fn picture(
         renditions,
         background,
         chunks: Vec::new(),
+        engine: None,
+        fallback: None,
     };
     Ok((video, grid))
 }

@@ -9,6 +9,8 @@ use crate::job::load::Load;
 const LIGHT_MS_PER_S: u64 = 2;
 /// Starting a program, reading an index, taking one picture: nothing is shorter, in milliseconds.
 const LEAST_MS: u64 = 300;
+/// Decoding and scaling are a fifth of a ladder by software (`transcode.md` 15.1); an encoder in hardware does the rest.
+pub const HARDWARE_SAVES: u64 = 4;
 /// Resident bytes of a program that decodes no pictures.
 const SOUND_BYTES: u64 = 64_000_000;
 
@@ -19,19 +21,22 @@ impl Plan {
         let sound_ms = length_ms / AUDIO_SPEED;
         let light_ms = LEAST_MS + length_ms * LIGHT_MS_PER_S / 1_000;
         let picture_bytes = self.estimate.memory_bytes;
+        let of = |cost_ms, memory_bytes| Load { cost_ms, memory_bytes, engine: None };
         match task {
             Task::Chunk { chunk, family, .. } => {
                 let pictures_ms = self.pictures_ms(*family, sound_ms);
-                Load { cost_ms: LEAST_MS + self.share(pictures_ms, *chunk), memory_bytes: picture_bytes }
+                let video = self.video.as_ref();
+                let engine = video.and_then(|video| video.engine).filter(|_| *family == 0);
+                let share =
+                    self.share(pictures_ms, *chunk) / if engine.is_some() { HARDWARE_SAVES } else { 1 };
+                Load { cost_ms: LEAST_MS + share, memory_bytes: picture_bytes, engine }
             }
-            Task::Audio { .. } => Load { cost_ms: LEAST_MS + sound_ms, memory_bytes: SOUND_BYTES },
+            Task::Audio { .. } => of(LEAST_MS + sound_ms, SOUND_BYTES),
             // One picture after the other and no encoder: a third of a chunk, which holds a whole look-ahead.
-            Task::Poster { .. } => Load { cost_ms: LEAST_MS, memory_bytes: picture_bytes / 3 },
-            Task::Storyboard { .. } => Load { cost_ms: light_ms, memory_bytes: picture_bytes / 3 },
-            Task::Remux { .. } | Task::Subtitles { .. } | Task::Webm { .. } => {
-                Load { cost_ms: light_ms, memory_bytes: SOUND_BYTES }
-            }
-            Task::Assemble { .. } => Load { cost_ms: light_ms, memory_bytes: 0 },
+            Task::Poster { .. } => of(LEAST_MS, picture_bytes / 3),
+            Task::Storyboard { .. } => of(light_ms, picture_bytes / 3),
+            Task::Remux { .. } | Task::Subtitles { .. } | Task::Webm { .. } => of(light_ms, SOUND_BYTES),
+            Task::Assemble { .. } => of(light_ms, 0),
             Task::Fetch { .. }
             | Task::Join { .. }
             | Task::Take { .. }

@@ -5,6 +5,7 @@ pub mod chunks;
 mod color;
 pub mod damage;
 mod decide;
+mod expect;
 pub mod ladder;
 mod light;
 mod load;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use color::{Color, Entering};
 pub use decide::{plan, plan_whole};
 pub use light::{Light, Mastering};
+pub use load::HARDWARE_SAVES;
 pub use probe::{Container, Probe};
 pub use rate::Rate;
 pub use refusal::Refusal;
@@ -27,6 +29,7 @@ pub use timeline::Timeline;
 
 pub use crate::codec::{Codec, SoundCodec};
 use crate::gate::Judged;
+use crate::hardware::Engine;
 pub use crate::pipeline::{Pipeline, Quality};
 use crate::watermark::Mark;
 
@@ -122,6 +125,12 @@ pub struct Video {
     pub background: Vec<Family>,
     /// Without gaps from frame 0, each a whole number of segments but for the last.
     pub chunks: Vec<Chunk>,
+    /// What encodes the ladder in hardware; `None` is software.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
+    /// Why the ladder is encoded in software although hardware was allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
 }
 
 /// Renditions of one codec that are made in the background, all sizes of a chunk by one ffmpeg.
@@ -176,6 +185,8 @@ pub struct Cascade<'p> {
     pub unmarked: bool,
     /// Largest first.
     pub renditions: &'p [Rendition],
+    /// What encodes them in hardware; `None` is software.
+    pub engine: Option<Engine>,
 }
 
 impl Video {
@@ -183,10 +194,11 @@ impl Video {
     pub fn family(&self, number: u32) -> Option<Cascade<'_>> {
         let Some(at) = number.checked_sub(1) else {
             let (codec, range) = (Codec::H264, &Range::Standard);
-            return Some(Cascade { codec, range, unmarked: false, renditions: &self.renditions });
+            let (renditions, engine) = (&self.renditions, self.engine);
+            return Some(Cascade { codec, range, unmarked: false, renditions, engine });
         };
         let Family { codec, range, unmarked, renditions } = self.background.get(usize::try_from(at).ok()?)?;
-        Some(Cascade { codec: *codec, range, unmarked: *unmarked, renditions })
+        Some(Cascade { codec: *codec, range, unmarked: *unmarked, renditions, engine: None })
     }
 
     /// The constant target duration of playlists in whole seconds: a segment, or its sound, which ends a bit later.
@@ -480,4 +492,6 @@ pub struct Capabilities {
     pub encoders: Vec<String>,
     /// Filter names of `ffmpeg -filters`.
     pub filters: Vec<String>,
+    /// Encoders in hardware, once for each machine that works and has it.
+    pub engines: Vec<Engine>,
 }

@@ -75,6 +75,7 @@ pub(super) fn node() -> Capabilities {
             .map(str::to_owned)
             .to_vec(),
         filters: vec!["zscale".into(), "bwdif".into(), "overlay".into()],
+        engines: Vec::new(),
     }
 }
 

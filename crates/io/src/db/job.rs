@@ -54,9 +54,9 @@ pub(crate) async fn insert_for(
     let payload = serde_json::to_value(&new.task).expect("because a task is plain text and numbers");
     tx.execute(
         "INSERT INTO job (id, app_id, kind, state, prio, weight, video_id, needs, run_at_ms, attempt, tries_from,
-           cancel_requested, idem_key, payload, created_ms, cost_ms, memory_bytes, generation)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13, $14, $15,
-           COALESCE($16, (SELECT encoding FROM video WHERE id = $7), 2))",
+           cancel_requested, idem_key, payload, created_ms, cost_ms, memory_bytes, engine, generation)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13, $14, $15, $16,
+           COALESCE($17, (SELECT encoding FROM video WHERE id = $7), 2))",
         args![
             new.id,
             new.app,
@@ -73,6 +73,7 @@ pub(crate) async fn insert_for(
             now,
             new.load.cost_ms,
             new.load.memory_bytes,
+            new.load.engine.map(String::from).unwrap_or_default(),
             generation,
         ],
     )

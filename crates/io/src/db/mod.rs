@@ -39,6 +39,7 @@ mod rendition;
 pub mod runner;
 mod signal;
 mod slab;
+mod software;
 #[cfg(test)]
 pub(crate) mod suite;
 mod tail;
@@ -86,6 +87,7 @@ pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
 pub use self::signal::{Ask, Word};
 use self::signal::{Listener, Signals};
 pub use self::slab::{Reached, SlabHash};
+pub use self::software::Hard;
 pub use self::tail::{Arriving, Tail};
 pub use self::timeline::Moment;
 use self::tx::{Link, Tx, Wakes};

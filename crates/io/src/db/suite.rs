@@ -7,6 +7,7 @@ mod claims;
 mod concat;
 mod encoding;
 mod evidence;
+mod hardware;
 mod leftovers;
 mod pictures;
 mod pipelines;

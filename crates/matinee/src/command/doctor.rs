@@ -18,6 +18,7 @@ pub(crate) async fn run(flags: &Flags, form: Form, out: &mut impl Write) -> anyh
         database: config.database()?,
         listen: config.listen,
         keep: (config.work.keep_temp, config.work.keep_days),
+        devices: config.encode.devices.clone(),
         ffmpeg: programs(&config, Path::new("/proc/self/exe")),
         data: config.data,
     };

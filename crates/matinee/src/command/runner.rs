@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use matinee_core::hardware::Usable;
 use matinee_core::id::RunnerId;
 use matinee_core::job::Kind;
 use matinee_core::limits;
@@ -214,7 +215,10 @@ async fn work(flags: &Flags, arguments: &WorkArguments) -> anyhow::Result<ExitCo
     let programs = node::programs(&config, std::path::Path::new("/proc/self/exe"));
     let ffmpeg = Ffmpeg::detect(programs).await?;
     let dir = config.data.join("runner");
-    let report = report(&config, &ffmpeg, arguments.slots, &dir).await;
+    let nodes = flow::engine::nodes(config.encode.devices.as_deref());
+    let tried = flow::engine::tried(&ffmpeg, &nodes, &dir.join("work")).await;
+    let engines: Vec<Usable> = tried.into_iter().filter_map(|one| one.found.ok()).collect();
+    let report = report(&config, &ffmpeg, (&engines, arguments.slots), &dir).await;
     let (leave, hurry) = (CancellationToken::new(), CancellationToken::new());
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let told = (leave.clone(), hurry.clone());
@@ -236,12 +240,17 @@ async fn work(flags: &Flags, arguments: &WorkArguments) -> anyhow::Result<ExitCo
         keep_bytes: arguments.keep_gib << 30,
         drain: Duration::from_secs(arguments.drain_s),
     };
-    runner::run(settings, (ffmpeg, report), (leave, hurry)).await?;
+    runner::run(settings, (ffmpeg, engines, report), (leave, hurry)).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What this machine can do.
-async fn report(config: &Config, ffmpeg: &Ffmpeg, slots: Option<u32>, dir: &std::path::Path) -> Report {
+async fn report(
+    config: &Config,
+    ffmpeg: &Ffmpeg,
+    (engines, slots): (&[Usable], Option<u32>),
+    dir: &std::path::Path,
+) -> Report {
     let able = node::capabilities(config, Some(ffmpeg));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let cores = u32::try_from(cores).unwrap_or(1);
@@ -260,7 +269,7 @@ async fn report(config: &Config, ffmpeg: &Ffmpeg, slots: Option<u32>, dir: &std:
             .unwrap_or_default(),
         cores,
         memory_bytes: able.memory_bytes,
-        gpu: None,
+        engines: engines.iter().map(|one| one.engine.to_string()).collect(),
         slots: slots.unwrap_or(cores),
     }
 }

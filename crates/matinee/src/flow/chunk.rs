@@ -15,6 +15,7 @@ use matinee_io::store;
 
 use super::coding::{Planned, bench, keep, planned};
 use super::damage;
+use super::engine;
 use super::fault::Fault;
 use super::lease::Hold;
 use super::scratch::Scratch;
@@ -25,9 +26,22 @@ use crate::node::Node;
 pub(crate) async fn perform(node: &Node, hold: &Hold, (number, family): (u32, u32)) -> Result<(), Fault> {
     let planned = planned(node, hold).await?;
     let (video, chunk, _) = found(&planned, (number, family))?;
+    match encoded(node, hold, &planned, (video, &chunk, (number, family))).await {
+        // The job waits for another holder by now.
+        Err(fault) if engine::fall_back(node, hold, &planned.plan, &fault).await? => Ok(()),
+        made => made,
+    }
+}
+
+async fn encoded(
+    node: &Node,
+    hold: &Hold,
+    planned: &Planned,
+    (video, chunk, (number, family)): (&plan::Video, &Chunk, (u32, u32)),
+) -> Result<(), Fault> {
     let scratch = Scratch::open(node, &hold.lease)?;
     mark::lay(node, hold.app, &planned.plan, &scratch).await?;
-    let encoded = bench(node, hold, &planned, &scratch)?.chunk(video, &chunk, family).await;
+    let encoded = bench(node, hold, planned, &scratch)?.chunk(video, chunk, family).await;
     if encoded.as_ref().is_err_and(Fault::is_undecodable) {
         // The source itself may be played as it is, by whoever can.
         node.db.note_damage(&hold.lease, damage::nothing(), now()).await?;
@@ -35,7 +49,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, (number, family): (u32, u3
     if let Some(said) = damage::of(&hold.task, &planned.plan, encoded?) {
         node.db.note_damage(&hold.lease, said, now()).await?;
     }
-    publish(node, hold, (&planned, (number, family)), |output| scratch.file(output)).await
+    publish(node, hold, (planned, (number, family)), |output| scratch.file(output)).await
 }
 
 /// Proves the outputs of a chunk, whoever made them, and publishes them; `file` says where each lies.
@@ -74,10 +88,6 @@ fn found(
     let cascade = video.family(family);
     let cascade = cascade.ok_or_else(|| Fault::unverified(format!("the plan has no family {family}")))?;
     Ok((video, *chunk, cascade))
-}
-
-fn small(pixels: u32) -> u16 {
-    u16::try_from(pixels).expect("because the plan refuses pictures beyond 8192 pixels")
 }
 
 /// One rendition of one chunk.
@@ -135,20 +145,7 @@ impl Task<'_> {
     }
 
     fn expect(&self) -> Expect {
-        let every = self.rendition.every;
-        Expect {
-            frames: self.chunk.frames.div_ceil(u64::from(every)),
-            last: self.chunk.number as usize + 1 == self.video.chunks.len(),
-            gop: self.video.gop / every,
-            ticks_per_frame: self.video.rate.ticks_per_frame() * every,
-            timescale: self.video.rate.timescale(),
-            width: small(self.rendition.width),
-            height: small(self.rendition.height),
-            reorder_frames: self.rendition.codec.reorder_frames(),
-            codec: self.rendition.codec.sample_entry(),
-            delay_ticks: None,
-            entry_hash: self.row.shape.entry_hash,
-        }
+        self.video.expect(&self.chunk, self.rendition, self.row.shape.entry_hash)
     }
 
     fn place(&self) -> Place {

@@ -13,6 +13,7 @@ use matinee_io::db::{NewObject, Stored, Video};
 use matinee_io::ffmpeg::{Ffmpeg, Finished, Progress};
 use matinee_io::{random, store};
 
+use super::engine;
 use super::fault::Fault;
 use super::lease::Hold;
 use super::now;
@@ -56,6 +57,7 @@ pub(crate) async fn anywhere(node: &Node) -> Result<Capabilities, Fault> {
     let mut capabilities = node.capabilities();
     let most = node.db.memory_max(now().plus(-limits::NODE_COUNTS_MS)).await?;
     capabilities.memory_bytes = capabilities.memory_bytes.max(most.unwrap_or_default());
+    capabilities.engines = engine::offered(node).await?;
     Ok(capabilities)
 }
 
@@ -68,6 +70,7 @@ pub(crate) fn bench<'a>(
 ) -> Result<Bench<'a>, Fault> {
     Ok(Bench {
         ffmpeg: ffmpeg(node)?,
+        engines: node.engines.get().map(Vec::as_slice).unwrap_or_default(),
         plan: &planned.plan,
         input: node.object_path(planned.input)?,
         dir: scratch.path(),

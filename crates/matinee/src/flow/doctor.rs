@@ -11,7 +11,7 @@ use matinee_io::db::{self, Db};
 use matinee_io::ffmpeg;
 use serde::Serialize;
 
-use super::now;
+use super::{engine, now};
 use crate::node::Keep;
 
 /// Serving needs a descriptor for each viewer and for each open file.
@@ -28,6 +28,8 @@ pub(crate) struct Patient {
     pub(crate) database: db::Config,
     pub(crate) listen: SocketAddr,
     pub(crate) ffmpeg: ffmpeg::Config,
+    /// Device nodes of encoders in hardware; all of the machine when none are named.
+    pub(crate) devices: Option<Vec<String>>,
     /// Whether folders of attempts are kept, and for how many days.
     pub(crate) keep: (Keep, u32),
     /// Who serves the data directory now.
@@ -71,7 +73,8 @@ impl Finding {
 
 /// Looks at everything, in the order in which it is needed.
 pub(crate) async fn examine(patient: &Patient) -> Vec<Finding> {
-    let mut findings = programs::examine(&patient.ffmpeg).await;
+    let nodes = engine::nodes(patient.devices.as_deref());
+    let mut findings = programs::examine(&patient.ffmpeg, &nodes).await;
     findings.extend(disk::examine(&patient.data));
     findings.push(disk::kept(&patient.data, patient.keep));
     findings.push(database(patient).await);

@@ -27,7 +27,9 @@ pub(crate) async fn pass(
     if plan.remux.is_some() {
         return Ok(plan);
     }
-    let mut judged = look(node, hold, path, (&plan, video)).await?;
+    // What sizes are worth does not depend on who encodes them.
+    let video = plan::Video { engine: None, ..video.clone() };
+    let mut judged = look(node, hold, path, (&plan, &video)).await?;
     gate::judge(&mut judged, gain);
     let saved = gate::saved(&judged);
     tracing::info!(?judged, saved, "a ladder was judged");
@@ -49,6 +51,7 @@ async fn look(
     let samples = argv::samples(video);
     let bench = Bench {
         ffmpeg: ffmpeg(node)?,
+        engines: &[],
         plan,
         input: path.to_owned(),
         dir: scratch.path(),

@@ -15,6 +15,7 @@ mod coding;
 mod damage;
 pub(crate) mod doctor;
 mod early;
+pub(crate) mod engine;
 mod erase;
 pub(crate) mod event;
 pub(crate) mod fault;

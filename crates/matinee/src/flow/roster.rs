@@ -93,6 +93,8 @@ pub(super) fn beat(node: &Node) -> Beat {
             "disk_free_bytes": room.free.min(i64::MAX.unsigned_abs()),
             "disk_full": level == Level::Full,
             "ffmpeg": node.ffmpeg.as_ref().ok().map(|ffmpeg| ffmpeg.found().version.clone()),
+            // Null until they were tried.
+            "engines": node.engines.get().map(|all| all.iter().map(|one| one.engine).collect::<Vec<_>>()),
             "concurrency": (concurrency > 0).then_some(concurrency),
         }),
         now: now(),

@@ -10,7 +10,7 @@ use matinee_io::random;
 use matinee_io::store::Removed;
 use serde_json::json;
 
-use super::{Failure, now, roster};
+use super::{Failure, engine, now, roster};
 use crate::node::Node;
 
 /// So many entries of the ledger are worked in one round.
@@ -50,6 +50,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
     node.db.forget_closed(now()).await?;
     if rounds.is_multiple_of(limits::BEAT_ROUNDS) {
         node.db.beat(&roster::beat(node)).await?;
+        engine::forsake(node).await?;
     }
     if rounds.is_multiple_of(limits::PRUNE_ROUNDS) {
         node.db.sweep_intended(now(), limits::INTENDED_GRACE_MS).await?;

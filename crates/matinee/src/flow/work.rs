@@ -1,9 +1,11 @@
 //! The work of a job without its publishing: a plan and one file become files. A node does it, and so does a runner.
 
+mod hardware;
 pub(crate) mod pictures;
 
 use std::path::{Path, PathBuf};
 
+use matinee_core::hardware::Usable;
 use matinee_core::job::Task;
 use matinee_core::job::retry::Class;
 use matinee_core::loudness::{Leveled, Measured};
@@ -20,6 +22,8 @@ use crate::errand::hash_text;
 /// What one attempt works with, whoever holds its lease.
 pub(crate) struct Bench<'a> {
     pub(crate) ffmpeg: &'a Ffmpeg,
+    /// Encoders in hardware that it may use.
+    pub(crate) engines: &'a [Usable],
     pub(crate) plan: &'a Plan,
     /// The absolute path of the one file that is read.
     pub(crate) input: PathBuf,
@@ -98,6 +102,9 @@ impl Bench<'_> {
                 (frame as f64, chunk.frames.max(1) as f64, run as f64, runs as f64);
             (self.progress)((run + frame / frames) / runs);
         };
+        if let Some(engine) = cascade.engine.filter(|_| !self.safe_profile) {
+            return self.chunk_by(engine, (video, cascade), chunk, |at| of(at.frame, 0, 1)).await;
+        }
         if !self.safe_profile {
             let args = argv::chunk(self.plan, (video, cascade), chunk, input, &outputs);
             return Ok(self.encode(args, |at: Progress| of(at.frame, 0, 1)).await?.damage);
@@ -158,6 +165,16 @@ impl Bench<'_> {
     pub(crate) async fn encode(
         &self,
         args: Vec<String>,
+        done: impl FnMut(Progress) + Send,
+    ) -> Result<Finished, Fault> {
+        self.encode_with((self.ffmpeg, limits(&self.plan.limits)), args, done).await
+    }
+
+    /// The same with programs that reach a device, and other limits.
+    async fn encode_with(
+        &self,
+        (ffmpeg, limits): (&Ffmpeg, Limits),
+        args: Vec<String>,
         mut done: impl FnMut(Progress) + Send,
     ) -> Result<Finished, Fault> {
         let job = Job {
@@ -165,10 +182,10 @@ impl Bench<'_> {
             args: args.clone(),
             inputs: vec![self.input.clone()],
             dir: Some(self.dir.to_owned()),
-            limits: Limits { stall_ms: self.stall_ms, ..limits(&self.plan.limits) },
+            limits: Limits { stall_ms: self.stall_ms, ..limits },
             stdout: Stdout::Progress,
         };
-        let program = format!("ffmpeg {}", self.ffmpeg.found().version);
+        let program = format!("ffmpeg {}", ffmpeg.found().version);
         (self.told)(Told::Begins { program, args: &args });
         let hears = |word: Word<'_>| match word {
             Word::At(at) => {
@@ -177,7 +194,7 @@ impl Bench<'_> {
             }
             Word::Said(bytes) => (self.told)(Told::Said(bytes)),
         };
-        let run = self.ffmpeg.run_heard(job, hears, self.stop.cancelled()).await;
+        let run = ffmpeg.run_heard(job, hears, self.stop.cancelled()).await;
         (self.told)(Told::Ended(&run));
         run.map_err(|error| {
             let mut fault = Fault::from(error);

@@ -62,8 +62,8 @@ pub(crate) struct Runner {
     cores: u32,
     /// Its memory that is free for work, in bytes.
     memory_bytes: u64,
-    /// Encoders in hardware; none are used yet.
-    gpu: Option<String>,
+    /// Its encoders in hardware that passed their trial: kind, `-`, and what they made of a known picture.
+    engines: Vec<String>,
     /// Jobs that it does at the same time.
     slots: u32,
     /// What it works on now.
@@ -124,7 +124,7 @@ impl Runner {
             encoders: report.encoders.clone(),
             cores: report.cores,
             memory_bytes: report.memory_bytes,
-            gpu: report.gpu.clone(),
+            engines: report.engines.clone(),
             slots: report.slots,
             jobs: jobs.collect(),
             created_at: time(runner.created),

@@ -116,6 +116,7 @@ impl Attempt<'_> {
         }
         let bench = Bench {
             ffmpeg: &self.shop.ffmpeg,
+            engines: &self.shop.engines,
             plan: &plan,
             input: std::path::absolute(source.path())?,
             dir: scratch.path(),

@@ -3,6 +3,7 @@
 mod again;
 mod cattube;
 mod gate;
+mod hardware;
 mod loud;
 mod marked;
 mod pipelines;

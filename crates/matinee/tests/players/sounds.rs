@@ -181,6 +181,7 @@ fn planned(path: &str) -> plan::Plan {
     let here = Capabilities {
         memory_bytes: 1 << 30,
         encoders: ["libx264", "aac"].map(str::to_owned).to_vec(),
+        engines: Vec::new(),
         filters: Vec::new(),
     };
     let pipeline = Pipeline { surround: true, ..Pipeline::default() };

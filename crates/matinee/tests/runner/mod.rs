@@ -1,5 +1,6 @@
 //! Runners: other machines do the work, are cut off, killed and stopped, and the result is the same.
 
+mod hardware;
 mod lies;
 mod net;
 mod slow;

@@ -1,5 +1,6 @@
 //! What the tests stand on: a server process, clients, clips, and the invariants that hold after every fault.
 
+pub(crate) mod card;
 pub(crate) mod clips;
 pub(crate) mod files;
 pub(crate) mod invariants;

@@ -34,6 +34,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "coding",  // one run of an encoder and one stored output
     "damage",  // what is said of a damaged source
     "early",   // a source that is played while it arrives
+    "engine",  // encoders in hardware
     "fault",   // why an attempt failed, and whether it is worth another
     "gate",    // which sizes of a ladder are worth their bytes
     "hashed",  // what a source hashes to that came through the spool

@@ -1,10 +1,12 @@
 //! What stands between `-map` and the name of an output: the encoder of one rendition with all its settings.
 
-use super::{BARE, list};
+use super::{BARE, hardware, list};
 use crate::plan::{Cascade, Codec, Color, Preset, Range, Rendition, Video};
 
 /// x264 and x265 clamp `keyint_min` to half of `keyint`, so this one is safe for GOPs of up to 126 frames.
 const KEYINT: u32 = 250;
+/// A fragment for each group of pictures, nothing that the head has to know before.
+const FRAGMENTS: &str = "+cmaf+frag_keyframe+empty_moov+default_base_moof";
 /// From this width on four columns of a VP9 picture can be decoded at the same time.
 const FOUR_COLUMNS_WIDTH: u32 = 1_920;
 
@@ -18,25 +20,30 @@ pub(super) fn picture(
     let every = rendition.every.max(1);
     let gop = video.gop / every;
     let mut argv = vec!["-frames:v".into(), frames.div_ceil(u64::from(every)).to_string()];
-    argv.extend(match family.codec {
-        Codec::H264 => h264(rendition, gop),
-        Codec::Vp9 => vp9(rendition, gop),
-        Codec::Av1 => av1(rendition, gop, family.range),
-        Codec::Hevc => hevc(rendition, gop, family.range),
+    argv.extend(match (family.codec, family.engine) {
+        (Codec::H264, Some(engine)) => hardware::h264(engine.kind, rendition, gop),
+        (Codec::H264, None) => h264(rendition, gop),
+        (Codec::Vp9, _) => vp9(rendition, gop),
+        (Codec::Av1, _) => av1(rendition, gop, family.range),
+        (Codec::Hevc, _) => hevc(rendition, gop, family.range),
     });
     // Counted in frames: at 29.97 frames a second a rule in seconds leaves the grid after 34 s.
     argv.extend(["-force_key_frames".into(), format!("expr:not(mod(n,{gop}))")]);
-    if matches!(family.codec, Codec::H264 | Codec::Hevc) {
-        argv.extend(list(&["-forced-idr", "1", "-flags", "+cgop"]));
+    if family.engine.is_none() {
+        let closes = matches!(family.codec, Codec::H264 | Codec::Hevc);
+        let closed = list(&["-forced-idr", "1", "-flags", "+cgop"]);
+        argv.extend(closed.into_iter().filter(|_| closes));
+        argv.extend(["-threads".into(), rendition.threads.to_string()]);
     }
-    argv.extend(["-threads".into(), rendition.threads.to_string()]);
     argv.extend(color(match family.range {
         Range::Standard => &video.picture.color,
         Range::Kept { color, .. } => color,
     }));
     argv.extend(["-video_track_timescale".into(), video.rate.timescale().to_string()]);
     argv.extend(list(&BARE));
-    argv.extend(list(&["-f", "mp4", "-movflags", "+cmaf+frag_keyframe+empty_moov+default_base_moof"]));
+    argv.extend(list(&["-f", "mp4", "-movflags"]));
+    let late = family.engine.is_some_and(|engine| hardware::late_head(engine.kind));
+    argv.push(if late { format!("{FRAGMENTS}+delay_moov") } else { FRAGMENTS.into() });
     argv.push(output.into());
     argv
 }

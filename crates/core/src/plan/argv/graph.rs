@@ -1,6 +1,6 @@
 //! The filter graph of a chunk: an exact run of frames of the grid, then the cascade of sizes.
 
-use super::seconds;
+use super::{hardware, seconds};
 use crate::plan::{
     Cascade, Chunk, Codec, Color, Entering, First, Picture, Plan, Range, Rendition, Seek, Video,
 };
@@ -33,17 +33,28 @@ pub(super) const fn into_ours(picture: &Picture) -> &'static str {
 
 /// The graph with all renditions, `[v0]` to `[vN]`: each size is scaled from the one before.
 pub(super) fn cascade(plan: &Plan, (video, family): (&Video, Cascade<'_>), chunk: &Chunk) -> String {
+    head(plan, video, chunk, false) + &branches((video, family))
+}
+
+/// All renditions of pictures that stand before this text.
+pub(super) fn branches((video, family): (&Video, Cascade<'_>)) -> String {
     let mut every = 1;
     let last = family.renditions.len().saturating_sub(1);
+    let upload = family.engine.map(|engine| hardware::upload(engine.kind));
     let branch = |(n, rendition): (usize, &Rendition)| {
         let entry = if n > 0 { format!("[b{}]", n - 1) } else { String::new() };
-        let exit = if n < last { format!(",split=2[v{n}][b{n}]") } else { format!("[v{n}]") };
+        let exit = match (n < last, upload) {
+            (true, None) => format!(",split=2[v{n}][b{n}]"),
+            (true, Some(upload)) => format!(",split=2[h{n}][b{n}];[h{n}]{upload}[v{n}]"),
+            (false, None) => format!("[v{n}]"),
+            (false, Some(upload)) => format!(",{upload}[v{n}]"),
+        };
         let steps = steps((video, family), rendition, n, every);
         every = rendition.every;
         [entry, steps, exit].concat()
     };
     let branches = family.renditions.iter().enumerate().map(branch).collect::<Vec<_>>();
-    head(plan, video, chunk, false) + &branches.join(";")
+    branches.join(";")
 }
 
 /// The graph with the rendition `at` alone, through the same scalers as in the cascade. Pictures that a damaged source
@@ -67,6 +78,13 @@ pub(super) fn single(
 /// The graph that compares the source with all renditions, whose files are the inputs from `first` on: `[o0]` to `[oN]`.
 pub(super) fn comparison(plan: &Plan, video: &Video, sample: &Chunk, first: usize) -> String {
     let Some((ladder, top)) = video.family(0).zip(video.renditions.first()) else { return String::new() };
+    let source = head(plan, video, sample, false) + &steps((video, ladder), top, 0, top.every);
+    compared(&source, video, first)
+}
+
+/// The same for pictures of the largest size that stand at the end of the chain `source`.
+pub(super) fn compared(source: &str, video: &Video, first: usize) -> String {
+    let Some(top) = video.renditions.first() else { return String::new() };
     let count = video.renditions.len();
     let split: Vec<String> = (0..count).map(|n| format!("[s{n}]")).collect();
     // Files of ours begin behind 0, and the clock of two pictures that are compared must be one.
@@ -82,7 +100,6 @@ pub(super) fn comparison(plan: &Plan, video: &Video, sample: &Chunk, first: usiz
         )
     };
     let pairs: Vec<String> = video.renditions.iter().enumerate().map(pair).collect();
-    let source = head(plan, video, sample, false) + &steps((video, ladder), top, 0, top.every);
     format!("{source},split={count}{};{}", split.concat(), pairs.join(";"))
 }
 

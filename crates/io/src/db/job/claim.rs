@@ -1,5 +1,6 @@
 //! Claiming a job and holding it: one statement chooses, counts the limits and takes the lease.
 
+use matinee_core::hardware::Engine;
 use matinee_core::id::{AppId, JobId, VideoId};
 use matinee_core::job::retry::Tries;
 use matinee_core::job::{Kind, Lease, Task};
@@ -25,6 +26,8 @@ const UNREADABLE_MAX: u32 = 8;
 pub struct Slots {
     /// The kind.
     pub kind: Kind,
+    /// Of it, those that ask for this encoder in hardware; `None` for those that ask for none.
+    pub engine: Option<Engine>,
     /// On the node of the holder.
     pub node_max: u32,
     /// On all nodes together.
@@ -86,7 +89,7 @@ pub(crate) fn node_of(holder: &str) -> String {
     format!("{}/", holder.split('/').next().unwrap_or(holder))
 }
 
-// The head of the queue of each app and kind is looked up in the index `job_ready`; of the heads, the one of the app
+// The head of the queue of each app, kind and engine is looked up in the index `job_ready`; of the heads, the one of the app
 // with the fewest leases goes first; all of the background goes behind all others. A head that finds no memory waits, and
 // nothing behind it overtakes it: else small jobs could keep a large one out for ever. `state = 1` is asked again outside, because PostgreSQL repeats only that part
 // after it waited for a row. PostgreSQL gets LATERAL: it would join `job` by reading all of it while it has no
@@ -97,10 +100,11 @@ macro_rules! claim_sql {
             "WITH wanted AS (",
             $wanted,
             "), free AS (
-               SELECT kind FROM wanted
+               SELECT kind, engine FROM wanted
                WHERE node_max > (SELECT count(*) FROM job l WHERE l.state = 2 AND l.kind = wanted.kind
-                                   AND substr(l.holder, 1, length($2)) = $2)
-                 AND all_max > (SELECT count(*) FROM job l WHERE l.state = 2 AND l.kind = wanted.kind)
+                                   AND l.engine = wanted.engine AND substr(l.holder, 1, length($2)) = $2)
+                 AND all_max > (SELECT count(*) FROM job l WHERE l.state = 2 AND l.kind = wanted.kind
+                                  AND l.engine = wanted.engine)
                  AND $8 > (SELECT count(*) FROM job l WHERE l.state = 2 AND substr(l.holder, 1, length($2)) = $2)
                  AND NOT EXISTS (SELECT 1 FROM node WHERE name = rtrim($2, '/') AND drained_ms IS NOT NULL)
              ), head AS (",
@@ -122,18 +126,19 @@ macro_rules! claim_sql {
 
 const CLAIM: Sql = Sql::Each {
     sqlite: claim_sql!(
-        wanted: "SELECT value ->> 'kind' AS kind, value ->> 'node_max' AS node_max,
+        wanted: "SELECT value ->> 'kind' AS kind, value ->> 'engine' AS engine, value ->> 'node_max' AS node_max,
                    value ->> 'all_max' AS all_max FROM json_each($1)",
-        head: "SELECT (SELECT j.id FROM job j WHERE j.state = 1 AND j.kind = free.kind AND j.app_id = app.id
-                         AND j.run_at_ms <= $3 ORDER BY j.prio, j.weight, j.id LIMIT 1) AS id
+        head: "SELECT (SELECT j.id FROM job j WHERE j.state = 1 AND j.kind = free.kind AND j.engine = free.engine
+                         AND j.app_id = app.id AND j.run_at_ms <= $3 ORDER BY j.prio, j.weight, j.id LIMIT 1) AS id
                FROM app CROSS JOIN free WHERE app.paused_ms IS NULL OR free.kind = 'erase'",
         next: "head JOIN job j ON j.id = head.id"
     ),
     postgres: claim_sql!(
-        wanted: "SELECT * FROM jsonb_to_recordset($1) AS k (kind text, node_max bigint, all_max bigint)",
+        wanted: "SELECT * FROM jsonb_to_recordset($1) AS k (kind text, engine text, node_max bigint, all_max bigint)",
         head: "SELECT first.* FROM app CROSS JOIN free CROSS JOIN LATERAL (
                  SELECT j.id, j.app_id, j.prio, j.weight, j.memory_bytes FROM job j
-                 WHERE j.state = 1 AND j.kind = free.kind AND j.app_id = app.id AND j.run_at_ms <= $3
+                 WHERE j.state = 1 AND j.kind = free.kind AND j.engine = free.engine AND j.app_id = app.id
+                   AND j.run_at_ms <= $3
                  ORDER BY j.prio, j.weight, j.id LIMIT 1) first
                WHERE app.paused_ms IS NULL OR free.kind = 'erase'",
         next: "head j"
@@ -203,9 +208,10 @@ pub(super) async fn take(tx: &mut Tx, claim: &Claim, room: Room) -> Result<Optio
 }
 
 fn values(claim: &Claim, room: Room) -> Vec<Arg> {
-    let kinds = claim.kinds.iter().map(
-        |slots| json!({ "kind": slots.kind.name(), "node_max": slots.node_max, "all_max": slots.all_max }),
-    );
+    let kinds = claim.kinds.iter().map(|slots| {
+        let engine = slots.engine.map(String::from).unwrap_or_default();
+        json!({ "kind": slots.kind.name(), "engine": engine, "node_max": slots.node_max, "all_max": slots.all_max })
+    });
     args![
         Value::Array(kinds.collect()),
         node_of(&claim.holder),

@@ -33,7 +33,7 @@ fn cinema() -> Template {
 }
 
 impl Bench {
-    async fn ready(&self, instant: bool) -> Film {
+    pub(super) async fn ready(&self, instant: bool) -> Film {
         let film = self.film(instant).await;
         self.finished(&film).await;
         film

@@ -67,8 +67,11 @@ async fn a_node_runs_no_more_jobs_than_it_is_told_to(bench: Bench) {
 }
 
 async fn a_job_waits_for_memory_and_is_not_overtaken(bench: Bench) {
-    let of =
-        |bytes, weight| NewJob { load: Load { cost_ms: 1, memory_bytes: bytes }, weight, ..bench.new_job() };
+    let of = |bytes, weight| NewJob {
+        load: Load { cost_ms: 1, memory_bytes: bytes, engine: None },
+        weight,
+        ..bench.new_job()
+    };
     let (first, large, small) = (of(60, 0), of(50, 1), of(10, 2));
     bench.insert(&[first.clone(), large.clone(), small.clone()]).await.unwrap();
     let hundred = room(None, Some(100));
@@ -80,7 +83,7 @@ async fn a_job_waits_for_memory_and_is_not_overtaken(bench: Bench) {
     );
     let video = id();
     let other = NewJob {
-        load: Load { cost_ms: 1, memory_bytes: 40 },
+        load: Load { cost_ms: 1, memory_bytes: 40, engine: None },
         ..bench.new_task(Task::Audio { video, track: 0 }, &[])
     };
     bench.insert(std::slice::from_ref(&other)).await.unwrap();
@@ -148,7 +151,8 @@ async fn short_jobs_do_not_wait_behind_the_chunks_of_a_long_video(bench: Bench) 
         (0..50).map(|chunk| bench.new_task(Task::Chunk { video, chunk, family: 0 }, &[])).collect();
     bench.insert(&chunks).await.unwrap();
     let slots = [(Kind::Chunk, 2), (Kind::Probe, 4), (Kind::Audio, 1), (Kind::Poster, 1), (Kind::Remux, 1)];
-    let kinds: Vec<_> = slots.map(|(kind, node_max)| Slots { kind, node_max, all_max: u32::MAX }).into();
+    let kinds: Vec<_> =
+        slots.map(|(kind, node_max)| Slots { kind, engine: None, node_max, all_max: u32::MAX }).into();
     let claim = async || {
         let claim = Claim { kinds: kinds.clone(), ..wish("n/1", T0, 0) };
         bench.db.claim(&claim).await.unwrap().map(|claimed| claimed.task.kind())
@@ -227,7 +231,7 @@ async fn a_poisoned_job_delays_the_others_by_at_most_one_slot(bench: Bench) {
 }
 
 async fn a_job_that_fits_no_node_is_given_up_with_the_figures(bench: Bench) {
-    let load = |memory_bytes| Load { cost_ms: 1, memory_bytes };
+    let load = |memory_bytes| Load { cost_ms: 1, memory_bytes, engine: None };
     let fits = NewJob { load: load(2_000_000_000), ..bench.new_job() };
     let huge = NewJob { load: load(2_000_000_001), ..bench.new_job() };
     bench.insert(&[fits.clone(), huge.clone()]).await.unwrap();
@@ -301,7 +305,7 @@ async fn ten_thousand_jobs_that_wait_are_not_read(bench: Bench) {
 async fn what_a_node_takes_is_learned_from_what_it_has_done(bench: Bench) {
     assert!(bench.db.paces().await.unwrap().is_empty());
     let done = async |holder: &str, cost_ms, took_ms| {
-        let new = NewJob { load: Load { cost_ms, memory_bytes: 0 }, ..bench.new_job() };
+        let new = NewJob { load: Load { cost_ms, memory_bytes: 0, engine: None }, ..bench.new_job() };
         bench.insert(std::slice::from_ref(&new)).await.unwrap();
         let lease = bench.claim(holder, T0).await.unwrap().lease;
         bench.settle(&lease, T0.plus(took_ms)).await.unwrap();

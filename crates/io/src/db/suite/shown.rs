@@ -187,7 +187,7 @@ async fn a_video_that_is_put_off_waits_and_what_was_tried_keeps_its_time(bench: 
 async fn the_queue_is_told_by_video(bench: Bench) {
     let (one, two) = (id(), id());
     let chunk = |video, chunk, cost_ms| NewJob {
-        load: Load { cost_ms, memory_bytes: 0 },
+        load: Load { cost_ms, memory_bytes: 0, engine: None },
         weight: i64::from(chunk),
         ..bench.new_task(Task::Chunk { video, chunk, family: 0 }, &[])
     };

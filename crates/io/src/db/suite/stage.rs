@@ -75,7 +75,7 @@ impl Bench {
 
     /// Takes the next job of this kind for one lease from `now` on.
     pub(crate) async fn hold(&self, kind: Kind, now: Millis) -> Lease {
-        let kinds = vec![Slots { kind, node_max: u32::MAX, all_max: u32::MAX }];
+        let kinds = vec![Slots { kind, engine: None, node_max: u32::MAX, all_max: u32::MAX }];
         let claim = Claim { kinds, holder: "n/1".to_owned(), now, lease_ms: LEASE_MS, token: token() };
         self.db.claim(&claim).await.unwrap().expect("because a job of this kind is ready").lease
     }

@@ -159,6 +159,6 @@ impl Bench {
 
 /// A claim for every kind with the same limit on a node.
 pub(crate) fn wish(holder: &str, now: Millis, node_max: u32) -> Claim {
-    let kinds = Kind::ALL.map(|kind| Slots { kind, node_max, all_max: u32::MAX });
+    let kinds = Kind::ALL.map(|kind| Slots { kind, engine: None, node_max, all_max: u32::MAX });
     Claim { kinds: kinds.to_vec(), holder: holder.to_owned(), now, lease_ms: LEASE_MS, token: token() }
 }

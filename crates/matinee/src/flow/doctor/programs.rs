@@ -6,6 +6,7 @@ use matinee_io::ffmpeg::{self, Ffmpeg, FfmpegError, Finished, Job, Limits, Progr
 use matinee_io::random;
 
 use super::Finding;
+use crate::flow::engine::{self, Tried};
 
 /// Without these encoders nothing can be made.
 const ENCODERS: &[&str] = &["libx264", "aac"];
@@ -16,7 +17,7 @@ const FILTERS: &[&str] = &["scale", "zscale", "tonemap"];
 const ANSWER_BYTES_MAX: usize = 1 << 16;
 
 /// Looks for the programs, asks what they can do, and tries the sandbox.
-pub(super) async fn examine(config: &ffmpeg::Config) -> Vec<Finding> {
+pub(super) async fn examine(config: &ffmpeg::Config, nodes: &[String]) -> Vec<Finding> {
     let programs = match Ffmpeg::detect(config.clone()).await {
         Ok(programs) => programs,
         Err(error) => return vec![unusable(&error)],
@@ -39,7 +40,34 @@ pub(super) async fn examine(config: &ffmpeg::Config) -> Vec<Finding> {
             "Use a kernel with Landlock (Linux 5.19 or later) before you take files of strangers.",
         )
     });
+    findings.extend(hardware(&engine::tried(&programs, nodes, &std::env::temp_dir()).await));
     findings
+}
+
+/// One sentence for each kind of encoder in hardware. What is there and refuses is worth a note, unless another kind does
+/// the same with the same card.
+fn hardware(all: &[Tried]) -> Vec<Finding> {
+    const CHECK: &str = "hardware";
+    let any = all.iter().any(|one| one.found.is_ok());
+    let finding = |one: &Tried| {
+        let title = one.kind.title();
+        match &one.found {
+            Ok(usable) => {
+                let device = if usable.place.device.is_empty() { "" } else { " on " };
+                let (whole, rest) = (usable.ssim / 10_000, usable.ssim % 10_000);
+                let found = format!(
+                    "{title}: usable{device}{}, a second came out with SSIM {whole}.{rest:04}",
+                    usable.place.device
+                );
+                Finding::ok(CHECK, found)
+            }
+            Err(why) if why.is_there() && !any => {
+                Finding::note(CHECK, format!("{title}: not usable: {why}"), why.fix(one.kind))
+            }
+            Err(why) => Finding::ok(CHECK, format!("{title}: not usable: {why}")),
+        }
+    };
+    all.iter().map(finding).collect()
 }
 
 fn unusable(error: &FfmpegError) -> Finding {

@@ -15,6 +15,7 @@ use super::claim::url;
 use super::{Refused, Runner, seen};
 use crate::errand::{Blame, Completion, GivingUp, Made, Renewable, Renewal, Renewed, hash_text};
 use crate::flow::coding::planned;
+use crate::flow::engine;
 use crate::flow::fault::Fault;
 use crate::flow::lease::{self, Hold};
 use crate::flow::order::{self, Order};
@@ -165,6 +166,9 @@ async fn refuse(node: &Node, runner: &Runner, hold: &Hold, fault: Fault) -> Resu
     if node.db.runner_work(&hold.lease, runner.id, now()).await.is_err() {
         return Err(Refused::LeaseLost);
     }
+    if without_hardware(node, hold, &fault).await? {
+        return Err(Refused::Unproven(fault.problem.human));
+    }
     if fault.class == Class::World {
         return Err(Failure::Again(fault.to_string()).into());
     }
@@ -194,6 +198,8 @@ pub(crate) async fn fail(
             return Ok(());
         }
         Blame::Source => match to_blame(node, runner, &hold, &said.code).await? {
+            // Software has not seen it yet.
+            Some(fault) if without_hardware(node, &hold, &fault).await? => return Ok(()),
             Some(fault) => return Ok(lease::fail(node, &hold, &fault).await?),
             None => Class::Crash,
         },
@@ -209,6 +215,9 @@ pub(crate) async fn fail(
     let fault =
         Fault::new(class, &words(code), words(&said.human), "See the job's detail, and the runner's log.")
             .with(json!({ "runner": runner.id, "name": runner.name, "was": detail }));
+    if without_hardware(node, &hold, &fault).await? {
+        return Ok(());
+    }
     Ok(lease::fail(node, &hold, &fault).await?)
 }
 
@@ -228,4 +237,12 @@ async fn to_blame(node: &Node, runner: &Runner, hold: &Hold, code: &str) -> Resu
     let (own, others) = node.db.said_before(hold.lease.job, runner.id, code).await?;
     let class = if own + others > 0 { Class::Damage } else { Class::Crash };
     Ok(strict.then(|| Fault { class, ..Fault::from(Refusal::Damaged) }))
+}
+
+/// Takes the video back to software, when the runner encoded it in hardware and failed.
+async fn without_hardware(node: &Node, hold: &Hold, fault: &Fault) -> Result<bool, Refused> {
+    match planned(node, hold).await {
+        Ok(planned) => Ok(engine::fall_back(node, hold, &planned.plan, fault).await?),
+        Err(_) => Ok(false),
+    }
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use matinee_core::access::runner::{Pass, Way, sign};
 use matinee_core::id::{ObjectId, RunnerId};
+use matinee_core::job::Kind;
 use matinee_core::ledger;
 use matinee_core::limits;
 use matinee_core::runner::State;
@@ -71,11 +72,19 @@ impl<'a> Wanted<'a> {
         let run: String = wish.run.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
         let node_max = wish.report.slots.clamp(1, limits::RUNNER_SLOTS_MAX);
         let kinds = runner.kinds.iter().copied().filter(|kind| kind.is_for_runners());
+        let chunks = runner.kinds.contains(&Kind::Chunk);
+        let engines = wish.report.engines().filter(|_| chunks).map(|engine| Slots {
+            kind: Kind::Chunk,
+            engine: Some(engine),
+            node_max: limits::ENGINE_SLOTS,
+            all_max: u32::MAX,
+        });
+        let plain = kinds.map(|kind| Slots { kind, engine: None, node_max, all_max: u32::MAX });
         Self {
             node,
             runner: runner.id,
             holder: Runner::holder(runner.id, &run),
-            kinds: kinds.map(|kind| Slots { kind, node_max, all_max: u32::MAX }).collect(),
+            kinds: plain.chain(engines).collect(),
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Node {
     disk_full: bool,
     /// The release of ffmpeg; null without one.
     ffmpeg: Option<String>,
+    /// Its encoders in hardware that passed their trial; null until they were tried.
+    engines: Option<Vec<String>>,
     /// How long jobs take there against what is expected, by kind, where something was learned: 2 is twice as long.
     #[schema(value_type = Object)]
     pace: Value,
@@ -87,6 +89,7 @@ impl From<&NodeRow> for Node {
             disk_used_percent: facts["disk_used_percent"].as_u64(),
             disk_full: facts["disk_full"] == true,
             ffmpeg: facts["ffmpeg"].as_str().map(str::to_owned),
+            engines: serde_json::from_value(facts["engines"].clone()).ok(),
             pace: Value::Object(serde_json::Map::new()),
             started_at: time(row.started),
             seen_at: time(row.beat.now),

@@ -38,6 +38,7 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::UploadFailed => "The upload cannot be used any more.",
         Topic::VideoCreated => "The video has its place, and its link works.",
         Topic::VideoProbed => "We looked at the video and know what to make of it.",
+        Topic::VideoReplanned => "The video is encoded in software after all, from its beginning.",
         Topic::VideoPlayable => "The video can be watched.",
         Topic::VideoPictures => "Pictures of the video were made or chosen.",
         Topic::VideoReady => "Everything is done: the video is there in every size.",
