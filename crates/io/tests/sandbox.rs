@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use matinee_io::clock::Stopwatch;
-use matinee_io::ffmpeg::sandbox;
 use matinee_io::ffmpeg::{Class, Config, Failure, Ffmpeg, Finished, Job, Limits, Program, RunError, Stdout};
+use matinee_io::ffmpeg::{cgroup, sandbox};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// Run by a test: starts an endless encode and waits to be killed.
@@ -41,6 +41,7 @@ const CHECKS: &[(&str, Check)] = checks![
     an_endless_run_meets_the_wall_limit,
     an_endless_run_meets_the_processor_limit,
     memory_is_limited,
+    a_run_has_a_cgroup_of_its_own_where_that_can_be,
     the_output_is_limited,
     a_cancelled_run_is_gone_when_it_returns,
     a_dropped_run_leaves_no_process,
@@ -355,6 +356,25 @@ async fn an_endless_run_meets_the_processor_limit(world: &World) {
     job.limits.cpu_s = 1;
     let error = world.run(job).await.expect_err("it takes minutes");
     assert!(matches!(error.what, Failure::CpuLimit(1)), "{error} {}", error.stderr_tail);
+}
+
+async fn a_run_has_a_cgroup_of_its_own_where_that_can_be(world: &World) {
+    let divided = cgroup::Subtree::here().and_then(cgroup::Subtree::divide);
+    let subtree = match divided {
+        Ok(subtree) => subtree,
+        Err(lack) => {
+            let _ = writeln!(std::io::stdout(), "  not tried on this machine: {lack}");
+            return;
+        }
+    };
+    let dir = world.new_dir("cgroup");
+    let inside = world.ffmpeg.clone().below(Some(subtree));
+    let args = "-f lavfi -i testsrc2=size=320x180:rate=25:duration=2 -c:v libx264 out_0.mp4";
+    let run = job(Program::Ffmpeg, args, &[], Some(&dir));
+    inside.run(run.clone(), |_| {}, pending()).await.expect("a plain encode");
+    let limits = Limits { memory_bytes: 24 << 20, ..Limits::default() };
+    let error = inside.run(Job { limits, ..run }, |_| {}, pending()).await.expect_err("it needs more");
+    assert!(matches!(error.what, Failure::OutOfMemory), "{error}");
 }
 
 async fn memory_is_limited(world: &World) {

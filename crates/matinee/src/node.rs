@@ -15,6 +15,7 @@ use matinee_io::cache::Cache;
 use matinee_io::db::Db;
 use matinee_io::db::app::{Defaults, first_collection};
 use matinee_io::fetch::Fetch;
+use matinee_io::ffmpeg::cgroup::Subtree;
 use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
 use matinee_io::spool::Spool;
 use matinee_io::store::Local;
@@ -115,7 +116,7 @@ impl Node {
         if let Err(refused @ FfmpegError::Refused) = ffmpeg {
             return Err(StartFailure::Sandbox(refused));
         }
-        Ok(Arc::new(Self::of(config, stored, ffmpeg)))
+        Ok(Arc::new(Self::of(config, stored, ffmpeg.map(contained))))
     }
 
     /// Opens what is stored, for a command that runs no ffmpeg: that is twenty times faster.
@@ -244,6 +245,17 @@ pub(crate) fn programs(config: &Config, launcher: &Path) -> ffmpeg::Config {
         ffmpeg: config.encode.ffmpeg_dir.as_ref().map(|dir| dir.join("ffmpeg")),
         accept_unsandboxed: config.encode.accept_unsandboxed,
         ..ffmpeg::Config::default()
+    }
+}
+
+/// The same programs, each in a cgroup of its own where this process was handed a subtree for that.
+pub(crate) fn contained(ffmpeg: Ffmpeg) -> Ffmpeg {
+    match Subtree::here().and_then(Subtree::divide) {
+        Ok(subtree) => ffmpeg.below(Some(subtree)),
+        Err(lack) => {
+            tracing::debug!(%lack, "programs have the limits of processes only");
+            ffmpeg
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! started here never gets a URL, sees its listed input files, writes below one directory, and dies with us.
 
 mod calls;
+pub mod cgroup;
 pub mod device;
 pub mod probe;
 mod progress;
@@ -52,6 +53,8 @@ pub struct Ffmpeg {
     found: Found,
     /// Device nodes that they may open; none but for an encoder in hardware.
     devices: Vec<PathBuf>,
+    /// Where each run gets a cgroup of its own.
+    subtree: Option<cgroup::Subtree>,
 }
 
 impl Ffmpeg {
@@ -59,6 +62,12 @@ impl Ffmpeg {
     #[must_use]
     pub fn reaching(&self, devices: &[String]) -> Self {
         Self { devices: devices.iter().map(PathBuf::from).collect(), ..self.clone() }
+    }
+
+    /// The same programs, each run in a cgroup of its own below this one.
+    #[must_use]
+    pub fn below(self, subtree: Option<cgroup::Subtree>) -> Self {
+        Self { subtree, ..self }
     }
 }
 

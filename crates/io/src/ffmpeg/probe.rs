@@ -47,8 +47,8 @@ impl Ffmpeg {
         let prober = Some(beside).filter(|path| path.is_file()).or_else(|| in_path("ffprobe"));
         let prober = prober.ok_or(FfmpegError::Missing("ffprobe"))?;
         let launcher = config.launcher;
-        let (found, devices) = (Found::default(), Vec::new());
-        let mut this = Self { launcher, encoder, prober, walls, found, devices };
+        let (found, devices, subtree) = (Found::default(), Vec::new(), None);
+        let mut this = Self { launcher, encoder, prober, walls, found, devices, subtree };
         // Together: a server is to be ready at once, and each start of a program costs a tenth of a second.
         let (version, _, encoders, filters) = tokio::try_join!(
             this.ask(Program::Ffmpeg, &["-hide_banner", "-version"]),

@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
+use super::cgroup::Pen;
 use super::device;
 use super::progress::{Reports, Steps};
 use super::sandbox::{self, Policy};
@@ -63,14 +64,17 @@ impl Ffmpeg {
     ) -> Result<Finished, RunError> {
         let program = job.program;
         let early = |what| RunError { what, stderr_tail: String::new(), cpu_ms: 0, program };
-        let start = self.start(&job).map_err(|error| early(Failure::Start(error)))?;
+        // Without one the limits of the process hold all the same.
+        let pen = self.subtree.as_ref().and_then(|subtree| subtree.group(&job.limits).ok());
+        let start = self.start(&job, pen.as_ref()).map_err(|error| early(Failure::Start(error)))?;
         let group = spawn::spawn(start).await.map_err(|error| early(Failure::Start(error)))?;
-        let mut watch = Watch::new(group, &job, hears).map_err(|error| early(Failure::Start(error)))?;
+        let mut watch =
+            Watch::new((group, pen), &job, hears).map_err(|error| early(Failure::Start(error)))?;
         watch.listen(cancel).await;
         watch.finish(&job)
     }
 
-    fn start(&self, job: &Job) -> io::Result<Start> {
+    fn start(&self, job: &Job, pen: Option<&Pen>) -> io::Result<Start> {
         let program = match job.program {
             Program::Ffmpeg => &self.encoder,
             Program::Ffprobe => &self.prober,
@@ -80,6 +84,7 @@ impl Ffmpeg {
             inputs: job.inputs.clone(),
             programs: programs(&[&self.encoder, &self.prober]),
             dir: job.dir.clone(),
+            cgroup: pen.map(Pen::door),
             pages: self.devices.iter().flat_map(|node| device::pages(node)).collect(),
             devices: self.devices.clone(),
             cpu_s: job.limits.cpu_s,
@@ -133,6 +138,8 @@ enum Heard {
 
 struct Watch<P> {
     group: Group,
+    // Behind the group: it is empty when the group has ended.
+    pen: Option<Pen>,
     exit: oneshot::Receiver<()>,
     exited: bool,
     stdout: Option<pipe::Receiver>,
@@ -151,11 +158,12 @@ struct Watch<P> {
 }
 
 impl<P: FnMut(Word<'_>)> Watch<P> {
-    fn new(mut group: Group, job: &Job, hears: P) -> io::Result<Self> {
+    fn new((mut group, pen): (Group, Option<Pen>), job: &Job, hears: P) -> io::Result<Self> {
         let (stdout, stderr) = group.pipes().ok_or_else(|| io::Error::other("no pipes"))?;
         let exit = exit_of(group.pid())?;
         Ok(Self {
             group,
+            pen,
             exit,
             exited: false,
             stdout: Some(pipe::Receiver::from_owned_fd(stdout.into())?),
@@ -279,6 +287,9 @@ impl<P: FnMut(Word<'_>)> Watch<P> {
         let what = match (self.ending, status) {
             (Ending::Asked { why, .. } | Ending::Killed { why }, _) => why,
             (Ending::No, Err(error)) => Failure::Start(error),
+            (Ending::No, Ok(_)) if self.pen.as_ref().is_some_and(Pen::ran_out_of_memory) => {
+                Failure::OutOfMemory
+            }
             (Ending::No, Ok(status)) if status.success() => {
                 let (stdout, memory_seen_bytes) = (self.answer.into(), self.memory_seen_bytes);
                 let damage = self.damage.count();

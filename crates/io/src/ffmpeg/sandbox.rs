@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,6 +52,8 @@ pub(super) struct Policy {
     pub(super) programs: Vec<PathBuf>,
     /// Write.
     pub(super) dir: Option<PathBuf>,
+    /// The file by which it gets into its cgroup.
+    pub(super) cgroup: Option<PathBuf>,
     /// Device nodes: read, write and control.
     pub(super) devices: Vec<PathBuf>,
     /// Read only, all that is below: what the kernel says of these devices.
@@ -122,6 +125,12 @@ pub fn enter(args: impl IntoIterator<Item = OsString>) -> Result<Infallible, San
     let policy: Policy = serde_json::from_str(&policy).map_err(|_| SandboxError::Arguments)?;
     let program = args.next().ok_or(SandboxError::Arguments)?;
     die_with_parent(policy.parent)?;
+    if let Some(door) = &policy.cgroup
+        && let Err(error) = std::fs::write(door, "0")
+    {
+        // The limits below hold all the same; whoever reads what the program said finds this before it.
+        let _ = writeln!(std::io::stderr(), "[warning] the cgroup cannot be entered: {error}");
+    }
     limit(&policy)?;
     if policy.walls.landlock {
         restrict(&policy)?;

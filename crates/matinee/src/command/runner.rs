@@ -213,7 +213,7 @@ async fn work(flags: &Flags, arguments: &WorkArguments) -> anyhow::Result<ExitCo
     };
     super::serve::log(&config)?;
     let programs = node::programs(&config, std::path::Path::new("/proc/self/exe"));
-    let ffmpeg = Ffmpeg::detect(programs).await?;
+    let ffmpeg = node::contained(Ffmpeg::detect(programs).await?);
     let dir = config.data.join("runner");
     let nodes = flow::engine::nodes(config.encode.devices.as_deref());
     let tried = flow::engine::tried(&ffmpeg, &nodes, &dir.join("work")).await;

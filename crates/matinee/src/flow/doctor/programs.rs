@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use matinee_io::ffmpeg::cgroup::Subtree;
 use matinee_io::ffmpeg::{self, Ffmpeg, FfmpegError, Finished, Job, Limits, Program, RunError, Stdout};
 use matinee_io::random;
 
@@ -40,8 +41,20 @@ pub(super) async fn examine(config: &ffmpeg::Config, nodes: &[String]) -> Vec<Fi
             "Use a kernel with Landlock (Linux 5.19 or later) before you take files of strangers.",
         )
     });
+    findings.push(groups());
     findings.extend(hardware(&engine::tried(&programs, nodes, &std::env::temp_dir()).await));
     findings
+}
+
+/// Whether a server that is started as this command was can limit all of a program together.
+fn groups() -> Finding {
+    let found = match Subtree::here() {
+        Ok(_) => {
+            "a server here gives each ffmpeg a cgroup: memory, threads, share of the processors".to_owned()
+        }
+        Err(lack) => format!("each ffmpeg has the limits of a process, and no cgroup: {lack}"),
+    };
+    Finding::ok("cgroup", found)
 }
 
 /// One sentence for each kind of encoder in hardware. What is there and refuses is worth a note, unless another kind does
