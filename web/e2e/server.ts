@@ -12,7 +12,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-function binary(): string {
+export function binary(): string {
   const built = resolve(import.meta.dirname, '../../target');
   const path = process.env.MATINEE_BIN ?? join(process.env.CARGO_TARGET_DIR ?? built, 'debug/matinee');
   if (!existsSync(path)) throw new Error(`${path} is missing: build it by \`cargo build -p matinee\``);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::limits;
+use crate::time::Millis;
 
 /// A wish to bring in a file by its address; the same for a request and for a message of a broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Wanted {
     /// The pipeline by which the video is made.
     #[serde(default)]
     pub pipeline: Option<String>,
+    /// Not before this moment is the video encoded; it is fetched at once.
+    #[serde(default)]
+    pub run_after: Option<Millis>,
     /// What the app knows of the video; handed on as it is.
     #[serde(default)]
     pub metadata: Map<String, Value>,

@@ -72,6 +72,9 @@ export const api = {
     call<Page<Video>>('GET', `/v1/videos?limit=${limit}${before ? `&before=${id(before)}` : ''}`),
   video: (video: string) => call<Video>('GET', `/v1/videos/${id(video)}`),
   rename: (video: string, title: string) => call<Video>('PATCH', `/v1/videos/${id(video)}`, { title }),
+  /** Nothing of it is encoded before this moment; without one it is as soon as it goes. */
+  putOff: (video: string, moment: string) =>
+    call<Video>('PATCH', `/v1/videos/${id(video)}`, { run_after: moment }),
   allow: (video: string, policy: Video['policy']) =>
     call<Video>('PATCH', `/v1/videos/${id(video)}`, { policy }),
   /** Makes the picture at a time, or a picture of one's own, the still of a video. */

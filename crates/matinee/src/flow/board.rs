@@ -118,6 +118,6 @@ fn shown(titled: Titled, paused: bool, roster: &Roster) -> Shown {
         }
         State::Done | State::Dead | State::Cancelled => None,
     };
-    let wait = wait::why(&waiting, paused, &roster.hosts(), now);
+    let wait = wait::why(&waiting, paused, &roster.hosts(kind), now);
     Shown { job, title, progress, left_ms, wait }
 }

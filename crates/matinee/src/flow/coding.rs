@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use matinee_core::id::ObjectId;
 use matinee_core::ledger;
-use matinee_core::limits;
 use matinee_core::media::rope::{Piece, Rope};
 use matinee_core::plan::{Capabilities, Plan};
 use matinee_io::db::{NewObject, Stored, Video};
@@ -16,9 +15,9 @@ use matinee_io::{random, store};
 use super::engine;
 use super::fault::Fault;
 use super::lease::Hold;
-use super::now;
 use super::scratch::Scratch;
 use super::work::Bench;
+use super::{now, roster};
 use crate::node::Node;
 
 /// A video whose plan is known.
@@ -52,10 +51,10 @@ pub(crate) fn ffmpeg(node: &Node) -> Result<&Ffmpeg, Fault> {
     node.ffmpeg.as_ref().map_err(|error| Fault::world(error.to_string()))
 }
 
-/// What this node can do, with the memory of the largest one: the jobs may run there.
+/// What this node can do, with the memory of the largest node or runner: the jobs may run there.
 pub(crate) async fn anywhere(node: &Node) -> Result<Capabilities, Fault> {
     let mut capabilities = node.capabilities();
-    let most = node.db.memory_max(now().plus(-limits::NODE_COUNTS_MS)).await?;
+    let most = roster::memory_max(node).await?;
     capabilities.memory_bytes = capabilities.memory_bytes.max(most.unwrap_or_default());
     capabilities.engines = engine::offered(node).await?;
     Ok(capabilities)

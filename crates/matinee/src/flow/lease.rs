@@ -13,8 +13,9 @@ use matinee_core::job::{Lease, Task};
 use matinee_core::limits;
 use matinee_io::clock::Stopwatch;
 use matinee_io::db::DbError;
+pub(crate) use matinee_io::db::job::Room;
 pub(crate) use matinee_io::db::job::Slots;
-use matinee_io::db::job::{Claim, Ended, Room};
+use matinee_io::db::job::{Claim, Ended};
 use matinee_io::db::runner::Work;
 use matinee_io::random;
 use serde_json::json;
@@ -106,11 +107,19 @@ impl Hold {
 
 /// Takes one job of these kinds, each with its limit on this node; `None` when nothing can be started.
 pub(crate) async fn claim(node: &Node, kinds: &[Slots]) -> Result<Option<Hold>, Failure> {
-    claim_as(node, &node.holder, kinds).await
+    let concurrency = node.config.workers.concurrency;
+    let room =
+        Room { jobs_max: (concurrency > 0).then_some(concurrency), memory_bytes: Some(node.memory_bytes()) };
+    claim_as(node, &node.holder, kinds, room).await
 }
 
 /// The same for a holder `name/run`, which may be elsewhere.
-pub(crate) async fn claim_as(node: &Node, holder: &str, kinds: &[Slots]) -> Result<Option<Hold>, Failure> {
+pub(crate) async fn claim_as(
+    node: &Node,
+    holder: &str,
+    kinds: &[Slots],
+    room: Room,
+) -> Result<Option<Hold>, Failure> {
     let full = node.disk().1 == Level::Full;
     let claim = Claim {
         kinds: kinds.iter().filter(|slots| !full || slots.kind.writes_little()).copied().collect(),
@@ -118,13 +127,6 @@ pub(crate) async fn claim_as(node: &Node, holder: &str, kinds: &[Slots]) -> Resu
         now: now(),
         lease_ms: limits::LEASE_MS,
         token: random::bytes(),
-    };
-    let concurrency = node.config.workers.concurrency;
-    // What a runner has left it knows itself: it asks only when it has a slot.
-    let room = if holder == node.holder {
-        Room { jobs_max: (concurrency > 0).then_some(concurrency), memory_bytes: Some(node.memory_bytes()) }
-    } else {
-        Room::default()
     };
     let claimed = match node.db.claim_within(&claim, room).await? {
         Some(claimed) => Some(claimed),

@@ -62,6 +62,7 @@ pub(crate) async fn order(
         facts: Value::Object(wanted.metadata.clone()),
         external_id: wanted.external_id.clone(),
         pipeline: named.to_owned(),
+        run_after: wanted.run_after,
         ..Draft::new(node, app, title, Way::Url)
     };
     let source = Source {
@@ -98,12 +99,13 @@ mod tests {
         let config = Config { data: dir.path().join("data"), ..Config::default() };
         let node = Node::open_stored(config).await.unwrap();
         let app = node.defaults.app;
-        let message = br#"{"url":"https://example.org/a%20b.mp4","external_id":"7","metadata":{"course":7}}"#;
+        let message = br#"{"url":"https://example.org/a%20b.mp4","external_id":"7","metadata":{"course":7},"run_after":5}"#;
         let wanted: Wanted = serde_json::from_slice(message).unwrap();
         let first = order(&node, app, &wanted, Some("m-1")).await.unwrap();
         assert_eq!(order(&node, app, &wanted, Some("m-1")).await.unwrap(), first);
         let upload = node.db.upload(app, first).await.unwrap().unwrap();
         assert_eq!((upload.title.as_str(), upload.way), ("a b", Way::Url));
+        assert_eq!(upload.run_after, Some(matinee_core::time::Millis(5)));
         assert_eq!((upload.external_id.as_deref(), &upload.facts["course"]), (Some("7"), &Value::from(7)));
         let other = Wanted { external_id: None, ..wanted };
         assert_ne!(order(&node, app, &other, Some("m-2")).await.unwrap(), first);

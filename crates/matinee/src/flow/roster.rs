@@ -5,9 +5,11 @@ use matinee_core::job::Kind;
 use matinee_core::job::load::Pace;
 use matinee_core::job::wait::Host;
 use matinee_core::limits;
+use matinee_core::runner::State;
 use matinee_core::time::Millis;
-use matinee_io::db::Beat;
 pub(crate) use matinee_io::db::NodeRow;
+use matinee_io::db::runner::Runner;
+use matinee_io::db::{Beat, DbError};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, now};
@@ -16,6 +18,7 @@ use crate::node::Node;
 /// All nodes with what they have learned.
 pub(crate) struct Roster {
     pub(crate) nodes: Vec<NodeRow>,
+    runners: Vec<Runner>,
     pub(crate) paces: Vec<(String, Kind, Pace)>,
 }
 
@@ -38,15 +41,22 @@ impl Roster {
         self.nodes.iter().filter(|row| is_alive(row))
     }
 
-    /// The nodes that could run a job.
-    pub(crate) fn hosts(&self) -> Vec<Host> {
+    /// The nodes, and where it can go there the runners, that could run a job of this kind.
+    pub(crate) fn hosts(&self, kind: Option<Kind>) -> Vec<Host> {
         let host = |row: &NodeRow| Host {
             drained: row.drained.is_some(),
             disk_full: row.beat.facts["disk_full"] == true,
             ffmpeg: row.beat.facts["ffmpeg"].is_string(),
             memory_bytes: row.beat.memory_bytes,
         };
-        self.alive().map(host).collect()
+        let away = |runner: &Runner| Host {
+            drained: runner.state == State::Draining,
+            disk_full: false,
+            ffmpeg: true,
+            memory_bytes: runner.report.memory_bytes,
+        };
+        let runners = self.runners.iter().filter(|_| kind.is_some_and(Kind::is_for_runners));
+        self.alive().map(host).chain(runners.filter(|runner| works(runner)).map(away)).collect()
     }
 
     /// Chunks that all nodes together encode at once.
@@ -104,7 +114,22 @@ pub(super) fn beat(node: &Node) -> Beat {
 /// Everything that is known of all nodes.
 pub(crate) async fn roster(node: &Node) -> Result<Roster, Failure> {
     let nodes = node.db.nodes(now().plus(-limits::NODE_FORGOTTEN_MS)).await?;
-    Ok(Roster { nodes, paces: node.db.paces().await? })
+    Ok(Roster { nodes, runners: node.db.runners().await?.0, paces: node.db.paces().await? })
+}
+
+/// Does it do work, as far as anybody knows?
+fn works(runner: &Runner) -> bool {
+    matches!(runner.state, State::Active | State::Draining)
+        && runner.seen.is_some_and(|seen| now().since(seen) < limits::NODE_COUNTS_MS)
+}
+
+/// The most memory that a job may need on any node or runner that was seen lately; `None` when there is none. What only nodes
+/// do needs next to none.
+pub(super) async fn memory_max(node: &Node) -> Result<Option<u64>, DbError> {
+    let nodes = node.db.memory_max(now().plus(-limits::NODE_COUNTS_MS)).await?;
+    let (runners, _) = node.db.runners().await?;
+    let away = runners.iter().filter(|runner| works(runner)).map(|runner| runner.report.memory_bytes).max();
+    Ok(nodes.max(away))
 }
 
 /// No new work begins on a node from now on, or again.

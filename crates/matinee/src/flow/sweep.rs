@@ -67,10 +67,10 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
 /// Jobs that no machine has the memory for are given up, and machines that are gone are forgotten.
 async fn hopeless(node: &Node) -> Result<(), Failure> {
     node.db.prune_nodes(now().plus(-limits::NODE_FORGOTTEN_MS)).await?;
-    let Some(most) = node.db.memory_max(now().plus(-limits::NODE_COUNTS_MS)).await? else { return Ok(()) };
+    let Some(most) = roster::memory_max(node).await? else { return Ok(()) };
     let refused = node.db.refuse_oversized(most, now()).await?;
     if refused > 0 {
-        tracing::error!(refused, "jobs need more memory than any node may use, and were given up");
+        tracing::error!(refused, "jobs need more memory than any node or runner may use, and were given up");
     }
     Ok(())
 }

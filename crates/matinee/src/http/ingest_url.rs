@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::field::moment;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::upload::repeat;
@@ -31,6 +32,8 @@ pub(crate) struct NewPull {
     external_id: Option<String>,
     /// What is made of it: the name of a pipeline; `default` when it is missing.
     pipeline: Option<String>,
+    /// Not before this moment is the video encoded, as RFC 3339 text; it is fetched at once.
+    run_after: Option<String>,
     /// What the app knows of the video; kept as it is.
     #[serde(default)]
     metadata: Map<String, Value>,
@@ -52,6 +55,7 @@ pub(crate) async fn create(
         collection: new.collection,
         external_id: new.external_id,
         pipeline: new.pipeline,
+        run_after: new.run_after.as_deref().map(moment).transpose()?,
         metadata: new.metadata,
     };
     let id = pull::order(&node, app, &wanted, repeat(&headers)?).await?;

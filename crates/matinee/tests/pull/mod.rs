@@ -51,8 +51,12 @@ async fn a_file_is_fetched_with_what_the_app_knows_of_it() {
     let server = Server::with(&files.allowed()).await;
     let bytes = film(1, 1);
     let url = files.put("/a/lecture%2007.mp4", bytes.clone(), Manner::default());
-    let wanted = json!({ "url": url, "external_id": "course-7", "metadata": { "course": 7 } });
+    let mut wanted = json!({ "url": url, "external_id": "course-7", "metadata": { "course": 7 } });
+    wanted["run_after"] = json!("tonight");
+    assert_eq!(ask(&server, &wanted).await.0, 400, "that is no moment");
+    wanted["run_after"] = json!("2026-01-02T03:04:05Z");
     let (status, upload) = ask(&server, &wanted).await;
+    assert!(upload["run_after"].as_str().unwrap().starts_with("2026-01-02T03:04:05"), "{upload}");
     assert_eq!(
         (status, &upload["protocol"], &upload["upload_url"]),
         (201, &json!("url"), &Value::Null),

@@ -3,6 +3,7 @@
 mod hardware;
 mod lies;
 mod net;
+mod room;
 mod slow;
 mod support;
 mod told;

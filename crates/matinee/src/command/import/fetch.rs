@@ -78,6 +78,7 @@ async fn order(node: &Node, arguments: &Arguments, url: &str) -> Result<Upload, 
         collection: None,
         external_id: None,
         pipeline: Some(arguments.pipeline.clone()),
+        run_after: None,
         metadata: Map::new(),
     };
     let app = node.defaults.app;

@@ -17,7 +17,7 @@ use matinee_io::random;
 use super::{Refused, Runner, ours};
 use crate::errand::{Errand, Input, Leased, Output, Wish, hash_text, hex};
 use crate::flow::fault::Fault;
-use crate::flow::lease::{self, Hold};
+use crate::flow::lease::{self, Hold, Room};
 use crate::flow::order::order;
 use crate::flow::{Failure, mark, now};
 use crate::node::Node;
@@ -65,11 +65,14 @@ struct Wanted<'a> {
     runner: RunnerId,
     holder: String,
     kinds: Vec<Slots>,
+    /// It asks only when it has a slot; its memory is counted as that of a node.
+    room: Room,
 }
 
 impl<'a> Wanted<'a> {
     fn of(node: &'a Node, runner: &Runner, wish: &Wish) -> Self {
         let run: String = wish.run.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+        let memory = Some(wish.report.memory_bytes).filter(|bytes| *bytes > 0);
         let node_max = wish.report.slots.clamp(1, limits::RUNNER_SLOTS_MAX);
         let kinds = runner.kinds.iter().copied().filter(|kind| kind.is_for_runners());
         let chunks = runner.kinds.contains(&Kind::Chunk);
@@ -85,11 +88,12 @@ impl<'a> Wanted<'a> {
             runner: runner.id,
             holder: Runner::holder(runner.id, &run),
             kinds: plain.chain(engines).collect(),
+            room: Room { jobs_max: None, memory_bytes: memory },
         }
     }
 
     async fn take(&self) -> Result<Option<Errand>, Failure> {
-        while let Some(hold) = lease::claim_as(self.node, &self.holder, &self.kinds).await? {
+        while let Some(hold) = lease::claim_as(self.node, &self.holder, &self.kinds, self.room).await? {
             match self.describe(&hold).await {
                 Ok(errand) => return Ok(Some(errand)),
                 Err(fault) => lease::fail(self.node, &hold, &fault).await?,
