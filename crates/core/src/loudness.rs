@@ -27,6 +27,14 @@ pub struct Leveled {
     pub gain_tenths: i32,
 }
 
+impl Leveled {
+    /// Can a sound be so, and be treated so? Who tells of it may be a stranger.
+    pub fn can_be(self) -> bool {
+        let loud = SILENCE_TENTHS..=-SILENCE_TENTHS;
+        loud.contains(&self.loudness_tenths) && (SILENCE_TENTHS..=GAIN_TENTHS_MAX).contains(&self.gain_tenths)
+    }
+}
+
 impl Measured {
     /// What is done to bring the sound to `target_lufs`.
     pub fn leveled(self, target_lufs: i8) -> Leveled {
@@ -96,6 +104,13 @@ mod tests {
     }
 
     #[test]
+    fn what_no_sound_can_be_is_seen() {
+        for (loudness_tenths, gain_tenths) in [(-701, 0), (i32::MAX, 0), (-230, 201), (-230, i32::MIN)] {
+            assert!(!Leveled { loudness_tenths, gain_tenths }.can_be());
+        }
+    }
+
+    #[test]
     fn a_sound_is_made_as_loud_as_its_peaks_allow() {
         for (what, measured, target, gain) in [
             ("quiet", measured(-234, -120), -16, 74),
@@ -108,6 +123,7 @@ mod tests {
             let leveled = measured.leveled(target);
             assert_eq!(leveled.gain_tenths, gain, "{what}");
             assert_eq!(leveled.loudness_tenths, measured.loudness_tenths, "{what}");
+            assert!(leveled.can_be(), "{what}");
         }
     }
 }

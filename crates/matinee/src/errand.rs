@@ -1,5 +1,6 @@
 //! What a runner and a server say to each other: one JSON document for each question and each answer.
 
+use matinee_core::loudness::Leveled;
 use matinee_core::runner::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -164,6 +165,10 @@ pub(crate) struct Completion {
     /// Packets and pictures of the input that could not be decoded as they are.
     #[serde(default)]
     pub(crate) damage: u64,
+    /// How loud a sound was, and what was done about it.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(crate) leveled: Option<Leveled>,
     /// The programs that it has run.
     #[serde(default)]
     #[schema(value_type = Object)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use matinee_core::id::RenditionId;
 use matinee_core::ledger;
 use matinee_core::limits;
+use matinee_core::loudness::Leveled;
 use matinee_core::media::audio::{Cutter, Grid};
 use matinee_core::media::part::Part;
 use matinee_core::media::segment::rows_encode;
@@ -47,28 +48,39 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
         encoded
     };
     // The tail ends after the encoder has; when the encoder fails, the tail is dropped with its unpublished rest.
-    let (heard, last) = tokio::try_join!(run, tail)?;
-    if let Some(said) = damage::of(&hold.task, &planned.plan, heard.damage) {
+    let (learned, last) = tokio::try_join!(run, tail)?;
+    if let Some(said) = damage::of(&hold.task, &planned.plan, learned.damage) {
         node.db.note_damage(&hold.lease, said, now()).await?;
     }
-    if let Some(leveled) = heard.leveled {
-        let rendition = row_of(node, hold, (&planned, track)).await?;
-        node.db.note_loudness(&hold.lease, (rendition, leveled), now()).await?;
-    }
+    note(node, hold, (&planned, track), learned.leveled).await?;
     node.db.publish_audio(&hold.lease, last, now()).await?;
     Ok(())
 }
 
-/// Proves the file of a track that somebody else has encoded, and publishes it.
+/// Keeps how loud a track was, where that was asked for.
+async fn note(
+    node: &Node,
+    hold: &Hold,
+    (planned, track): (&Planned, &plan::Track),
+    leveled: Option<Leveled>,
+) -> Result<(), Fault> {
+    let Some(leveled) = leveled.filter(|_| track.loudness_lufs.is_some()) else { return Ok(()) };
+    let rendition = row_of(node, hold, (planned, track)).await?;
+    Ok(node.db.note_loudness(&hold.lease, (rendition, leveled), now()).await?)
+}
+
+/// Proves the file of a track that somebody else has encoded, and publishes it with what they say of its loudness.
 pub(crate) async fn publish_whole(
     node: &Node,
     hold: &Hold,
     (planned, number): (&Planned, u32),
-    file: PathBuf,
+    (file, leveled): (PathBuf, Option<Leveled>),
 ) -> Result<(), Fault> {
     // Nobody says how far it is: it is all there.
     let (_, encoded_us) = watch::channel(0_i64);
-    let last = publish(node, hold, (planned, found(planned, number)?), (file, encoded_us)).await?;
+    let track = found(planned, number)?;
+    let last = publish(node, hold, (planned, track), (file, encoded_us)).await?;
+    note(node, hold, (planned, track), leveled).await?;
     node.db.publish_audio(&hold.lease, last, now()).await?;
     Ok(())
 }

@@ -69,6 +69,7 @@ use std::path::PathBuf;
 
 use matinee_core::arrival::Place;
 use matinee_core::job::Task;
+use matinee_core::loudness::Leveled;
 use matinee_core::plan::argv;
 use matinee_core::time::Millis;
 use matinee_io::db::DbError;
@@ -187,14 +188,15 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
 async fn publish_made(
     node: &Node,
     hold: &lease::Hold,
-    order: &order::Order,
+    (order, leveled): (&order::Order, Option<Leveled>),
     file: impl Fn(&str) -> PathBuf,
 ) -> Result<(), fault::Fault> {
     let planned = &order.planned;
     if let Task::Chunk { chunk, family, .. } = hold.task {
         chunk::publish(node, hold, (planned, (chunk, family)), file).await
     } else if let Task::Audio { track, .. } = hold.task {
-        audio::publish_whole(node, hold, (planned, track), file(argv::AUDIO_OUTPUT)).await
+        let sound = (file(argv::AUDIO_OUTPUT), leveled);
+        audio::publish_whole(node, hold, (planned, track), sound).await
     } else if let Task::Poster { .. } = hold.task {
         poster::publish(node, hold, planned, &file(POSTER)).await
     } else if let Task::Storyboard { .. } = hold.task {

@@ -58,33 +58,40 @@ pub(crate) enum Told<'t> {
     Ended(&'t Result<Finished, RunError>),
 }
 
-/// A track that was encoded.
-pub(crate) struct Heard {
+/// What the work has shown of the source.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Learned {
     /// How much of the source could not be decoded as it is.
     pub(crate) damage: u64,
-    /// How loud it was, when that was asked for.
+    /// How loud a sound was, when that was asked for.
     pub(crate) leveled: Option<Leveled>,
 }
 
+impl Learned {
+    /// Nothing but how much was damaged.
+    const fn damage(damage: u64) -> Self {
+        Self { damage, leveled: None }
+    }
+}
+
 impl Bench<'_> {
-    /// Does what a task asks for, into the files whose names go with it. Returns how much of the source could not be decoded
-    /// as it is.
-    pub(crate) async fn perform(&self, task: &Task, sketch: Option<&Sketch>) -> Result<u64, Fault> {
+    /// Does what a task asks for, into the files whose names go with it.
+    pub(crate) async fn perform(&self, task: &Task, sketch: Option<&Sketch>) -> Result<Learned, Fault> {
         match (task, &self.plan.video) {
             (Task::Chunk { chunk, family, .. }, Some(video)) => {
                 let chunk = video.chunks.get(*chunk as usize);
                 let chunk = chunk.ok_or_else(|| Fault::unverified("the plan has no such chunk"))?;
-                self.chunk(video, chunk, *family).await
+                self.chunk(video, chunk, *family).await.map(Learned::damage)
             }
             (Task::Audio { track, .. }, _) => {
                 let track = self.plan.audio.get(*track as usize);
                 let track = track.ok_or_else(|| Fault::unverified("the plan has no such track"))?;
                 self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await.map(|heard| heard.damage)
             }
-            (Task::Poster { .. }, _) => self.poster().await.map(|()| 0),
+            (Task::Poster { .. }, _) => self.poster().await.map(|()| Learned::default()),
             (Task::Storyboard { .. }, _) => {
                 let sketch = sketch.ok_or_else(|| Fault::unverified("nobody said what is to be drawn"))?;
-                self.storyboard(sketch).await.map(|()| 0)
+                self.storyboard(sketch).await.map(|()| Learned::default())
             }
             (task, _) => Err(Fault::unverified(format!("a runner does no {}", task.kind().name()))),
         }
@@ -126,7 +133,7 @@ impl Bench<'_> {
         track: &Track,
         output: &str,
         mut told: impl FnMut(i64) + Send,
-    ) -> Result<Heard, Fault> {
+    ) -> Result<Learned, Fault> {
         let length_us = self.plan.duration_us.max(1);
         // Measuring is about as much work as encoding.
         let from = if track.loudness_lufs.is_some() { 0.5 } else { 0.0 };
@@ -154,10 +161,10 @@ impl Bench<'_> {
         match (self.encode(args, done).await, argv::silence(track, output)) {
             // A film is worth seeing without its sound.
             (Err(fault), Some(silent)) if self.safe_profile && fault.is_exit() => {
-                self.encode(silent, |_| {}).await.map(|_| Heard { damage: 1, leveled: None })
+                self.encode(silent, |_| {}).await.map(|_| Learned::damage(1))
             }
             (Err(fault), None) if self.safe_profile => Err(undecodable(fault)),
-            (done, _) => Ok(Heard { damage: done?.damage, leveled }),
+            (done, _) => Ok(Learned { damage: done?.damage, leveled }),
         }
     }
 

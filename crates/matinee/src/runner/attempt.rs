@@ -24,7 +24,7 @@ use crate::flow::fault::Fault;
 use crate::flow::ran::Runs;
 use crate::flow::scratch::Scratch;
 use crate::flow::work::pictures::Sketch;
-use crate::flow::work::{Bench, Told};
+use crate::flow::work::{Bench, Learned, Told};
 
 /// After a renewal that did not come through, the next is tried so soon.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
@@ -128,9 +128,9 @@ impl Attempt<'_> {
             stall_ms: matinee_core::limits::STALL_MS.unsigned_abs(),
             told: Box::new(|told| self.hear(&told)),
         };
-        let damage = bench.perform(&task, sketch.as_ref()).await?;
+        let learned = bench.perform(&task, sketch.as_ref()).await?;
         drop(source);
-        self.hand_in(&scratch, damage).await
+        self.hand_in(&scratch, learned).await
     }
 
     fn hear(&self, told: &Told<'_>) {
@@ -167,7 +167,7 @@ impl Attempt<'_> {
     }
 
     /// Brings every output to the server, then says so.
-    async fn hand_in(&self, scratch: &Scratch, damage: u64) -> Result<(), End> {
+    async fn hand_in(&self, scratch: &Scratch, learned: Learned) -> Result<(), End> {
         let mut made = Vec::with_capacity(self.errand.outputs.len());
         for output in &self.errand.outputs {
             let path = scratch.file(&output.name);
@@ -175,11 +175,11 @@ impl Attempt<'_> {
             made.push((path, Made { key: output.key.clone(), size_bytes, blake3: hash_text(&hash) }));
         }
         self.send(&made, false).await?;
-        match self.complete(&made, damage).await {
+        match self.complete(&made, learned).await {
             // Something on the way has changed the bytes: once more, from the first on.
             Err(End::Gone(code)) if code == "output_mismatch" => {
                 self.send(&made, true).await?;
-                match self.complete(&made, damage).await {
+                match self.complete(&made, learned).await {
                     Err(End::Gone(code)) if code == "output_mismatch" => {
                         Err(Fault::world("what arrives at the server is not what was sent").into())
                     }
@@ -197,7 +197,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    async fn complete(&self, made: &[(PathBuf, Made)], damage: u64) -> Result<(), End> {
+    async fn complete(&self, made: &[(PathBuf, Made)], learned: Learned) -> Result<(), End> {
         let said = |(_, made): &(PathBuf, Made)| Made {
             key: made.key.clone(),
             size_bytes: made.size_bytes,
@@ -208,7 +208,8 @@ impl Attempt<'_> {
             attempt: lease.attempt,
             token: lease.token.clone(),
             outputs: made.iter().map(said).collect(),
-            damage,
+            damage: learned.damage,
+            leveled: learned.leveled,
             runs: self.runs(),
         };
         self.until_through(&Request::Complete(&completion)).await

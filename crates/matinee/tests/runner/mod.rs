@@ -108,6 +108,11 @@ async fn all_that_a_pipeline_asks_for_comes_along() {
             (over && video["playback"]["webm"].is_string()).then_some(())
         })
         .await;
+        let (_, video) = server.get(&format!("/v1/videos/{}", sent.video)).await;
+        let rows = video["renditions"].as_array().unwrap().iter();
+        let loudness: Vec<_> =
+            rows.filter(|row| row["medium"] == "audio").map(|row| row["loudness"].clone()).collect();
+        assert!(loudness.len() == 2 && loudness.iter().all(Value::is_object), "{video}");
         output(server, &sent.video).await
     };
     let expected = whole(&Server::with(&pipeline).await, "alone.mp4").await;

@@ -134,7 +134,9 @@ async fn judge(
     if let Some(said) = damage::of(&hold.task, &order.planned.plan, said.damage) {
         node.db.note_damage(&hold.lease, said, now()).await.map_err(Refused::from)?;
     }
-    publish_made(node, hold, order, place).await?;
+    // It is only told; one that no sound can have is not.
+    let leveled = said.leveled.filter(|leveled| leveled.can_be());
+    publish_made(node, hold, (order, leveled), place).await?;
     Ok(())
 }
 
