@@ -271,13 +271,25 @@ pub const SHELF_READS: u32 = 16;
 pub const TARGET_DURATION_S: u32 = 6;
 
 /// Most pipelines of one app: more are made by a program that went wrong.
-pub const PIPELINES_MAX: u32 = 100;
+pub const PIPELINES_MAX: u32 = 50;
+
+/// Most bytes of all versions of all pipelines of one app, which count against no quota: those with the largest watermark
+/// are 80 versions.
+pub const PIPELINES_BYTES_MAX: u64 = 32 << 20;
 
 /// The longest text of a pipeline in bytes: the picture of its watermark as base64, and little else.
 pub const PIPELINE_BYTES_MAX: usize = WATERMARK_BYTES_MAX * 4 / 3 + (64 << 10);
 
 /// Most versions of one pipeline, for the same reason.
-pub const PIPELINE_VERSIONS_MAX: u32 = 1_000;
+pub const PIPELINE_VERSIONS_MAX: u32 = 100;
+
+/// Most generations of a video that are kept at once only for those who know their addresses: each is a whole ladder, and
+/// stays for hours. Who has so many asks again when the oldest is gone.
+pub const RETIRED_GENERATIONS_MAX: u32 = 3;
+
+/// Added to how long a retired generation is kept, in milliseconds: what was on its way when it was retired, and clocks of
+/// nodes that differ by minutes.
+pub const RETIRED_SLACK_MS: i64 = 5 * 60_000;
 
 /// Shortest life of a token in a media path, in milliseconds.
 pub const PATH_TOKEN_MS: i64 = 6 * 3_600_000;
@@ -394,6 +406,13 @@ pub const POSTERS_AT_ONCE: usize = 1;
 
 /// Who may wait for the poster that they chose.
 pub const POSTERS_WAITING_MAX: usize = 8;
+
+/// Sources that are looked through at once on a node for plans that somebody waits for, one of an app: each may read its
+/// whole file.
+pub const PLANS_AT_ONCE: usize = 2;
+
+/// Who of one app may wait for a plan behind the one that is being made; the others are asked to come again.
+pub const PLANS_WAITING_MAX: usize = 3;
 
 /// Videos whose kept stills are looked at in one round of the sweeper: are they still wanted?
 pub const THUMBNAIL_ROUND: usize = 200;

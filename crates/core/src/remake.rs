@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::limits::RETIRED_GENERATIONS_MAX;
 use crate::pipeline::MadeBy;
 use crate::time::Millis;
 use crate::video::{Problem, State};
@@ -53,6 +54,9 @@ pub struct Found {
     pub probe: Value,
     /// What is made of the source.
     pub plan: Value,
+    /// What is wrong with the source although it is accepted.
+    #[serde(default)]
+    pub damaged: Option<Value>,
 }
 
 impl Remake {
@@ -83,6 +87,15 @@ pub enum Start {
     },
 }
 
+/// What is kept of a video besides what is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// The file that somebody brought in is there.
+    pub source: bool,
+    /// How many encoded generations are only there for those who know their addresses.
+    pub retired: u32,
+}
+
 /// Why a video cannot be encoded again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -95,23 +108,26 @@ pub enum Refusal {
     /// There is nothing to encode.
     #[error("The file that this video came from is not kept any more, so it cannot be encoded again.")]
     SourceGone,
+    /// Each one before it is kept for hours.
+    #[error(
+        "This video was encoded again {RETIRED_GENERATIONS_MAX} times already within some hours, and all of it is still kept for those who watch it; ask again when the oldest is gone."
+    )]
+    TooOften,
 }
 
-/// May a video be encoded again, and as which generation? `encoding` is the generation that counts now, `source` says
-/// whether the file that somebody brought in is there.
-pub fn start(
-    (state, encoding): (State, u32),
-    remake: Option<&Remake>,
-    source: bool,
-) -> Result<Start, Refusal> {
+/// May a video be encoded again, and as which generation? `encoding` is the generation that counts now.
+pub fn start((state, encoding): (State, u32), remake: Option<&Remake>, kept: Kept) -> Result<Start, Refusal> {
     if state == State::Processing {
         return Err(Refusal::Unfinished);
     }
     if remake.is_some_and(Remake::is_running) {
         return Err(Refusal::Running);
     }
-    if !source {
+    if !kept.source {
         return Err(Refusal::SourceGone);
+    }
+    if state != State::Failed && kept.retired >= RETIRED_GENERATIONS_MAX {
+        return Err(Refusal::TooOften);
     }
     let generation = remake.map_or(encoding, |last| last.generation.max(encoding)).saturating_add(1);
     Ok(if state == State::Failed { Start::Anew { generation } } else { Start::Beside { generation } })
@@ -122,6 +138,8 @@ mod tests {
     use super::*;
     use crate::pipeline::{Pipeline, Template};
 
+    const KEPT: Kept = Kept { source: true, retired: 0 };
+
     fn remake(generation: u32, stand: Stand) -> Remake {
         let template = Template { version: Some(3), pipeline: Pipeline::default() };
         Remake { generation, made_by: template.made_by(), started: Millis(5), stand, found: None }
@@ -129,20 +147,29 @@ mod tests {
 
     #[test]
     fn a_number_is_never_given_twice() {
-        let ready = |remake: Option<&Remake>| start((State::Ready, 2), remake, true);
+        let ready = |remake: Option<&Remake>| start((State::Ready, 2), remake, KEPT);
         assert_eq!(ready(None), Ok(Start::Beside { generation: 3 }));
         let cancelled = remake(3, Stand::Cancelled { ended: Millis(6) });
         assert_eq!(ready(Some(&cancelled)), Ok(Start::Beside { generation: 4 }));
-        assert_eq!(start((State::Failed, 2), None, true), Ok(Start::Anew { generation: 3 }));
-        assert_eq!(start((State::Ready, 7), Some(&cancelled), true), Ok(Start::Beside { generation: 8 }));
+        assert_eq!(start((State::Failed, 2), None, KEPT), Ok(Start::Anew { generation: 3 }));
+        assert_eq!(start((State::Ready, 7), Some(&cancelled), KEPT), Ok(Start::Beside { generation: 8 }));
     }
 
     #[test]
     fn one_at_a_time_and_only_with_a_source() {
         let running = remake(3, Stand::Running);
-        assert_eq!(start((State::Ready, 2), Some(&running), true), Err(Refusal::Running));
-        assert_eq!(start((State::Processing, 2), None, true), Err(Refusal::Unfinished));
-        assert_eq!(start((State::Ready, 2), None, false), Err(Refusal::SourceGone));
+        assert_eq!(start((State::Ready, 2), Some(&running), KEPT), Err(Refusal::Running));
+        assert_eq!(start((State::Processing, 2), None, KEPT), Err(Refusal::Unfinished));
+        assert_eq!(start((State::Ready, 2), None, Kept { source: false, ..KEPT }), Err(Refusal::SourceGone));
+    }
+
+    #[test]
+    fn not_so_often_that_the_disk_fills_with_what_nobody_is_sent_to() {
+        let kept = |retired| Kept { retired, ..KEPT };
+        let most = RETIRED_GENERATIONS_MAX;
+        assert_eq!(start((State::Ready, 9), None, kept(most - 1)), Ok(Start::Beside { generation: 10 }));
+        assert_eq!(start((State::Ready, 9), None, kept(most)), Err(Refusal::TooOften));
+        assert_eq!(start((State::Failed, 9), None, kept(most)), Ok(Start::Anew { generation: 10 }));
     }
 
     #[test]

@@ -39,9 +39,9 @@ impl Thumbnail {
         Ok(Self { at_ms, width: width.next_multiple_of(THUMBNAIL_WIDTH_STEP) })
     }
 
-    /// Its name among the files that are kept.
-    pub fn name(&self) -> String {
-        format!("{}-{}.jpg", self.at_ms, self.width)
+    /// Its name among the files that are kept of a video, for a generation.
+    pub fn name(&self, generation: u32) -> String {
+        format!("{generation}-{}-{}.jpg", self.at_ms, self.width)
     }
 }
 
@@ -83,8 +83,16 @@ mod tests {
     fn few_different_ones_can_be_asked_for() {
         let all: std::collections::BTreeSet<String> = (0..2_000)
             .flat_map(|n| (THUMBNAIL_WIDTH_MIN..=THUMBNAIL_WIDTH_MAX).step_by(7).map(move |width| (n, width)))
-            .map(|(n, width)| Thumbnail::of(Some(f64::from(n) / 1_000.0), Some(width), 2_000).unwrap().name())
+            .map(|(n, width)| {
+                Thumbnail::of(Some(f64::from(n) / 1_000.0), Some(width), 2_000).unwrap().name(2)
+            })
             .collect();
         assert_eq!(all.len(), 20 * 24);
+    }
+
+    #[test]
+    fn a_still_of_one_generation_is_not_that_of_another() {
+        let still = Thumbnail::of(Some(1.0), None, 2_000).unwrap();
+        assert_ne!(still.name(2), still.name(3));
     }
 }

@@ -17,10 +17,11 @@ pub fn addresses_ms(duration_ms: u64) -> i64 {
     limits::PATH_TOKEN_MS.max(i64::try_from(duration_ms).unwrap_or(i64::MAX / 4).saturating_mul(2))
 }
 
-/// How long a generation is kept that is not served any more, in milliseconds: addresses of it were given out until now,
-/// and the moment when they end is rounded up.
+/// How long a generation is kept that is not served any more, in milliseconds: addresses of it were given out until now and
+/// a little longer, and the moment when they end is rounded up.
 pub fn retired_ms(duration_ms: u64) -> i64 {
-    addresses_ms(duration_ms).saturating_add(limits::PATH_TOKEN_ROUND_MS)
+    let longest = addresses_ms(duration_ms).saturating_add(limits::PATH_TOKEN_ROUND_MS);
+    longest.saturating_add(limits::RETIRED_SLACK_MS)
 }
 
 /// Where a video is in its life; whether it can be played is another fact.
@@ -158,6 +159,15 @@ mod tests {
 
     const fn track(medium: Medium, frontier: u32) -> PartFrontier {
         PartFrontier { medium, frontier }
+    }
+
+    #[test]
+    fn a_generation_outlives_addresses_that_another_node_gives_out_a_little_later() {
+        for duration_ms in [0, 60_000, 10 * 3_600_000] {
+            // The same for a token: it ends at the next full hour after its time.
+            let longest = addresses_ms(duration_ms) + limits::PATH_TOKEN_ROUND_MS;
+            assert!(retired_ms(duration_ms) >= longest + 2 * 60_000);
+        }
     }
 
     #[test]

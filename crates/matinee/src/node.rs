@@ -27,7 +27,7 @@ use crate::config::Config;
 pub(crate) use crate::config::{Keep, source};
 use crate::shelf::tries::Tries;
 use crate::shelf::{Arrivals, Lookout, Shelf};
-use crate::turn::{Door, Turns};
+use crate::turn::{Door, Lanes, Turns};
 
 /// The parts of a running matinee; handed around as `Arc<Node>`.
 pub(crate) struct Node {
@@ -56,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) studio: Door,
     /// Stills that were tried in vain.
     pub(crate) tries: Tries,
+    /// Before the programs that look through a source while somebody waits for its plan, which may take minutes.
+    pub(crate) planning: Lanes<AppId>,
     /// Stills that were asked for.
     pub(crate) thumbnails: Cache,
     pub(crate) shelf: Shelf,
@@ -146,6 +148,7 @@ impl Node {
             darkroom: Door::new(limits::STILLS_AT_ONCE, limits::STILLS_WAITING_MAX),
             studio: Door::new(limits::POSTERS_AT_ONCE, limits::POSTERS_WAITING_MAX),
             tries: Tries::new(),
+            planning: Lanes::new(limits::PLANS_AT_ONCE, limits::PLANS_WAITING_MAX),
             thumbnails: thumbnails(&config),
             shelf: Shelf::new(),
             lookout: Lookout::default(),

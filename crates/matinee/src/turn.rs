@@ -1,12 +1,13 @@
 //! Whose turn it is: to write an upload (the newest connection wins, the running one is asked to let go), and to have a
-//! picture made.
+//! picture made, or a source looked through.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 /// The running request of an upload gets so long to flush what it has.
@@ -75,6 +76,46 @@ impl Door {
         let here = self.here.try_acquire().ok()?;
         let inside = self.inside.acquire().await.ok()?;
         Some(Inside { _inside: inside, _here: here })
+    }
+}
+
+/// A door before which everybody queues in a lane of their own: who asks often has only those of the same lane wait.
+#[derive(Debug)]
+pub(crate) struct Lanes<K> {
+    inside: Arc<Semaphore>,
+    /// How many of one lane may wait behind the one who is inside or next.
+    before: usize,
+    known: Mutex<HashMap<K, Lane>>,
+}
+
+#[derive(Debug, Clone)]
+struct Lane {
+    next: Arc<Semaphore>,
+    here: Arc<Semaphore>,
+}
+
+impl<K: Hash + Eq> Lanes<K> {
+    /// A door for so many inside, one of a lane, and so many before it in each lane.
+    pub(crate) fn new(inside: usize, before: usize) -> Self {
+        Self { inside: Arc::new(Semaphore::new(inside)), before, known: Mutex::default() }
+    }
+
+    /// Goes in when nobody of the same lane is before it and somebody has left; `None` when too many of the lane wait.
+    pub(crate) async fn enter(&self, lane: K) -> Option<[OwnedSemaphorePermit; 3]> {
+        let Lane { next, here } = self.lane(lane);
+        let here = here.try_acquire_owned().ok()?;
+        let next = next.acquire_owned().await.ok()?;
+        let inside = Arc::clone(&self.inside).acquire_owned().await.ok()?;
+        Some([inside, next, here])
+    }
+
+    fn lane(&self, lane: K) -> Lane {
+        let mut lanes = locked(&self.known);
+        // A permit holds its lane, so what nobody else knows is empty.
+        lanes.retain(|_, lane| Arc::strong_count(&lane.here) > 1);
+        let new =
+            || Lane { next: Arc::new(Semaphore::new(1)), here: Arc::new(Semaphore::new(1 + self.before)) };
+        lanes.entry(lane).or_insert_with(new).clone()
     }
 }
 
@@ -183,7 +224,30 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn who_asks_often_has_only_their_own_lane_wait() {
+        let lanes = Lanes::new(2, 1);
+        let first = lanes.enter("a").await.unwrap();
+        let waiting = lanes.enter("a");
+        tokio::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none(), "one of a lane at a time");
+        assert!(lanes.enter("a").await.is_none(), "too many wait in it");
+        let other = lanes.enter("b").await.unwrap();
+        let third = lanes.enter("c");
+        tokio::pin!(third);
+        assert!(third.as_mut().now_or_never().is_none(), "two are inside");
+        drop(other);
+        let third = third.await.unwrap();
+        drop(first);
+        drop(waiting.await.unwrap());
+        drop(third);
+        assert!(lanes.enter("d").await.is_some());
+        assert_eq!(lanes.known.lock().unwrap().len(), 1, "empty lanes are forgotten");
+    }
 
     #[tokio::test]
     async fn the_newest_wins_and_the_oldest_is_asked_to_let_go() {

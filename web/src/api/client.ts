@@ -36,8 +36,13 @@ export function problemIn(thrown: unknown): Problem {
   return { ...unreachable(), title: 'Something went wrong', detail: String(thrown), code: 'page_error' };
 }
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers: Record<string, string> = { accept: 'application/json' };
+async function call<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  besides: Record<string, string> = {},
+): Promise<T> {
+  const headers: Record<string, string> = { accept: 'application/json', ...besides };
   const request: RequestInit = { method, headers, credentials: 'same-origin' };
   if (body instanceof Blob) {
     headers['content-type'] = body.type;
@@ -98,7 +103,9 @@ export const api = {
     call<Planned>('POST', `/v1/videos/${id(video)}/plan`, by),
   pipelines: () => call<{ items: Pipeline[] }>('GET', '/v1/pipelines'),
   pipeline: (name: string) => call<Pipeline>('GET', `/v1/pipelines/${id(name)}`),
-  putPipeline: (name: string, fields: Template) => call<Pipeline>('PUT', `/v1/pipelines/${id(name)}`, fields),
+  /** Writes the next version of a pipeline; a new one only where there is none of its name. */
+  putPipeline: (name: string, fields: Template, isNew: boolean) =>
+    call<Pipeline>('PUT', `/v1/pipelines/${id(name)}`, fields, isNew ? { 'if-none-match': '*' } : {}),
   archivePipeline: (name: string) => call<void>('DELETE', `/v1/pipelines/${id(name)}`),
   playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
   runners: () => call<Page<Runner>>('GET', '/v1/runners'),

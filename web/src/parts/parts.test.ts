@@ -4,7 +4,7 @@ import type { Pipeline, Step, TimelineItem, Video } from '../api/types.ts';
 import { routeOf, videoPath } from '../pages/route.ts';
 import { bars } from './bars.ts';
 import { currentStep, secondsLeft, spared, stateName, stateSentence, stepText } from './steps.ts';
-import { draftOf, fieldsOf, money, sizesName, toggled, trackName } from './templates.ts';
+import { choice, draftOf, fieldsOf, money, nameTaken, sizesName, toggled, trackName } from './templates.ts';
 
 const one = (state: Step['state'], progress = 0): Step => ({ id: 's', label: 'Checked', state, progress });
 
@@ -156,4 +156,14 @@ test('sizes, tracks and costs have their words', () => {
   expect(money({ currency: 'EUR', encode: 0.5, month: 0.0004 })).toBe(
     'about 0.50 EUR to encode, at most 0.00040 EUR a month to store',
   );
+});
+test('a new pipeline has a name of its own, and one that is archived is not chosen', () => {
+  const all = ['default', 'cinema'].map((name) => ({ name }) as Pipeline);
+  expect(nameTaken('cinema', all)).toContain('cinema already');
+  expect(nameTaken('theatre', all)).toBeNull();
+  expect(choice(null, 'cinema', all)).toBe('cinema');
+  expect(choice('default', 'cinema', all)).toBe('default');
+  expect(choice(null, 'archived', all)).toBe('default');
+  expect(choice('archived', null, [{ name: 'other' } as Pipeline])).toBe('other');
+  expect(choice(null, 'cinema', [])).toBe('');
 });

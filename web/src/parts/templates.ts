@@ -35,6 +35,18 @@ export function fieldsOf(pipeline: Pipeline | null, draft: Draft): Template {
   return { ...Object.fromEntries(besides), ...fields, sizes: [...draft.sizes] };
 }
 
+/** Why a new pipeline cannot have this name: another one that can be used has it. */
+export function nameTaken(name: string, all: readonly Pipeline[]): string | null {
+  const taken = all.some((one) => one.name === name);
+  return taken ? `There is a pipeline ${name} already; choose it to write its next version.` : null;
+}
+
+/** The pipeline that is chosen for a video: what somebody picked, else its own one, else what there is. */
+export function choice(picked: string | null, own: string | null, all: readonly Pipeline[]): string {
+  const usable = [picked, own, 'default'].find((name) => all.some((one) => one.name === name));
+  return usable ?? all[0]?.name ?? '';
+}
+
 /** Puts a size in or takes it out; the largest first. */
 export function toggled(sizes: readonly number[], size: number): number[] {
   const others = sizes.filter((one) => one !== size);

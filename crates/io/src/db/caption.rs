@@ -244,10 +244,24 @@ pub(crate) async fn give_up(tx: &mut Tx, video: VideoId, reason: &Problem) -> Re
     tx.execute(sql, args![video, word::stored(reason)]).await.map(drop)
 }
 
+/// The same, when no job is there any more that somebody wants: it was cancelled, or went with a remake.
+pub(crate) async fn abandon(tx: &mut Tx, video: VideoId) -> Result<(), DbError> {
+    let reason = Problem {
+        code: "cancelled".to_owned(),
+        human: "Somebody stopped the work on these captions.".to_owned(),
+        fix: "Encode the video again: what is missing is made with it.".to_owned(),
+    };
+    let sql = "UPDATE caption SET state = 'failed', reason = $2 WHERE video_id = $1 AND state = 'waiting'
+                 AND NOT EXISTS (SELECT 1 FROM job WHERE video_id = $1 AND kind = 'subtitles' AND state IN (0, 1, 2)
+                                   AND NOT cancel_requested)";
+    tx.execute(sql, args![video, word::stored(&reason)]).await.map(drop)
+}
+
 /// The job that makes them is to be done again, if it is.
 pub(crate) async fn revive(tx: &mut Tx, video: VideoId) -> Result<(), DbError> {
     let sql = "UPDATE caption SET state = 'waiting', reason = NULL WHERE video_id = $1 AND state = 'failed'
-                 AND EXISTS (SELECT 1 FROM job WHERE video_id = $1 AND kind = 'subtitles' AND state IN (0, 1, 2))";
+                 AND EXISTS (SELECT 1 FROM job WHERE video_id = $1 AND kind = 'subtitles' AND state IN (0, 1, 2)
+                               AND NOT cancel_requested)";
     tx.execute(sql, args![video]).await.map(drop)
 }
 

@@ -24,8 +24,10 @@ use serde_json::{Value, json};
 use super::encoded::settle_sound;
 use super::error::DbError;
 use super::lease::{Held, lock_video};
-use super::ready::{become_ready, drop_unused, final_generation};
-use super::remake::{self, Run};
+use super::ready::needed::drop_unused;
+use super::ready::{become_ready, final_generation};
+use super::remake;
+use super::remake::run::{Run, generation_of, run_of};
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
@@ -52,8 +54,8 @@ pub(crate) async fn job_died(
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
     };
-    let generation = remake::generation_of(tx, *cause).await?;
-    let run = remake::run_of(tx, video, generation).await?;
+    let generation = generation_of(tx, *cause).await?;
+    let run = run_of(tx, video, generation).await?;
     if run == Run::Over {
         return Ok(());
     }
@@ -127,7 +129,7 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
     ) {
         return caption::revive(tx, video).await;
     }
-    let generation = remake::generation_of(tx, *job).await?;
+    let generation = generation_of(tx, *job).await?;
     let background = is_background(tx, first, generation).await?;
     tx.execute(
         "UPDATE rendition SET state = CASE WHEN EXISTS (SELECT 1 FROM part WHERE rendition_id = rendition.id)
@@ -162,6 +164,32 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
     tx.execute(sql, args![video, false, generation]).await?;
     tx.wake_jobs();
     caption::revive(tx, video).await
+}
+
+/// Somebody does not want a job any more: a remake that cannot do without it ends, and captions do not wait for it.
+pub(crate) async fn job_unwanted(tx: &mut Tx, job: JobId, now: Millis) -> Result<(), DbError> {
+    let sql = "SELECT video_id, generation, payload FROM job WHERE id = $1";
+    let row = tx.row(sql, args![job]).await?.ok_or(DbError::Absent)?;
+    let Some(video) = row.get::<Option<VideoId>>("video_id")? else { return Ok(()) };
+    // One of another release may say what this one cannot read.
+    let Ok(task) = job::task_of(row.get("payload")?) else { return Ok(()) };
+    let app = match lock_video(tx, video).await {
+        Err(DbError::Absent) => return Ok(()),
+        locked => locked?,
+    };
+    let generation = row.get("generation")?;
+    if matches!(task, Task::Poster { .. } | Task::Storyboard { .. } | Task::Step { .. }) {
+        return Ok(());
+    }
+    if matches!(task, Task::Subtitles { .. }) {
+        return caption::abandon(tx, video).await;
+    }
+    if let Run::Beside(remake) = run_of(tx, video, generation).await?
+        && !is_background(tx, &task, generation).await?
+    {
+        remake::cancel(tx, Held { app, video, generation }, &remake, now).await?;
+    }
+    Ok(())
 }
 
 /// Does nobody wait for what this task makes?

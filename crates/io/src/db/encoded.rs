@@ -14,6 +14,7 @@ use super::job;
 use super::lease::{Held, held, settled};
 use super::object::{Stored, present, unwanted_if_unused};
 use super::part::{self, NewPart, Part};
+use super::remake::run::{Run, run_of, save};
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
@@ -103,14 +104,26 @@ impl Db {
         .await
     }
 
-    /// Says of a video that something of its source is damaged; what was said first stays.
+    /// Says of a video that something of its source is damaged; what was said first stays. What a remake finds is said when it is
+    /// served.
     pub async fn note_damage(&self, lease: &Lease, damaged: Value, now: Millis) -> Result<(), DbError> {
         self.write((*lease, damaged, now), |tx, (lease, damaged, now)| {
             Box::pin(async move {
                 let held = held(tx, lease, *now).await?;
-                let sql = "UPDATE video SET damaged = $2, updated_ms = $3 WHERE id = $1 AND damaged IS NULL";
-                tx.execute(sql, args![held.video, damaged.clone(), *now]).await?;
-                Ok(())
+                match run_of(tx, held.video, held.generation).await? {
+                    Run::Over => Ok(()),
+                    Run::First => {
+                        let sql = "UPDATE video SET damaged = $2, updated_ms = $3 WHERE id = $1 AND damaged IS NULL";
+                        tx.execute(sql, args![held.video, damaged.clone(), *now]).await.map(drop)
+                    }
+                    Run::Beside(mut remake) => {
+                        let Some(found) = remake.found.as_mut().filter(|found| found.damaged.is_none()) else {
+                            return Ok(());
+                        };
+                        found.damaged = Some(damaged.clone());
+                        save(tx, held.video, &remake, *now).await
+                    }
+                }
             })
         })
         .await

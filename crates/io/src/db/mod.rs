@@ -93,7 +93,8 @@ pub use self::timeline::Moment;
 use self::tx::{Link, Tx, Wakes};
 pub use self::upload::NewUpload;
 pub use self::upload::row::{Hold, Upload};
-pub use self::video::{Video, VideoFilter};
+pub use self::video::VideoFilter;
+pub use self::video::row::Video;
 use self::writer::{Order, Writer};
 
 /// Connections of one node to PostgreSQL: the server declines from 64 on (`platform.md` section 13).

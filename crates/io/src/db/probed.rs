@@ -14,12 +14,12 @@ use super::error::DbError;
 use super::lease::{Held, settled};
 use super::object::{Stored, present};
 use super::part::{self, Part};
-use super::remake::{self, Run};
+use super::remake::run::{Run, run_of, save};
 use super::rendition::{NewTrack, insert_track};
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
-use super::{job, pipeline, tail, word};
+use super::{job, pipeline, quota, tail, word};
 
 /// A track that gathers bytes of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Probed {
     pub probe: Value,
     /// What will be made of it.
     pub plan: Value,
+    /// About how many bytes all that is made of it will have.
+    pub bytes: u64,
     /// What is wrong with the source although it is accepted.
     pub damaged: Option<Value>,
     /// What makes it playable at once.
@@ -71,7 +73,8 @@ pub struct Probed {
 impl Db {
     /// Publishes what the probe found and completes its job. With a virtual set the video is playable from now on.
     ///
-    /// [`DbError::LeaseLost`] when the lease does not hold any more; then nothing changes.
+    /// [`DbError::LeaseLost`] when the lease does not hold any more, [`DbError::Refused`] when it is a remake for which there is
+    /// no room; then nothing changes.
     pub async fn publish_probe(&self, lease: &Lease, probed: Probed) -> Result<(), DbError> {
         self.write((*lease, probed), |tx, (lease, probed)| Box::pin(publish(tx, lease, probed))).await
     }
@@ -79,13 +82,19 @@ impl Db {
 
 async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbError> {
     let held = settled(tx, lease, probed.now).await?;
-    let playable = match remake::run_of(tx, held.video, held.generation).await? {
+    let playable = match run_of(tx, held.video, held.generation).await? {
         Run::Over => return Err(DbError::LeaseLost),
         Run::First => publish_first(tx, held, probed).await?,
         Run::Beside(mut remake) => {
-            let (probe, plan) = (probed.probe.clone(), probed.plan.clone());
-            remake.found = Some(Found { duration_ms: probed.duration_ms, probe, plan });
-            remake::save(tx, held.video, &remake, probed.now).await?;
+            // What there is stays beside it for hours.
+            quota::admit_for(tx, held.app, held.video, probed.bytes).await?;
+            remake.found = Some(Found {
+                duration_ms: probed.duration_ms,
+                probe: probed.probe.clone(),
+                plan: probed.plan.clone(),
+                damaged: probed.damaged.clone(),
+            });
+            save(tx, held.video, &remake, probed.now).await?;
             false
         }
     };
@@ -99,6 +108,8 @@ async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbEr
     for new in &probed.jobs {
         job::insert_for(tx, new, Some(held.generation), probed.now).await?;
     }
+    // A remake may make those that could not be made.
+    caption::revive(tx, held.video).await?;
     let subject = held.video.to_string();
     let facts = json!({
         "generation": held.generation,

@@ -1,6 +1,6 @@
 //! Quotas inside a transaction: may this app and this collection take so much more?
 
-use matinee_core::id::{AppId, CollectionId, UploadId};
+use matinee_core::id::{AppId, CollectionId, UploadId, VideoId};
 use matinee_core::quota::{Quota, Refusal, Usage, Whose, reservation};
 
 use super::error::DbError;
@@ -34,6 +34,12 @@ pub(crate) async fn admit(
         quota.admit(whose, usage, bytes, uploads).map_err(DbError::Refused)?;
     }
     Ok(())
+}
+
+/// The same for bytes that are made of a video.
+pub(crate) async fn admit_for(tx: &mut Tx, app: AppId, video: VideoId, bytes: u64) -> Result<(), DbError> {
+    let row = tx.row("SELECT collection_id FROM video WHERE id = $1", args![video]).await?;
+    admit(tx, (app, row.ok_or(DbError::Absent)?.get("collection_id")?), bytes, 0).await
 }
 
 struct Rules {

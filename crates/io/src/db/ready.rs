@@ -1,18 +1,21 @@
 //! When a video is ready: nothing is left to be made, and what was only needed for making it goes.
 
+pub(crate) mod needed;
+
 use matinee_core::event::Topic;
-use matinee_core::id::{ObjectId, VideoId};
+use matinee_core::id::VideoId;
 use matinee_core::job::Lease;
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::time::Millis;
-use matinee_core::video::{Generations, Medium, RenditionState, State, VIRTUAL, served};
+use matinee_core::video::{Generations, RenditionState, State, VIRTUAL, served};
 use serde_json::json;
 
+use self::needed::{drop_unused, is_whole, let_go_of_work, may_be_run_again, wanted_in_background};
 use super::Db;
 use super::error::DbError;
 use super::lease::{Held, lock_video, settled};
-use super::object::unwanted_if_unused;
-use super::remake::{self, Run};
+use super::remake::run::{Run, run_of};
+use super::remake::serve;
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
@@ -26,7 +29,7 @@ impl Db {
             Box::pin(async move {
                 let held = settled(tx, lease, *now).await?;
                 // What belongs to a remake that is not served yet goes when it is, or with it.
-                let counts = remake::run_of(tx, held.video, held.generation).await? == Run::First;
+                let counts = run_of(tx, held.video, held.generation).await? == Run::First;
                 if !counts
                     || state_of(tx, held.video).await? != State::Ready
                     || wanted_in_background(&renditions_of(tx, held.video).await?, held.generation)
@@ -49,7 +52,7 @@ impl Db {
             Box::pin(async move {
                 let held = settled(tx, lease, *now).await?;
                 let renditions = renditions_of(tx, held.video).await?;
-                let run = remake::run_of(tx, held.video, held.generation).await?;
+                let run = run_of(tx, held.video, held.generation).await?;
                 if run == Run::First && state_of(tx, held.video).await? == State::Ready {
                     return Ok(());
                 }
@@ -64,7 +67,7 @@ impl Db {
                 match run {
                     Run::Over => Err(DbError::LeaseLost),
                     Run::First => become_ready(tx, held, &renditions, *now).await,
-                    Run::Beside(made) => remake::serve(tx, held, (&made, &renditions), *now).await,
+                    Run::Beside(made) => serve(tx, held, (&made, &renditions), *now).await,
                 }
             })
         })
@@ -75,12 +78,6 @@ impl Db {
 async fn state_of(tx: &mut Tx, video: VideoId) -> Result<State, DbError> {
     let row = tx.row("SELECT state FROM video WHERE id = $1", args![video]).await?;
     row.ok_or(DbError::Absent)?.get("state")
-}
-
-/// Is there something in the background of a generation that is not whole? Its jobs read what this video was encoded from.
-pub(crate) fn wanted_in_background(renditions: &[Rendition], generation: u32) -> bool {
-    let mut background = renditions.iter().filter(|one| one.generation == generation && one.background);
-    background.any(|one| one.state != RenditionState::Ready)
 }
 
 impl Db {
@@ -110,16 +107,6 @@ impl Db {
         })
         .await
     }
-}
-
-/// Is there one with what the source has among the renditions of a generation that are whole?
-pub(crate) fn is_whole(renditions: &[Rendition], generation: u32) -> bool {
-    let encoded = || renditions.iter().filter(|one| one.generation == generation && !one.background);
-    let pictures = encoded().any(|rendition| rendition.medium == Medium::Video);
-    let wanted = if pictures { Medium::Video } else { Medium::Audio };
-    let whole =
-        |rendition: &Rendition| rendition.state == RenditionState::Ready && rendition.medium == wanted;
-    encoded().any(whole)
 }
 
 /// Which generation is served once nothing is left to be made of the one that is encoded.
@@ -163,16 +150,6 @@ pub(crate) async fn become_ready(
     tell(tx, app, Topic::VideoReady, (video.to_string(), facts), now).await
 }
 
-/// Is there a dead job that would go on from what is there? Not one that fell with another, and not one whose source was
-/// judged: that would be repeated.
-pub(crate) async fn may_be_run_again(tx: &mut Tx, held: Held) -> Result<bool, DbError> {
-    let sql = "SELECT 1 AS found FROM job j WHERE j.video_id = $1 AND j.generation = $2 AND j.state = 4
-                 AND j.kind IN ('remux', 'chunk', 'audio', 'assemble') AND j.started_ms IS NOT NULL
-                 AND NOT EXISTS (SELECT 1 FROM job_attempt a WHERE a.job_id = j.id AND a.attempt = j.attempt
-                                   AND a.outcome IN ('refusal', 'damage')) LIMIT 1";
-    Ok(tx.row(sql, args![held.video, held.generation]).await?.is_some())
-}
-
 /// What was made of renditions that failed, and what they were made from, is of no use any more.
 async fn forget_failed(tx: &mut Tx, held: Held, renditions: &[Rendition]) -> Result<(), DbError> {
     let sql = "DELETE FROM part WHERE rendition_id IN
@@ -183,26 +160,4 @@ async fn forget_failed(tx: &mut Tx, held: Held, renditions: &[Rendition]) -> Res
         return Ok(());
     }
     let_go_of_work(tx, held.video).await
-}
-
-/// The rewritten source is not read any more by the generation that counts; a remake that runs may still read it.
-pub(crate) async fn let_go_of_work(tx: &mut Tx, video: VideoId) -> Result<(), DbError> {
-    let sql = "UPDATE video SET work_id = NULL
-               WHERE id = $1 AND (remake IS NULL OR remake ->> 'state' <> 'running')";
-    tx.execute(sql, args![video]).await.map(drop)
-}
-
-/// All objects of the video that nothing points at are deleted from `later` on.
-pub(crate) async fn drop_unused(
-    tx: &mut Tx,
-    video: VideoId,
-    reason: &str,
-    later: Millis,
-) -> Result<(), DbError> {
-    let sql = "SELECT object_id FROM ledger WHERE video_id = $1 AND state = 'present'";
-    for row in tx.rows(sql, args![video]).await? {
-        let object: ObjectId = row.get("object_id")?;
-        unwanted_if_unused(tx, object, reason, later).await?;
-    }
-    Ok(())
 }

@@ -1,28 +1,31 @@
 //! Remakes: another generation of a video is made beside the one that is served, and takes its place in one transaction.
 
+pub(crate) mod run;
+
 use matinee_core::event::Topic;
 use matinee_core::id::{AppId, JobId, VideoId};
 use matinee_core::job::load::Load;
 use matinee_core::job::{NewJob, Task};
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::pipeline::Template;
-use matinee_core::remake::{self, Refusal, Remake, Stand, Start};
+use matinee_core::remake::{self, Kept, Refusal, Remake, Stand, Start};
 use matinee_core::time::Millis;
-use matinee_core::video::{Problem, RenditionState, retired_ms};
+use matinee_core::video::{FIRST_ENCODED, Problem, RenditionState, VIRTUAL, retired_ms};
 use serde_json::json;
 
+use self::run::save;
 use super::Db;
 use super::error::DbError;
 use super::lease::{Held, lock_video};
 use super::object::first_entry;
-use super::ready::{drop_unused, is_whole, let_go_of_work, may_be_run_again, wanted_in_background};
+use super::ready::needed::{drop_unused, is_whole, let_go_of_work, may_be_run_again, wanted_in_background};
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
-use super::video::{Video, video_of};
+use super::video::row::{Video, video_of};
 use super::word;
-use super::{job, pipeline};
+use super::{caption, job, pipeline, quota};
 
 /// The wish to encode a video again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,25 +36,17 @@ pub struct Wish {
     pub video: VideoId,
     /// By which pipeline.
     pub template: Template,
+    /// About how many bytes it will have.
+    pub bytes: u64,
     /// The name of its first job.
     pub probe_job: JobId,
     /// When it happens.
     pub now: Millis,
 }
 
-/// What a generation is to its video.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Run {
-    /// It is the one that counts.
-    First,
-    /// It is made beside that one.
-    Beside(Box<Remake>),
-    /// Nobody wants it any more.
-    Over,
-}
-
 impl Db {
-    /// Begins to encode a video again. [`DbError::Absent`] when the app has no such video.
+    /// Begins to encode a video again. [`DbError::Absent`] when the app has no such video, [`DbError::Refused`] when it may not
+    /// have so much.
     pub async fn encode_again(&self, wish: &Wish) -> Result<Result<(), Refusal>, DbError> {
         self.write(wish.clone(), |tx, wish| Box::pin(begin(tx, wish))).await
     }
@@ -63,9 +58,7 @@ impl Db {
                 let known = own(tx, *app, *video).await?;
                 let remake = known.remake.filter(Remake::is_running).ok_or(DbError::Absent)?;
                 let held = Held { app: *app, video: *video, generation: remake.generation };
-                end(tx, held, &remake.ended(Stand::Cancelled { ended: *now }), *now).await?;
-                let facts = json!({ "generation": remake.generation });
-                tell(tx, *app, Topic::VideoRemakeCancelled, (video.to_string(), facts), *now).await
+                cancel(tx, held, &remake, *now).await
             })
         })
         .await
@@ -104,10 +97,15 @@ async fn begin(tx: &mut Tx, wish: &Wish) -> Result<Result<(), Refusal>, DbError>
     let video = own(tx, wish.app, wish.video).await?;
     let sql = "SELECT 1 AS there FROM ledger WHERE id = $1 AND state = 'present'";
     let source = tx.row(sql, args![first_entry(video.source)]).await?.is_some();
-    let start = match remake::start((video.state, video.encoding), video.remake.as_ref(), source) {
+    let sql = "SELECT count(DISTINCT generation) AS kept FROM rendition
+               WHERE video_id = $1 AND generation > $2 AND retired_ms IS NOT NULL";
+    let retired = tx.row(sql, args![wish.video, VIRTUAL]).await?.ok_or(DbError::Absent)?.get("kept")?;
+    let kept = Kept { source, retired };
+    let start = match remake::start((video.state, video.encoding), video.remake.as_ref(), kept) {
         Ok(start) => start,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    quota::admit(tx, (wish.app, video.collection), wish.bytes, 0).await?;
     let generation = match start {
         Start::Anew { generation } => {
             anew(tx, wish, generation).await?;
@@ -151,7 +149,7 @@ async fn anew(tx: &mut Tx, wish: &Wish, generation: u32) -> Result<(), DbError> 
     let made_by = pipeline::keep_template(tx, wish.app, &wish.template, wish.now).await?;
     tx.execute_one(
         "UPDATE video SET state = 'processing', reason = NULL, remake = NULL, generation = 0, encoding = $2,
-           made_by = $3, pipeline = $4, probe = NULL, plan = NULL, work_id = NULL, updated_ms = $5 WHERE id = $1",
+           made_by = $3, pipeline = $4, probe = NULL, plan = NULL, damaged = NULL, work_id = NULL, updated_ms = $5 WHERE id = $1",
         args![
             video,
             generation,
@@ -180,7 +178,7 @@ pub(crate) async fn serve(
     };
     tx.execute_one(
         "UPDATE video SET state = 'ready', reason = NULL, remake = NULL, generation = $2, encoding = $2, made_by = $3,
-           pipeline = $4, probe = $5, plan = $6, duration_ms = $7, updated_ms = $8 WHERE id = $1",
+           pipeline = $4, probe = $5, plan = $6, duration_ms = $7, updated_ms = $8, damaged = $9 WHERE id = $1",
         args![
             held.video,
             held.generation,
@@ -189,17 +187,22 @@ pub(crate) async fn serve(
             found.probe.clone(),
             found.plan.clone(),
             found.duration_ms,
-            now
+            now,
+            found.damaged.clone()
         ],
     )
     .await?;
     if !wanted_in_background(renditions, held.generation) {
         let_go_of_work(tx, held.video).await?;
     }
+    // Where pictures are cut or marked, nobody is to see the source without that any more.
+    let template = pipeline::kept_template(tx, held.app, &remake.made_by).await?;
+    let first =
+        if template.is_none_or(|kept| kept.pipeline.changes_pictures()) { VIRTUAL } else { FIRST_ENCODED };
     tx.execute(
-        "UPDATE rendition SET retired_ms = $3
-         WHERE video_id = $1 AND generation BETWEEN 2 AND $2 AND retired_ms IS NULL",
-        args![held.video, held.generation - 1, now.plus(retired_ms(found.duration_ms))],
+        "UPDATE rendition SET retired_ms = $4
+         WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND retired_ms IS NULL",
+        args![held.video, first, held.generation - 1, now.plus(retired_ms(found.duration_ms))],
     )
     .await?;
     job::cancel_of_generations(tx, held.video, 0..=held.generation - 1, now).await?;
@@ -229,6 +232,13 @@ pub(crate) async fn fail(
     tell(tx, held.app, Topic::VideoRemakeFailed, (held.video.to_string(), facts), now).await
 }
 
+/// Nobody wants the remake any more, or a job that it cannot do without.
+pub(crate) async fn cancel(tx: &mut Tx, held: Held, remake: &Remake, now: Millis) -> Result<(), DbError> {
+    end(tx, held, &remake.ended(Stand::Cancelled { ended: now }), now).await?;
+    let facts = json!({ "generation": held.generation });
+    tell(tx, held.app, Topic::VideoRemakeCancelled, (held.video.to_string(), facts), now).await
+}
+
 /// Nobody works on the remake any more, and nothing of it stays.
 async fn end(tx: &mut Tx, held: Held, ended: &Remake, now: Millis) -> Result<(), DbError> {
     job::cancel_of_generations(tx, held.video, held.generation..=held.generation, now).await?;
@@ -238,6 +248,7 @@ async fn end(tx: &mut Tx, held: Held, ended: &Remake, now: Millis) -> Result<(),
     let sql = "DELETE FROM rendition WHERE video_id = $1 AND generation = $2";
     tx.execute(sql, args![held.video, held.generation]).await?;
     save(tx, held.video, ended, now).await?;
+    caption::abandon(tx, held.video).await?;
     // What is served may have something in the background still, or a job that may be run again.
     let row = tx.row("SELECT encoding FROM video WHERE id = $1", args![held.video]).await?;
     let served = Held { generation: row.ok_or(DbError::Absent)?.get("encoding")?, ..held };
@@ -246,37 +257,6 @@ async fn end(tx: &mut Tx, held: Held, ended: &Remake, now: Millis) -> Result<(),
         let_go_of_work(tx, held.video).await?;
     }
     drop_unused(tx, held.video, "superseded", now).await
-}
-
-/// Writes what is known of a remake.
-pub(crate) async fn save(tx: &mut Tx, video: VideoId, remake: &Remake, now: Millis) -> Result<(), DbError> {
-    let sql = "UPDATE video SET remake = $2, updated_ms = $3 WHERE id = $1";
-    tx.execute_one(sql, args![video, word::as_json(remake), now]).await
-}
-
-/// What a generation is to its video, whose row is locked.
-pub(crate) async fn run_of(tx: &mut Tx, video: VideoId, generation: u32) -> Result<Run, DbError> {
-    let row = tx.row("SELECT encoding, remake FROM video WHERE id = $1", args![video]).await?;
-    let row = row.ok_or(DbError::Absent)?;
-    if row.get::<u32>("encoding")? == generation {
-        return Ok(Run::First);
-    }
-    let remake: Option<Remake> = word::json(&row, "remake")?;
-    let mine = remake.filter(|remake| remake.is_running() && remake.generation == generation);
-    Ok(mine.map_or(Run::Over, |remake| Run::Beside(Box::new(remake))))
-}
-
-/// The generation that a job works for.
-pub(crate) async fn generation_of(tx: &mut Tx, job: JobId) -> Result<u32, DbError> {
-    let row = tx.row("SELECT generation FROM job WHERE id = $1", args![job]).await?;
-    row.ok_or(DbError::Absent)?.get("generation")
-}
-
-/// Is it too late to run a job again, because its video was encoded again since, or is?
-pub(crate) async fn is_past(tx: &mut Tx, job: JobId) -> Result<bool, DbError> {
-    let sql = "SELECT 1 AS past FROM job j JOIN video v ON v.id = j.video_id
-               WHERE j.id = $1 AND (j.generation <> v.encoding OR v.remake ->> 'state' = 'running')";
-    Ok(tx.row(sql, args![job]).await?.is_some())
 }
 
 /// A video of this app, locked.

@@ -18,7 +18,7 @@ use super::job;
 use super::lease::lock_video;
 use super::object::unwanted_if_unused;
 use super::part::parts_of;
-use super::remake::{self, Run};
+use super::remake::run::{Run, run_of, save};
 use super::rendition::renditions_of;
 use super::told::tell;
 use super::tx::{Sql, Tx};
@@ -86,7 +86,7 @@ fn wanted(row: &Row) -> Result<Hard, DbError> {
 
 /// Takes the engine out of the plan of its generation. `false` when it is not there.
 async fn replan(tx: &mut Tx, hard: &Hard, reason: &str, now: Millis) -> Result<bool, DbError> {
-    match remake::run_of(tx, hard.video, hard.generation).await? {
+    match run_of(tx, hard.video, hard.generation).await? {
         Run::First => {
             let row = tx.row("SELECT plan FROM video WHERE id = $1", args![hard.video]).await?;
             let Some(mut plan) = row.ok_or(DbError::Absent)?.get::<Option<Value>>("plan")? else {
@@ -103,7 +103,7 @@ async fn replan(tx: &mut Tx, hard: &Hard, reason: &str, now: Millis) -> Result<b
             if !soften(&mut found.plan, hard.engine, reason) {
                 return Ok(false);
             }
-            remake::save(tx, hard.video, &remake, now).await?;
+            save(tx, hard.video, &remake, now).await?;
         }
         Run::Over => return Ok(false),
     }

@@ -2,6 +2,7 @@
 
 use matinee_core::id::{ObjectId, UploadId, VideoId};
 use matinee_core::ledger::Kind;
+use matinee_core::pipeline::MadeBy;
 use matinee_core::time::Millis;
 
 use super::Db;
@@ -10,6 +11,7 @@ use super::object::{self, NewObject, Owner, Stored};
 use super::tx::{Sql, Tx};
 use super::upload::row::{Upload, upload_of};
 use super::value::args;
+use super::word;
 
 /// An upload whose source nobody has examined yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Arriving {
     pub upload: Upload,
     /// The last bytes of its source, when they came before the others.
     pub tail: Option<Tail>,
+    /// By what its video is made, when that is settled already.
+    pub made_by: Option<MadeBy>,
 }
 
 /// The last bytes of a source.
@@ -35,7 +39,7 @@ impl Db {
     pub async fn arriving(&self, video: VideoId) -> Result<Option<Arriving>, DbError> {
         self.read(video, |tx, video| {
             Box::pin(async move {
-                let sql = "SELECT u.*, t.size_bytes AS tail_bytes FROM upload u
+                let sql = "SELECT u.*, t.size_bytes AS tail_bytes, v.made_by FROM upload u
                            LEFT JOIN object t ON t.id = u.tail_id LEFT JOIN video v ON v.id = u.video_id
                            WHERE u.video_id = $1 AND (u.state = 'open' OR u.state = 'finished' AND v.state = 'processing'
                              AND v.probe IS NULL AND v.deleted_ms IS NULL)
@@ -44,7 +48,7 @@ impl Db {
                 let Some(row) = tx.row(sql, args![*video]).await? else { return Ok(None) };
                 let tail: (Option<ObjectId>, Option<u64>) = (row.get("tail_id")?, row.get("tail_bytes")?);
                 let tail = tail.0.zip(tail.1).map(|(object, size)| Tail { object, size });
-                Ok(Some(Arriving { upload: upload_of(&row)?, tail }))
+                Ok(Some(Arriving { upload: upload_of(&row)?, tail, made_by: word::json(&row, "made_by")? }))
             })
         })
         .await

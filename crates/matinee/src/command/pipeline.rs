@@ -222,7 +222,7 @@ async fn apply(
         let put = if dry_run {
             pipeline::check(node, pipeline).await.map(|()| None)
         } else {
-            pipeline::put(node, app, pipeline).await.map(Some)
+            pipeline::put(node, app, pipeline, false).await
         };
         match put {
             Ok(None) if form.quiet => {}

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use matinee_core::pipeline::Template;
 use matinee_core::plan::{Codec, Plan, Rendition, Seek, SoundCodec, Track};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::text::{self, Column, plain, table};
 use super::token::App;
@@ -56,7 +57,8 @@ pub(crate) async fn run(
     let planned = async {
         let ffmpeg = plan::programs(node::programs(&config, Path::new("/proc/self/exe"))).await?;
         let capabilities = node::capabilities(&config, Some(&ffmpeg));
-        let foreseen = plan::foresee(&ffmpeg, &file, pipeline, &capabilities).await?;
+        let foreseen =
+            plan::foresee(&ffmpeg, &file, pipeline, (&capabilities, &CancellationToken::new())).await?;
         Ok::<_, Fault>((foreseen, node::slots(&config)))
     };
     let (foreseen, slots) = match planned.await {

@@ -59,7 +59,12 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
 async fn arriving(node: &Node, video: VideoId) -> Result<Option<Arriving>, Failure> {
     let arriving = node.db.arriving(video).await?;
     let Some(arriving) = arriving else { return Ok(None) };
-    let template = intake::template(node, arriving.upload.app, &arriving.upload.pipeline).await?;
+    let app = arriving.upload.app;
+    // A video that begins anew is made by another pipeline than its upload has named.
+    let template = match &arriving.made_by {
+        Some(made_by) => node.db.template(app, made_by).await?,
+        None => intake::template(node, app, &arriving.upload.pipeline).await?,
+    };
     Ok(Some(arriving).filter(|_| template.is_some_and(|known| !known.pipeline.changes_pictures())))
 }
 

@@ -106,11 +106,10 @@ impl From<DbError> for Fault {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Again(_) | DbError::LeaseLost => Self::world(error.to_string()),
-            DbError::Never(_)
-            | DbError::Taken(_)
-            | DbError::Conflict(_)
-            | DbError::Refused(_)
-            | DbError::Absent => {
+            DbError::Refused(refusal) => {
+                Self { class: Class::Refusal, problem: refusal.problem(), detail: Value::Null }
+            }
+            DbError::Never(_) | DbError::Taken(_) | DbError::Conflict(_) | DbError::Absent => {
                 Self::new(Class::Crash, "internal", error.to_string(), "Report this with the server's log.")
             }
         }

@@ -15,7 +15,7 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, background: bool) -> Resul
     // A player that asks now gets the encoded ladder.
     if let Some(video) = hold.task.video() {
         node.shelf.forget(video);
-        // The pictures of a remake may look otherwise.
+        // Nobody asks for those of the generation before any more, but who has its addresses.
         node.thumbnails.forget(video);
     }
     Ok(())

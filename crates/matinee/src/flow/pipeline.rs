@@ -84,15 +84,26 @@ pub(crate) async fn list(node: &Node, app: AppId) -> Result<Vec<Listed>, Failure
     Ok(all)
 }
 
+/// The names of all pipelines by which an app can make videos, the default one first.
+pub(crate) async fn names(node: &Node, app: AppId) -> Result<Vec<String>, Failure> {
+    let own = node.db.pipeline_names(app).await?;
+    let file = node.config.pipeline.iter().map(|one| one.name.clone());
+    let mut all: Vec<String> = file.chain(own).chain([pipeline::DEFAULT.to_owned()]).collect();
+    all.sort_by_key(|name| (name != pipeline::DEFAULT, name.clone()));
+    all.dedup();
+    Ok(all)
+}
+
 /// One pipeline, also one that is archived.
 pub(crate) async fn show(node: &Node, app: AppId, name: &str) -> Result<Shown, Failure> {
     if let Some(fixed) = in_file(node, name) {
         return Ok(Shown { newest: Listed::fixed(Origin::File, fixed), versions: Vec::new(), secret: None });
     }
     let versions = node.db.pipeline_versions(app, name).await?;
+    let newest = node.db.newest_pipeline(app, name).await?;
     // An app that archives its own default one gets back what is built in.
-    let newest = versions.first().filter(|newest| newest.archived.is_none() || name != pipeline::DEFAULT);
-    let newest = match newest {
+    let newest = newest.filter(|newest| newest.archived.is_none() || name != pipeline::DEFAULT);
+    let newest = match &newest {
         Some(newest) => Listed::of(newest),
         None if name == pipeline::DEFAULT => Listed::fixed(Origin::BuiltIn, node.default_pipeline()),
         None => return Err(Failure::Absent),
@@ -108,9 +119,14 @@ pub(crate) async fn show_with_secret(node: &Node, app: AppId, name: &str) -> Res
     Ok(Shown { secret: calls.then(secret), ..shown })
 }
 
+/// Can an app make videos by the pipeline of this name?
+pub(crate) async fn is_usable(node: &Node, app: AppId, name: &str) -> Result<bool, Failure> {
+    Ok(intake::usable(node, app, name).await?.is_some())
+}
+
 /// Makes sure that an app can make videos by the pipeline of this name.
 pub(crate) async fn usable(node: &Node, app: AppId, name: &str) -> Result<(), Failure> {
-    if intake::usable(node, app, name).await?.is_some() {
+    if is_usable(node, app, name).await? {
         return Ok(());
     }
     let human = format!("there is no pipeline `{name}`; `matinee pipeline ls` lists what there is");
@@ -130,8 +146,7 @@ pub(crate) async fn template(
             return Err(Failure::Refused { conflict: false, human });
         }
         Some(version) => {
-            let all = node.db.pipeline_versions(app, name).await?;
-            let found = all.into_iter().find(|one| one.version == version);
+            let found = node.db.pipeline_version(app, name, version).await?;
             found.map(|one| Template { version: Some(one.version), pipeline: one.pipeline })
         }
     };
@@ -153,15 +168,21 @@ pub(crate) async fn check(node: &Node, pipeline: &Pipeline) -> Result<(), Failur
     mark::check(node, pipeline).await
 }
 
-/// Writes the next version of a pipeline of an app.
-pub(crate) async fn put(node: &Node, app: AppId, pipeline: &Pipeline) -> Result<Put, Failure> {
+/// Writes the next version of a pipeline of an app; `None` when it must be new, and there is one of its name.
+pub(crate) async fn put(
+    node: &Node,
+    app: AppId,
+    pipeline: &Pipeline,
+    must_be_new: bool,
+) -> Result<Option<Put>, Failure> {
     writable(node, &pipeline.name)?;
     check(node, pipeline).await?;
-    let (version, new) = match node.db.put_pipeline(app, pipeline, now()).await {
+    let (version, new) = match node.db.put_pipeline(app, pipeline, must_be_new, now()).await {
+        Err(DbError::Taken(_)) => return Ok(None),
         Err(DbError::Conflict(human)) => return Err(Failure::Refused { conflict: true, human }),
         put => put?,
     };
-    Ok(Put { listed: Listed::of(&version), new })
+    Ok(Some(Put { listed: Listed::of(&version), new }))
 }
 
 /// Makes sure that the pictures which the configuration file names can be decoded; the world's faults wait.

@@ -9,6 +9,7 @@ use matinee_core::plan::{self, Capabilities, Pipeline, Plan, Probe};
 use matinee_io::ffmpeg::{self, Ffmpeg};
 use tokio_util::sync::CancellationToken;
 
+use super::coding::anywhere;
 use super::fault::Fault;
 use super::look::{Looked, look};
 use super::{Failure, intake};
@@ -49,10 +50,14 @@ pub(crate) async fn foresee_video(
     }
     let ffmpeg = node.ffmpeg.as_ref().map_err(|error| Failure::Again(error.to_string()))?;
     // Somebody waits, and others may ask at the same time.
-    let _turn = node.darkroom.enter().await.ok_or(Failure::Busy)?;
+    let _turn = node.planning.enter(app).await.ok_or(Failure::Busy)?;
+    let again = |fault: Fault| Failure::Again(fault.problem.human);
     let path = node.object_path(video.source)?;
-    foresee(ffmpeg, &path, &pipeline, &node.capabilities()).await.map_err(|fault| match fault.class {
-        Class::World => Failure::Again(fault.problem.human),
+    let anywhere = anywhere(node).await.map_err(again)?;
+    foresee(ffmpeg, &path, &pipeline, (&anywhere, &node.stop)).await.map_err(|fault| match fault.class {
+        Class::World => again(fault),
+        // Whatever a program has said that was ended.
+        Class::Refusal | Class::Damage | Class::Crash if node.stop.is_cancelled() => again(fault),
         Class::Refusal | Class::Damage | Class::Crash => {
             Failure::Refused { conflict: false, human: fault.problem.human }
         }
@@ -67,14 +72,14 @@ pub(crate) enum Planned<'a> {
     Named(Option<&'a str>),
 }
 
-/// Plans one file as a server with these capabilities would; nothing is stored.
+/// Plans one file as a server with these capabilities would, until `stop` is cancelled; nothing is stored.
 pub(crate) async fn foresee(
     ffmpeg: &Ffmpeg,
     path: &Path,
     pipeline: &Pipeline,
-    capabilities: &Capabilities,
+    (capabilities, stop): (&Capabilities, &CancellationToken),
 ) -> Result<Foreseen, Fault> {
-    let Looked { probe, timeline, index } = look(ffmpeg, path, &CancellationToken::new()).await?;
+    let Looked { probe, timeline, index } = look(ffmpeg, path, stop).await?;
     let plan = plan::plan(&probe, &timeline, pipeline, capabilities)?;
     let unfit = match index.as_ref().map(layout) {
         Some(Ok(_)) => None,

@@ -14,7 +14,7 @@ use matinee_core::plan::{self, Plan, Probe, Rendition, SoundCodec, Subtitle};
 use matinee_core::step::After;
 use matinee_core::time::Millis;
 use matinee_core::video::Medium;
-use matinee_io::db::{NewCaption, NewTrack, Probed, Shape, Stored, Video, VirtualSet};
+use matinee_io::db::{Caption, NewCaption, NewTrack, Probed, Shape, Stored, Video, VirtualSet};
 use matinee_io::random;
 use serde_json::json;
 
@@ -66,12 +66,14 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     };
     let ladder = ladder(&plan);
     let jobs = jobs((&video, pipeline), &plan, &ladder, hold);
-    let jobs = if is_remake { beside(jobs) } else { jobs };
+    let jobs =
+        if is_remake { beside(jobs, words_are_missing(&node.db.captions(video.id).await?)) } else { jobs };
     let probed = Probed {
         duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
         probe: json!(probe),
         // What was wrong with the file that somebody brought in is wrong with its copy.
-        damaged: damage::noted(&plan).or(video.damaged),
+        damaged: damage::noted(&plan).or_else(|| video.damaged_of_copy(hold.generation).cloned()),
+        bytes: plan.estimate.output_bytes,
         plan: json!(plan),
         virtual_set,
         captions: if plan.remux.is_some() || is_remake { Vec::new() } else { captions(&plan) },
@@ -274,10 +276,19 @@ fn steps(
     (0..).zip(&pipeline.steps).map(|(number, step)| new(number, needs(step.after))).collect()
 }
 
-/// The jobs of a remake: pictures are made when it is served, and the words are there already.
-fn beside(mut jobs: Vec<NewJob>) -> Vec<NewJob> {
-    let is_later =
-        |job: &NewJob| matches!(job.task.kind(), Kind::Poster | Kind::Storyboard | Kind::Subtitles);
+/// Is there text in the source of which no caption was made, though one can be?
+fn words_are_missing(captions: &[Caption]) -> bool {
+    captions
+        .iter()
+        .any(|one| !one.added && matches!(one.state, caption::State::Waiting | caption::State::Failed))
+}
+
+/// The jobs of a remake: pictures are made when it is served, and words only where they are not there already.
+fn beside(mut jobs: Vec<NewJob>, words: bool) -> Vec<NewJob> {
+    let is_later = |job: &NewJob| {
+        let kind = job.task.kind();
+        matches!(kind, Kind::Poster | Kind::Storyboard) || kind == Kind::Subtitles && !words
+    };
     let is_finish = |job: &&NewJob| matches!(job.task, Task::Finish { background: false, .. });
     let Some(finish) = jobs.iter().find(is_finish).map(|job| job.id) else {
         return jobs;
@@ -286,6 +297,7 @@ fn beside(mut jobs: Vec<NewJob>) -> Vec<NewJob> {
     for job in &mut jobs {
         job.needs.retain(|(needed, _)| later.iter().all(|one| one.id != *needed));
     }
+    // Nothing waits for words that are there.
     let pictures = later.into_iter().filter(|job| job.task.kind() != Kind::Subtitles);
     jobs.extend(pictures.map(|job| NewJob { needs: vec![(finish, OnDeath::Kill)], ..job }));
     jobs
@@ -301,4 +313,60 @@ fn weight(plan: &Plan, chunk: u32) -> i64 {
 fn behind(plan: &Plan, number: u32) -> i64 {
     const BEHIND_ALL_RAMPS: i64 = 1_000_000;
     BEHIND_ALL_RAMPS + plan.duration_us / 1_000 * 1_000 + i64::from(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use matinee_core::id::Id;
+    use matinee_core::job::load::Load;
+
+    use super::*;
+
+    #[test]
+    fn a_remake_makes_words_only_where_they_are_missing() {
+        let video = Id::from_bits(1);
+        let job = |n, task: Task, needs: &[u128]| NewJob {
+            id: Id::from_bits(n),
+            app: Id::from_bits(9),
+            video: Some(video),
+            task,
+            prio: 0,
+            weight: 0,
+            run_at: Millis(0),
+            needs: needs.iter().map(|id| (Id::from_bits(*id), OnDeath::Release)).collect(),
+            load: Load::default(),
+            idem_key: None,
+        };
+        let made = |words| {
+            let planned = vec![
+                job(2, Task::Poster { video }, &[]),
+                job(3, Task::Subtitles { video }, &[]),
+                job(4, Task::Finish { video, background: false }, &[2, 3]),
+            ];
+            let jobs = beside(planned, words);
+            jobs.iter().map(|job| (job.task.kind(), job.needs.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(made(false), [(Kind::Finish, 0), (Kind::Poster, 1)]);
+        // The video is not served before they are there, or cannot be made.
+        assert_eq!(made(true), [(Kind::Subtitles, 0), (Kind::Finish, 1), (Kind::Poster, 1)]);
+        let caption = |added, state| Caption {
+            name: "s1".to_owned(),
+            added,
+            language: String::new(),
+            title: String::new(),
+            forced: false,
+            state,
+            reason: None,
+            file: None,
+        };
+        for (state, missing) in [
+            (caption::State::Waiting, true),
+            (caption::State::Failed, true),
+            (caption::State::Ready, false),
+            (caption::State::Unsupported, false),
+        ] {
+            assert_eq!(words_are_missing(&[caption(false, state), caption(true, state)]), missing);
+        }
+        assert!(!words_are_missing(&[caption(true, caption::State::Failed)]));
+    }
 }

@@ -1,7 +1,7 @@
 //! A video that is encoded again: what there is plays on until the new generation takes its place.
 
 use matinee_core::id::{AppId, VideoId};
-use matinee_io::db::{DbError, Wish};
+use matinee_io::db::{DbError, Video, Wish};
 use matinee_io::random;
 
 use super::whole::{Whole, show};
@@ -20,12 +20,18 @@ pub(crate) async fn begin(
         let human = format!("There is no pipeline `{name}` any more; name another one.");
         return Err(Failure::Refused { conflict: false, human });
     };
-    let wish = Wish { app, video: id, template, probe_job: random::id(), now: now() };
+    let wish = Wish { app, video: id, template, bytes: bytes(&video), probe_job: random::id(), now: now() };
     if let Err(refusal) = node.db.encode_again(&wish).await? {
         return Err(Failure::Refused { conflict: true, human: refusal.to_string() });
     }
     node.shelf.forget(id);
     show(node, Some(app), id).await
+}
+
+/// About how many bytes it will have: as many as what there is. When its source has been looked at it is known better.
+fn bytes(video: &Video) -> u64 {
+    let plan = video.plan.as_ref();
+    plan.and_then(|plan| plan.pointer("/estimate/output_bytes")?.as_u64()).unwrap_or_default()
 }
 
 /// Stops to encode a video again; what there is stays.

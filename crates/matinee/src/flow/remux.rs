@@ -23,8 +23,8 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let planned = planned(node, hold).await?;
     let probe: Probe = planned
         .video
-        .probe
-        .clone()
+        .probe_of(hold.generation)
+        .cloned()
         .and_then(|probe| serde_json::from_value(probe).ok())
         .ok_or_else(|| Fault::unverified("the stored probe cannot be read"))?;
     let scratch = Scratch::open(node, &hold.lease)?;

@@ -45,7 +45,16 @@ pub(crate) fn opened(node: &Node, token: &str, video: VideoId) -> Result<Grant, 
 }
 
 /// The tracks of one generation, from memory while they cannot have changed.
-pub(crate) async fn shown(node: &Node, video: VideoId, generation: u32) -> Result<Arc<Shown>, Failure> {
+pub(crate) async fn shown(
+    node: &Node,
+    (video, generation): (VideoId, u32),
+    grant: &Grant,
+) -> Result<Arc<Shown>, Failure> {
+    // The source as it is may have been seen by everybody before its pictures were changed; from then on it is only its
+    // owner's, and theirs who were given an address of it before.
+    if generation == VIRTUAL && !grant.source {
+        return Err(Failure::Absent);
+    }
     let fresh = |shown: &Shown| {
         let age_ms = now().since(shown.read);
         age_ms < if shown.ended { limits::SHELF_ENDED_MS } else { limits::SHELF_GROWING_MS }
@@ -72,7 +81,8 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
     }
     let video =
         node.db.video_any(id).await?.filter(|video| video.deleted.is_none()).ok_or(Failure::Absent)?;
-    if tracks.is_empty() {
+    // What is made beside what is served is nobody's to see before it takes its place.
+    if tracks.is_empty() || generation > video.encoding {
         return Err(Failure::Absent);
     }
     let mut tracks = tracks;

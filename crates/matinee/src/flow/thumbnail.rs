@@ -21,9 +21,14 @@ pub(crate) fn wanted(shown: &Shown, at_s: Option<f64>, width: Option<u32>) -> Re
     Thumbnail::of(at_s, width, length_ms.unwrap_or_default())
 }
 
-/// The still, a JPEG picture.
-pub(crate) async fn thumbnail(node: &Node, video: VideoId, wanted: Thumbnail) -> Result<Bytes, Failure> {
-    let name = Name { video, file: wanted.name() };
+/// The still, a JPEG picture, for an address of this generation. Its name says so: what was begun before another one took
+/// its place, on whatever node, is never shown for that.
+pub(crate) async fn thumbnail(
+    node: &Node,
+    (video, generation): (VideoId, u32),
+    wanted: Thumbnail,
+) -> Result<Bytes, Failure> {
+    let name = Name { video, file: wanted.name(generation) };
     let still = (wanted.at_ms, Size::Width(wanted.width));
     node.thumbnails.get(&name, || still::at(node, video, still, &node.darkroom)).await
 }

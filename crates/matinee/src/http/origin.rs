@@ -85,7 +85,7 @@ pub(crate) async fn manifest(
                 let wanted = thumbnail::wanted(&shown, t, w)
                     .map_err(|refusal| Problem::new(Code::BadRequest, refusal.to_string()))?;
                 let id = video.parse().map_err(|_| Problem::not_found())?;
-                let still = thumbnail::thumbnail(&node, id, wanted).await?;
+                let still = thumbnail::thumbnail(&node, (id, generation), wanted).await?;
                 let len = still.len() as u64;
                 let mut answer = whole(Body::from(still), len, JPEG);
                 if !shown.ended {
@@ -225,7 +225,7 @@ async fn opened(
         path::Refusal::Wrong => Problem::not_found(),
         path::Refusal::Expired => Problem::new(Code::TokenExpired, "This address was good for a while only."),
     })?;
-    Ok((serve::shown(node, video, generation).await?, grant))
+    Ok((serve::shown(node, (video, generation), &grant).await?, grant))
 }
 
 /// A page of any site may play what its address opens.

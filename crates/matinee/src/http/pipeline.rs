@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use http::StatusCode;
+use http::{StatusCode, header};
 use matinee_core::access::Scope;
 use matinee_core::id::AppId;
 use matinee_core::{limits, pipeline};
@@ -218,7 +218,7 @@ pub(crate) async fn show(
     Ok(Json(PipelineWithVersions::of(&shown)))
 }
 
-/// Writes the next version of a pipeline; the same content again makes none. Those of the configuration file are refused.
+/// Writes the next version of a pipeline; the same content again makes none. Those of the configuration file are refused, and with `If-None-Match: *` all that are in use.
 #[utoipa::path(put, path = "/v1/pipelines/{name}", operation_id = "pipeline_put", tag = "videos", params(("name" = String, Path, description = "The name of the pipeline.")), request_body = Template, responses((status = 200, body = Pipeline), (status = 201, body = Pipeline, description = "There is a new version."), Problems))]
 pub(crate) async fn put(
     State(node): State<Shared>,
@@ -227,10 +227,13 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<(StatusCode, Json<Pipeline>), Problem> {
     let app = caller.permit(Scope::Admin)?;
+    let must_be_new = request.headers().get(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*");
     let fields = sent_up_to(request, limits::PIPELINE_BYTES_MAX).await?;
     let pipeline = pipeline::Pipeline::read(&name, fields)
         .map_err(|refusal| Problem::new(Code::BadRequest, refusal.to_string()))?;
-    let put = flow::put(&node, app, &pipeline).await?;
+    let put = flow::put(&node, app, &pipeline, must_be_new).await?.ok_or_else(|| {
+        Problem::new(Code::PipelineExists, format!("There is a pipeline `{name}` already."))
+    })?;
     let status = if put.new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(Pipeline::whole(&put.listed))))
 }
@@ -250,12 +253,11 @@ pub(crate) async fn archive(
 /// The pipeline that somebody names, or the default one; it must be one by which the app can make videos.
 pub(super) async fn named(node: &Node, app: AppId, asked: Option<&str>) -> Result<String, Problem> {
     let asked = asked.unwrap_or(pipeline::DEFAULT);
-    let known = flow::list(node, app).await?;
-    if known.iter().any(|known| known.pipeline.name == asked) {
+    if flow::is_usable(node, app, asked).await? {
         return Ok(asked.to_owned());
     }
-    let known: Vec<&str> = known.iter().map(|known| known.pipeline.name.as_str()).collect();
-    let text = format!("There is no such pipeline; this server has {}.", known.join(", "));
+    let text =
+        format!("There is no such pipeline; this server has {}.", flow::names(node, app).await?.join(", "));
     Err(Problem::new(Code::BadRequest, text)
         .fix("Name one of them, or make it with PUT /v1/pipelines/{name}."))
 }

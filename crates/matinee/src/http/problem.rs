@@ -31,6 +31,7 @@ pub(crate) enum Code {
     OutputMismatch,
     OutputUnproven,
     PayloadTooLarge,
+    PipelineExists,
     QuotaExceeded,
     RangeNotSatisfiable,
     RunnerUnfit,
@@ -56,7 +57,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All codes, for the documents.
-    pub(crate) const ALL: [Self; 34] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::BadRequest,
         Self::Conflict,
         Self::CrossSite,
@@ -71,6 +72,7 @@ impl Code {
         Self::OutputMismatch,
         Self::OutputUnproven,
         Self::PayloadTooLarge,
+        Self::PipelineExists,
         Self::QuotaExceeded,
         Self::RangeNotSatisfiable,
         Self::RunnerUnfit,
@@ -109,6 +111,7 @@ impl Code {
             Self::NotPlayableYet => ("not_playable_yet", StatusCode::CONFLICT),
             Self::OutputMismatch => ("output_mismatch", StatusCode::UNPROCESSABLE_ENTITY),
             Self::OutputUnproven => ("output_unproven", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::PipelineExists => ("pipeline_exists", StatusCode::PRECONDITION_FAILED),
             Self::PayloadTooLarge => ("payload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::QuotaExceeded => ("quota_exceeded", StatusCode::PAYLOAD_TOO_LARGE),
             Self::RangeNotSatisfiable => ("range_not_satisfiable", StatusCode::RANGE_NOT_SATISFIABLE),
@@ -153,6 +156,7 @@ impl Code {
             Self::NotPlayableYet => "Wait for the event video.playable, then ask again.",
             Self::OutputMismatch => "Send the files again, then complete again.",
             Self::OutputUnproven => "Drop what was made; the job is tried again.",
+            Self::PipelineExists => "Take another name, or write the next version of that one.",
             Self::PayloadTooLarge => "Send less, or raise `uploads.max_bytes` in the configuration.",
             Self::QuotaExceeded => "Delete videos, or have an administrator raise the quota.",
             Self::RangeNotSatisfiable => "Ask for a range inside the file.",

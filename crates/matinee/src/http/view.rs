@@ -10,6 +10,7 @@ mod loudness;
 mod node;
 mod person;
 mod plan;
+mod progress;
 mod remake;
 mod tenant;
 mod time;
@@ -35,13 +36,14 @@ pub(crate) use self::job::{
 };
 pub(crate) use self::node::{Node, NodeList};
 pub(crate) use self::plan::{Cost, Plan, note_words};
+pub(crate) use self::progress::ribbon;
 pub(crate) use self::tenant::{
     App, AppList, Collection, CollectionList, Deletion, NewTenant, TenantChange, name_of, possible,
 };
 pub(crate) use self::time::{read_time, time};
 pub(crate) use self::timeline::Timeline;
 pub(crate) use self::upload::{STATES as UPLOAD_STATES, Upload, UploadList, phases as upload_phases};
-pub(crate) use self::video::{Addresses, Reach, STATES as VIDEO_STATES, Video, VideoList, ribbon};
+pub(crate) use self::video::{Addresses, Reach, STATES as VIDEO_STATES, Video, VideoList};
 pub(crate) use super::runner::Runner;
 
 /// Why something did not go well.

@@ -7,6 +7,7 @@ mod hardware;
 mod loud;
 mod marked;
 mod pipelines;
+mod remade;
 mod steps;
 
 use http::Method;

@@ -106,6 +106,18 @@ pub(crate) fn spoilt(seconds: u32) -> Vec<u8> {
     bytes
 }
 
+/// Two streams of MPEG-4 pictures in AVI, the first of which is the smaller one.
+pub(crate) fn two_pictures() -> Vec<u8> {
+    let path = kept("two-pictures.avi", |fresh| {
+        let (small, large) =
+            ("testsrc2=size=160x90:rate=25:duration=4", "testsrc2=size=320x180:rate=25:duration=4");
+        let sources = ["-v", "error", "-y", "-f", "lavfi", "-i", small, "-f", "lavfi", "-i", large];
+        let encoder = ["-map", "0", "-map", "1", "-c:v", "mpeg4", "-f", "avi", fresh.to_str().unwrap()];
+        tool("ffmpeg", &[&sources[..], &encoder[..]].concat());
+    });
+    std::fs::read(path).unwrap()
+}
+
 /// One picture of 16000x16000 in an MP4 of a few kilobytes.
 pub(crate) fn flood() -> Vec<u8> {
     let path = kept("flood.mp4", |fresh| {

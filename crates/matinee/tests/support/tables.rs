@@ -1,4 +1,5 @@
-//! A look at the tables from outside, for what no API tells: it shares no code with what it checks.
+//! A look at the tables from outside, for what no API tells, and some pushes for what takes hours: it shares no code with what
+//! it checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -45,6 +46,20 @@ impl Tables {
 
     async fn rows(&mut self, sql: &'static str) -> Vec<SqliteRow> {
         sqlx::query(sql).fetch_all(&mut self.connection).await.unwrap()
+    }
+
+    /// What is retired was so for long enough. Only of a server that does not run.
+    pub(crate) async fn end_grace(mut self) {
+        let sql = "UPDATE rendition SET retired_ms = 1 WHERE retired_ms IS NOT NULL";
+        sqlx::query(sql).execute(&mut self.connection).await.unwrap();
+        self.connection.close().await.unwrap();
+    }
+
+    /// All videos have failed. Only of a server that does not run.
+    pub(crate) async fn fail_videos(mut self) {
+        let sql = "UPDATE video SET state = 'failed', generation = 0";
+        sqlx::query(sql).execute(&mut self.connection).await.unwrap();
+        self.connection.close().await.unwrap();
     }
 
     /// Every object that is not proven gone.

@@ -11,6 +11,7 @@ use super::cascade::{self, task_of};
 use super::claim::{node_of, tries_of};
 use super::{close_attempt, number};
 use crate::db::error::DbError;
+use crate::db::remake::run::is_over;
 use crate::db::tx::{Sql, Tx};
 use crate::db::value::{Row, args};
 use crate::db::{Db, death as video, event};
@@ -65,7 +66,7 @@ impl Db {
         self.write((*lease, class, error, now, jitter), |tx, (lease, class, error, now, jitter)| {
             Box::pin(async move {
                 let row = held(tx, lease, *now).await?;
-                if row.get("cancel_requested")? {
+                if is_unwanted(tx, &row).await? {
                     return confirm_cancel(tx, lease.job, *now).await;
                 }
                 let tries = tries_of(tx, lease.job, row.get("tries_from")?).await?;
@@ -82,7 +83,7 @@ impl Db {
         self.write((*lease, now), |tx, (lease, now)| {
             Box::pin(async move {
                 let row = held(tx, lease, *now).await?;
-                if row.get("cancel_requested")? {
+                if is_unwanted(tx, &row).await? {
                     return confirm_cancel(tx, lease.job, *now).await;
                 }
                 close_attempt(tx, lease.job, Outcome::Returned, None, *now).await?;
@@ -179,7 +180,7 @@ pub(crate) async fn give_back_all(
         if but.contains(&job) {
             continue;
         }
-        if row.get("cancel_requested")? {
+        if is_unwanted(tx, &row).await? {
             confirm_cancel(tx, job, now).await?;
         } else {
             close_attempt(tx, job, Outcome::Returned, None, now).await?;
@@ -219,7 +220,7 @@ async fn lose(tx: &mut Tx, rows: &[Row], now: Millis, jitter: u32) -> Result<Rea
     let mut reaped = Reaped::default();
     for (row, spread) in rows.iter().zip(0_u32..) {
         let job: JobId = row.get("id")?;
-        let ended = if row.get("cancel_requested")? {
+        let ended = if is_unwanted(tx, row).await? {
             confirm_cancel(tx, job, now).await?
         } else {
             let tries = tries_of(tx, job, row.get("tries_from")?).await?;
@@ -270,6 +271,11 @@ async fn follow(
     }
 }
 
+/// Did somebody cancel the job, or is there nothing left that it works for? Then another attempt would fail for ever.
+async fn is_unwanted(tx: &mut Tx, row: &Row) -> Result<bool, DbError> {
+    Ok(row.get("cancel_requested")? || is_over(tx, row.get("id")?).await?)
+}
+
 pub(super) async fn ready_again(tx: &mut Tx, job: JobId, run_at: Millis) -> Result<Ended, DbError> {
     tx.execute(
         "UPDATE job SET state = 1, run_at_ms = $2, lease_until_ms = NULL, lease_token = NULL, holder = NULL
@@ -286,6 +292,7 @@ pub(crate) async fn confirm_cancel(tx: &mut Tx, job: JobId, now: Millis) -> Resu
     close_attempt(tx, job, Outcome::Cancelled, None, now).await?;
     finish(tx, job, State::Cancelled, now).await?;
     cascade::over(tx, job, State::Cancelled, now).await?;
+    video::job_unwanted(tx, job, now).await?;
     Ok(Ended::Cancelled)
 }
 

@@ -7,9 +7,11 @@ use matinee_core::time::Millis;
 use super::cascade::{self, task_of};
 use super::{end, state_of};
 use crate::db::error::DbError;
+use crate::db::lease::lock_video;
+use crate::db::remake::run::is_past;
 use crate::db::tx::{Sql, Tx};
 use crate::db::value::{Row, args};
-use crate::db::{Db, death as video, pull, remake};
+use crate::db::{Db, death as video, pull};
 
 /// So many old jobs are forgotten in one transaction.
 const PRUNE_BATCH: u32 = 1_000;
@@ -24,7 +26,7 @@ pub enum Cancelled {
 }
 
 impl Db {
-    /// Cancels a job with all that cannot do without it; [`DbError::Absent`] when it is over or unknown.
+    /// Cancels a job with all that cannot do without it, and a remake if that cannot; [`DbError::Absent`] when it is over or unknown.
     pub async fn cancel_job(&self, app: AppId, job: JobId, now: Millis) -> Result<Cancelled, DbError> {
         self.write((app, job, now), |tx, (app, job, now)| {
             Box::pin(async move {
@@ -39,12 +41,14 @@ impl Db {
                     State::Blocked | State::Ready => {
                         end::finish(tx, *job, State::Cancelled, *now).await?;
                         cascade::over(tx, *job, State::Cancelled, *now).await?;
+                        video::job_unwanted(tx, *job, *now).await?;
                         Ok(Cancelled::Now)
                     }
                     State::Leased => {
                         let sql = "UPDATE job SET cancel_requested = $2 WHERE id = $1";
                         tx.execute(sql, args![*job, true]).await?;
                         tx.wake_jobs();
+                        video::job_unwanted(tx, *job, *now).await?;
                         Ok(Cancelled::Asked)
                     }
                     State::Done | State::Dead | State::Cancelled => Err(DbError::Absent),
@@ -64,7 +68,7 @@ impl Db {
                 let dead = state_of(row.get("state")?)? == State::Dead;
                 // The upload of a dead fetch is over, and what had arrived is gone.
                 let lost = matches!(task_of(row.get("payload")?)?, Task::Fetch { .. });
-                let late = remake::is_past(tx, *job).await?;
+                let late = is_past(tx, *job).await?;
                 if !dead || lost || late || needs_a_lost_job(tx, *job).await? {
                     return Err(DbError::Absent);
                 }
@@ -99,7 +103,17 @@ impl Db {
     }
 }
 
+/// The job, locked behind its video: what its order means must not change before the commit.
 async fn locked(tx: &mut Tx, app: AppId, job: JobId) -> Result<Row, DbError> {
+    let sql = "SELECT video_id FROM job WHERE id = $1 AND app_id = $2";
+    let row = tx.row(sql, args![job, app]).await?.ok_or(DbError::Absent)?;
+    if let Some(video) = row.get("video_id")? {
+        match lock_video(tx, video).await {
+            // It does not exist yet, or any more.
+            Err(DbError::Absent) => {}
+            locked => locked.map(drop)?,
+        }
+    }
     let sql = Sql::Each {
         sqlite: "SELECT state, payload FROM job WHERE id = $1 AND app_id = $2",
         postgres: "SELECT state, payload FROM job WHERE id = $1 AND app_id = $2 FOR UPDATE",

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::stage::{Film, stored};
 use super::support::{Bench, T0, id, on_both};
-use crate::db::{DbError, Video, Wish};
+use crate::db::{DbError, Probed, Video, Wish};
 
 on_both! {
     the_generation_before_plays_until_the_new_one_is_whole
@@ -27,7 +27,7 @@ on_both! {
 
 const FIRST: u32 = video::FIRST_ENCODED;
 
-fn cinema() -> Template {
+pub(super) fn cinema() -> Template {
     let pipeline = Pipeline { name: "cinema".to_owned(), ..Pipeline::default() };
     Template { version: Some(2), pipeline }
 }
@@ -40,7 +40,7 @@ impl Bench {
     }
 
     /// Encodes and assembles all of what is planned, makes the poster, and declares it done.
-    async fn finished(&self, film: &Film) {
+    pub(super) async fn finished(&self, film: &Film) {
         self.encode(film).await;
         for place in [1, 0] {
             let (lease, assembled) = self.assembled(film, place).await;
@@ -58,26 +58,41 @@ impl Bench {
     }
 
     pub(super) async fn wish(&self, film: &Film) -> Result<(), Refusal> {
-        let wish = Wish { app: self.app, video: film.video, template: cinema(), probe_job: id(), now: T0 };
+        self.wish_by(film, cinema()).await
+    }
+
+    pub(super) async fn wish_by(&self, film: &Film, template: Template) -> Result<(), Refusal> {
+        let wish = Wish { app: self.app, video: film.video, template, bytes: 100, probe_job: id(), now: T0 };
         self.db.encode_again(&wish).await.unwrap()
     }
 
     /// Wants the video again, and publishes a plan for it.
-    async fn planned_again(&self, film: &Film) -> Film {
-        self.wish(film).await.unwrap();
+    pub(super) async fn planned_again(&self, film: &Film) -> Film {
+        self.planned_as(film, cinema(), |_, _| {}).await
+    }
+
+    /// The same by this template, with something else found.
+    pub(super) async fn planned_as(
+        &self,
+        film: &Film,
+        template: Template,
+        change: impl FnOnce(&Self, &mut Probed),
+    ) -> Film {
+        self.wish_by(film, template).await.unwrap();
         let next = Film { pictures: [id(), id()], sound: id(), ..film.clone() };
         let lease = self.hold(Kind::Probe, T0).await;
         let mut probed = self.probed(&lease, &next, false).await;
         probed.plan = json!({ "chunks": 3, "again": true });
+        change(self, &mut probed);
         self.db.publish_probe(&lease, probed).await.unwrap();
         next
     }
 
-    async fn look(&self, film: &Film) -> Video {
+    pub(super) async fn look(&self, film: &Film) -> Video {
         self.db.video_any(film.video).await.unwrap().unwrap()
     }
 
-    async fn dead(&self, kind: Kind) -> Lease {
+    pub(super) async fn dead(&self, kind: Kind) -> Lease {
         let lease = self.hold(kind, T0).await;
         let error = json!({ "code": "broken", "human": "It broke.", "fix": "Mend it." });
         self.db.fail_job(&lease, Class::Refusal, error, T0, 0).await.unwrap();
@@ -197,7 +212,8 @@ async fn only_one_remake_runs_at_a_time_and_none_before_the_first_is_done(bench:
     bench.finished(&film).await;
     bench.wish(&film).await.unwrap();
     assert_eq!(bench.wish(&film).await, Err(Refusal::Running));
-    let other = Wish { app: id(), video: film.video, template: cinema(), probe_job: id(), now: T0 };
+    let other =
+        Wish { app: id(), video: film.video, template: cinema(), bytes: 100, probe_job: id(), now: T0 };
     assert!(matches!(bench.db.encode_again(&other).await, Err(DbError::Absent)), "another app's");
     assert!(matches!(bench.db.cancel_remake(id(), film.video, T0).await, Err(DbError::Absent)));
 }
@@ -223,7 +239,8 @@ async fn a_failed_video_begins_anew(bench: Bench) {
     assert_eq!((after.state, after.generation, after.reason), (State::Ready, 3, None));
     let (refused, _) = bench.brought().await;
     bench.dead(Kind::Probe).await;
-    let wish = Wish { app: bench.app, video: refused, template: cinema(), probe_job: id(), now: T0 };
+    let wish =
+        Wish { app: bench.app, video: refused, template: cinema(), bytes: 100, probe_job: id(), now: T0 };
     assert_eq!(bench.db.encode_again(&wish).await.unwrap(), Err(Refusal::SourceGone));
 }
 

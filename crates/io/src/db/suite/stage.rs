@@ -38,6 +38,13 @@ pub(crate) struct Film {
     pub(crate) sound: RenditionId,
 }
 
+impl Film {
+    /// New renditions of a video.
+    pub(crate) fn of(video: VideoId, source: ObjectId) -> Self {
+        Self { video, source, pictures: [id(), id()], sound: id() }
+    }
+}
+
 /// First segment and number of segments of each chunk.
 pub(crate) const CHUNKS: [(u32, u32); 3] = [(1, 1), (2, 1), (3, 2)];
 /// Segments of the whole film.
@@ -118,6 +125,7 @@ impl Bench {
             probe: json!({}),
             template: Template { version: None, pipeline: Pipeline::default() },
             plan: json!({ "chunks": 3 }),
+            bytes: 0,
             damaged: None,
             virtual_set,
             ladder: vec![

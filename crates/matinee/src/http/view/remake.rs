@@ -7,7 +7,7 @@ use matinee_core::video::{Medium, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::video::{Progress, is_background, progress, short_side};
+use super::progress::{Progress, is_background, progress, short_side};
 use super::{Reason, time};
 use crate::flow::job::done;
 use crate::flow::video::Whole;

@@ -2,9 +2,8 @@
 
 use matinee_core::job::Task;
 use matinee_core::language;
-use matinee_core::limits::BACKGROUND_PRIO_MIN;
 use matinee_core::plan::Probe;
-use matinee_core::ribbon::{self, Facts, Progress as Stand, Ribbon, Size, Work};
+use matinee_core::ribbon::Ribbon;
 use matinee_core::video::{Medium, Policy, RenditionState, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,6 +12,7 @@ use utoipa::ToSchema;
 use super::forecast::Forecast;
 use super::judged::Judged;
 use super::loudness::Loudness;
+use super::progress::{Progress, Step, progress, ribbon, rounded, short_side};
 use super::remake::{MadeBy, Remake};
 use super::time::seconds;
 use super::{Caption, Reason, time};
@@ -106,28 +106,6 @@ pub(crate) struct VideoList {
     pub(crate) items: Vec<Video>,
     /// What to ask for next as `before`; null at the end.
     pub(crate) next: Option<String>,
-}
-
-/// How far the work on a video is.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Progress {
-    /// All of the work, from 0 to 1.
-    overall: f64,
-    /// The steps in order.
-    steps: Vec<Step>,
-}
-
-/// One step of the work.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Step {
-    /// `received`, `checked`, `playable`, or the short side of a picture such as `720`.
-    id: String,
-    /// What a person reads.
-    label: String,
-    /// `waiting`, `running`, `done` or `failed`.
-    state: &'static str,
-    /// From 0 to 1.
-    progress: f64,
 }
 
 /// What somebody brought in.
@@ -337,50 +315,6 @@ impl Video {
     }
 }
 
-/// How far the work on a video is.
-pub(crate) fn ribbon(whole: &Whole) -> Ribbon {
-    let encoding = whole.video.encoding;
-    let encoded = whole.renditions.iter().filter(|track| track.generation == encoding && !track.background);
-    let sizes = encoded.filter(|track| track.medium == Medium::Video);
-    let jobs = whole.jobs.iter().filter(|job| job.generation == encoding && !is_background(job));
-    let work = jobs.filter_map(|job| {
-        let kind = job.task.as_ref()?.kind();
-        Some(Work { kind, state: job.state, done: done(job) })
-    });
-    ribbon::ribbon(&Facts {
-        state: whole.video.state,
-        playable: whole.video.is_playable(),
-        checked: whole.video.probe.is_some(),
-        sizes: sizes.map(|track| Size { short_side: short_side(track), state: track.state }).collect(),
-        work: work.collect(),
-    })
-}
-
-pub(super) fn short_side(track: &Track) -> u32 {
-    let (width, height) = (track.shape.width.unwrap_or_default(), track.shape.height.unwrap_or_default());
-    width.min(height)
-}
-
-pub(super) fn progress(ribbon: Ribbon) -> Progress {
-    let steps = ribbon.steps.into_iter().map(|step| Step {
-        id: step.id,
-        label: step.label,
-        state: match step.state {
-            Stand::Waiting => "waiting",
-            Stand::Running => "running",
-            Stand::Done => "done",
-            Stand::Failed => "failed",
-        },
-        progress: rounded(step.progress),
-    });
-    Progress { steps: steps.collect(), overall: rounded(ribbon.overall) }
-}
-
-/// A thousandth is finer than anybody sees, and keeps snapshots from differing by nothing.
-fn rounded(part: f64) -> f64 {
-    (part * 1_000.0).round() / 1_000.0
-}
-
 fn renditions(whole: &Whole, ribbon: &Ribbon) -> Vec<Rendition> {
     let encoded = || whole.renditions.iter().filter(|track| track.generation == whole.video.encoding);
     let has_picture = encoded().any(|track| track.medium == Medium::Video);
@@ -468,10 +402,6 @@ fn background_progress(whole: &Whole, track: &Track) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a share of progress needs no exact number")]
     let count = all.clone().count().max(1) as f64;
     (all.map(done).sum::<f64>() / count).min(0.99)
-}
-
-pub(super) fn is_background(job: &Job) -> bool {
-    job.prio >= BACKGROUND_PRIO_MIN
 }
 
 fn frame_rate(num: u32, den: u32) -> f64 {
