@@ -86,7 +86,7 @@ impl Bench<'_> {
             (Task::Audio { track, .. }, _) => {
                 let track = self.plan.audio.get(*track as usize);
                 let track = track.ok_or_else(|| Fault::unverified("the plan has no such track"))?;
-                self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await.map(|heard| heard.damage)
+                self.audio(track, argv::AUDIO_OUTPUT, |_| {}).await
             }
             (Task::Poster { .. }, _) => self.poster().await.map(|()| Learned::default()),
             (Task::Storyboard { .. }, _) => {
