@@ -54,15 +54,19 @@ async fn a_file_is_fetched_with_what_the_app_knows_of_it() {
     let mut wanted = json!({ "url": url, "external_id": "course-7", "metadata": { "course": 7 } });
     wanted["run_after"] = json!("tonight");
     assert_eq!(ask(&server, &wanted).await.0, 400, "that is no moment");
-    wanted["run_after"] = json!("2026-01-02T03:04:05Z");
+    wanted["run_after"] = json!("2099-01-02T03:04:05Z");
     let (status, upload) = ask(&server, &wanted).await;
-    assert!(upload["run_after"].as_str().unwrap().starts_with("2026-01-02T03:04:05"), "{upload}");
     assert_eq!(
         (status, &upload["protocol"], &upload["upload_url"]),
         (201, &json!("url"), &Value::Null),
         "{upload}"
     );
     let video = upload["video_id"].as_str().unwrap();
+    let path = format!("/v1/videos/{video}");
+    let waiting = server.video_in(video, &["processing"], 60).await;
+    assert!(waiting["run_after"].as_str().unwrap().starts_with("2099-01-02T03:04:05"), "{waiting}");
+    let now = server.request(Method::PATCH, &path).json(&json!({ "run_after": "" })).send().await.unwrap();
+    assert_eq!(now.status(), 200);
     let made = server.video_in(video, &["ready", "failed"], 120).await;
     assert_eq!(made["title"], "lecture 07");
     no_byte_is_lost(&server, video, &bytes).await;
