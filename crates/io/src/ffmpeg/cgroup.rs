@@ -7,10 +7,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Limits;
-use crate::random;
 
 /// Where the kernel shows the tree.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -49,6 +50,8 @@ pub enum Lack {
 #[derive(Debug, Clone)]
 pub struct Subtree {
     dir: PathBuf,
+    /// How many programs have had a group.
+    groups: Arc<AtomicU64>,
 }
 
 impl Subtree {
@@ -74,7 +77,7 @@ impl Subtree {
         let has = |name: &str| listed.split_ascii_whitespace().any(|listed| listed == name);
         match CONTROLLERS.into_iter().find(|name| !has(name)) {
             Some(missing) => Err(Lack::Controller(missing)),
-            None => Ok(Self { dir }),
+            None => Ok(Self { dir, groups: Arc::default() }),
         }
     }
 
@@ -100,7 +103,9 @@ impl Subtree {
 
     /// A group for one program.
     pub(super) fn group(&self, limits: &Limits) -> io::Result<Pen> {
-        let dir = self.dir.join(format!("{PROGRAM}{:016x}", u64::from_le_bytes(random::bytes())));
+        // Other servers may live in the same subtree; what an earlier process of this number left was removed.
+        let number = self.groups.fetch_add(1, Ordering::Relaxed);
+        let dir = self.dir.join(format!("{PROGRAM}{}-{number}", std::process::id()));
         fs::create_dir(&dir)?;
         let pen = Pen { dir };
         pen.set("memory.max", &limits.memory_bytes.min(Limits::default().memory_bytes).to_string())?;
@@ -227,14 +232,14 @@ mod tests {
         grown(&dir, "7\n");
         let left = dir.join(format!("{PROGRAM}1"));
         fs::create_dir(&left).unwrap();
-        Subtree { dir: dir.clone() }.divide().unwrap();
+        Subtree { dir: dir.clone(), groups: Arc::default() }.divide().unwrap();
         let own = std::process::id().to_string();
         assert_eq!(said(&dir.join(SERVER).join("cgroup.procs")), own);
         assert_eq!(said(&dir.join("cgroup.subtree_control")), "+cpu +memory +pids");
         assert!(!left.exists());
         fs::write(dir.join("cgroup.procs"), "").unwrap();
         fs::remove_dir_all(dir.join(SERVER)).unwrap();
-        Subtree { dir: dir.clone() }.divide().unwrap();
+        Subtree { dir: dir.clone(), groups: Arc::default() }.divide().unwrap();
         assert!(!dir.join(SERVER).exists(), "nobody is in the way");
     }
 

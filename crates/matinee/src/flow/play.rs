@@ -241,18 +241,6 @@ fn downloads(video: &Video, renditions: &[Rendition], source_bytes: u64, root: &
             file_name,
         })
     }));
-    let kept = |row: &&Rendition| row.generation == encoding && row.name.starts_with(UNMARKED);
-    all.extend(renditions.iter().filter(kept).filter(whole).map(|row| {
-        let side = row.shape.width.min(row.shape.height).unwrap_or_default();
-        let file_name = name(&format!(" {side}p without watermark"), "mp4");
-        Download {
-            path: format!("{root}/{}/file.mp4?download={}", row.name, encoded(&file_name)),
-            id: row.name.clone(),
-            label: format!("{side}p without watermark"),
-            bytes: row.file_bytes.unwrap_or_default(),
-            file_name,
-        }
-    }));
     let file_name = name(" original", ending(video));
     all.push(Download {
         path: format!("{root}/source/file.mp4?download={}", encoded(&file_name)),
@@ -269,8 +257,11 @@ fn size_label(row: &Rendition) -> String {
     format!("{}p", row.shape.width.min(row.shape.height).unwrap_or_default())
 }
 
-/// The same of one in another codec than the usual: which one, and whether it is brighter.
+/// The same of one that nobody waited for: in which codec it is, and whether it is brighter or lacks the watermark.
 fn codec_label(row: &Rendition) -> String {
+    if row.name.starts_with(UNMARKED) {
+        return format!("{} without watermark", size_label(row));
+    }
     let codec = row.name.split('-').next().unwrap_or_default().to_ascii_uppercase();
     let bright = if row.name.contains("-hdr-") { " HDR" } else { "" };
     format!("{} {codec}{bright}", size_label(row))

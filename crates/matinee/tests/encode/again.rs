@@ -205,7 +205,7 @@ async fn the_background_of_a_remake_follows_it_and_that_of_before_goes_on_until_
         all.iter().any(|id| id.ends_with("-webm")).then_some(all)
     })
     .await;
-    assert_eq!(downloads, ["h264-360", "vp9-360-webm", "source"]);
+    assert_eq!(downloads, ["h264-360", "vp9-360", "vp9-360-webm", "source"]);
     until("nothing is left to do", DONE_S, async || {
         let (_, jobs) = server.get(&format!("/v1/jobs?video={id}&limit=100")).await;
         let open = |job: &&Value| !["done", "cancelled"].contains(&job["state"].as_str().unwrap());
