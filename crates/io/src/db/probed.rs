@@ -1,7 +1,8 @@
 //! What the examination of a source found, published in one transaction with the jobs that follow from it.
 
 use matinee_core::event::Topic;
-use matinee_core::job::{Lease, NewJob};
+use matinee_core::id::VideoId;
+use matinee_core::job::{Kind, Lease, NewJob};
 use matinee_core::pipeline::Template;
 use matinee_core::remake::Found;
 use matinee_core::time::Millis;
@@ -80,6 +81,13 @@ impl Db {
     }
 }
 
+/// Until when the video is put off: somebody may have said so, or taken it back, while it was looked at. Its row was written
+/// before, so nobody does now.
+async fn put_off(tx: &mut Tx, video: VideoId) -> Result<Option<Millis>, DbError> {
+    let row = tx.row("SELECT run_after_ms FROM video WHERE id = $1", args![video]).await?;
+    row.map_or(Ok(None), |row| row.get("run_after_ms"))
+}
+
 async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbError> {
     let held = settled(tx, lease, probed.now).await?;
     let playable = match run_of(tx, held.video, held.generation).await? {
@@ -105,8 +113,13 @@ async fn publish(tx: &mut Tx, lease: &Lease, probed: &Probed) -> Result<(), DbEr
     for new in &probed.captions {
         caption::insert(tx, held.video, new, None, probed.now).await?;
     }
+    let run_after = put_off(tx, held.video).await?;
     for new in &probed.jobs {
-        job::insert_for(tx, new, Some(held.generation), probed.now).await?;
+        let mut new = new.clone();
+        if new.task.kind() != Kind::Remux {
+            new.run_at = run_after.map_or(new.run_at.min(probed.now), |at| at.max(probed.now));
+        }
+        job::insert_for(tx, &new, Some(held.generation), probed.now).await?;
     }
     // A remake may make those that could not be made.
     caption::revive(tx, held.video).await?;

@@ -8,6 +8,7 @@ use matinee_core::limits::BACKGROUND_PRIO;
 use serde_json::json;
 
 use super::schedule::fill;
+use super::stage::Film;
 use super::support::{Bench, T0, id, on_both};
 use crate::db::DbError;
 use crate::db::job::{Group, Groups, Run, Wish};
@@ -21,6 +22,7 @@ on_both! {
     what_an_attempt_ran_is_kept
     a_job_is_put_before_others_alone_or_with_its_video
     a_video_that_is_put_off_waits_and_what_was_tried_keeps_its_time
+    a_video_that_is_put_off_while_it_is_looked_at_waits_and_one_that_is_not_any_more_does_not
     the_queue_is_told_by_video
 }
 
@@ -182,6 +184,30 @@ async fn a_video_that_is_put_off_waits_and_what_was_tried_keeps_its_time(bench: 
     bench.db.put_off_video((bench.app, film.video), None, T0).await.unwrap();
     assert_eq!(bench.claim("n/1", at).await.unwrap().task.kind(), Kind::Chunk);
     assert!(matches!(bench.db.put_off_video((id(), film.video), None, T0).await, Err(DbError::Absent)));
+}
+
+async fn a_video_that_is_put_off_while_it_is_looked_at_waits_and_one_that_is_not_any_more_does_not(
+    bench: Bench,
+) {
+    let tonight = T0.plus(3_600_000);
+    for (planned, said, claimed_at) in [(T0, Some(tonight), tonight), (tonight, None, T0)] {
+        let (video, source) = bench.brought().await;
+        let film = Film::of(video, source);
+        let lease = bench.hold(Kind::Probe, T0).await;
+        let mut probed = bench.probed(&lease, &film, false).await;
+        for job in &mut probed.jobs {
+            job.run_at = planned;
+        }
+        bench.db.put_off_video((bench.app, video), said, T0).await.unwrap();
+        bench.db.publish_probe(&lease, probed).await.unwrap();
+        if claimed_at > T0 {
+            assert!(bench.claim("n/1", T0).await.is_none());
+        }
+        while let Some(claimed) = bench.claim("n/1", claimed_at).await {
+            bench.settle(&claimed.lease, claimed_at).await.unwrap();
+        }
+        assert!(bench.claim("n/1", tonight).await.is_none(), "nothing was left behind");
+    }
 }
 
 async fn the_queue_is_told_by_video(bench: Bench) {
