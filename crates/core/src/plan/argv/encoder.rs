@@ -30,9 +30,9 @@ pub(super) fn picture(
     // Counted in frames: at 29.97 frames a second a rule in seconds leaves the grid after 34 s.
     argv.extend(["-force_key_frames".into(), format!("expr:not(mod(n,{gop}))")]);
     if family.engine.is_none() {
-        let closes = matches!(family.codec, Codec::H264 | Codec::Hevc);
-        let closed = list(&["-forced-idr", "1", "-flags", "+cgop"]);
-        argv.extend(closed.into_iter().filter(|_| closes));
+        if matches!(family.codec, Codec::H264 | Codec::Hevc) {
+            argv.extend(list(&["-forced-idr", "1", "-flags", "+cgop"]));
+        }
         argv.extend(["-threads".into(), rendition.threads.to_string()]);
     }
     argv.extend(color(match family.range {
