@@ -285,7 +285,7 @@ impl Pipeline {
     }
 
     /// The names of all fields, for descriptions.
-    pub const FIELDS: [&str; 17] = [
+    pub const FIELDS: [&str; 18] = [
         "name",
         "quality",
         "sizes",
@@ -299,6 +299,7 @@ impl Pipeline {
         "poster_side",
         "surround",
         "loudness_lufs",
+        "hardware",
         "frames_max",
         "strict",
         "priority",
