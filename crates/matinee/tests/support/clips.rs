@@ -62,6 +62,12 @@ pub(crate) fn faststart(seconds: u32) -> Vec<u8> {
     encoded(&format!("front-{seconds}.mp4"), "320x180", seconds, &args)
 }
 
+/// The same without sound.
+pub(crate) fn mute(seconds: u32) -> Vec<u8> {
+    let args = [&H264[..], &["-an", "-movflags", "+faststart"]].concat();
+    encoded(&format!("mute-{seconds}.mp4"), "320x180", seconds, &args)
+}
+
 /// The same as fragments that begin with key frames.
 pub(crate) fn fragmented(seconds: u32) -> Vec<u8> {
     let args = [&H264[..], &["-movflags", "+frag_keyframe+empty_moov+default_base_moof"]].concat();
