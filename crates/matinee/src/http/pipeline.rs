@@ -49,6 +49,8 @@ pub(crate) struct Template {
     frames_max: u64,
     /// A source that cannot be decoded to its last picture is refused; else what is damaged is concealed, and said.
     strict: bool,
+    /// H.264 may be encoded in hardware, by machines whose encoders passed a trial.
+    hardware: bool,
     /// Jobs of a higher priority go first, from -100 to 100.
     priority: i32,
     /// What happens besides; missing when nothing does.
