@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from . import encode, ladder, playable, queue, serving, upload
+from . import encode, ladder, playable, queue, serving, upload, workers
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -143,6 +143,25 @@ def of_encode(result):
     return lines
 
 
+def of_workers(result):
+    lines = [
+        f"**More workers**: how many times sooner {result['seconds']} s of 1080p are encoded in all sizes than with one worker. *Seen*: runners of one "
+        f"slot, each pinned to one core of this machine, which the server needs, too. *On paper*: the {result['jobs']} jobs of the run with one worker, "
+        "each as long as it took there, begun in the same order.",
+        "",
+        "| Workers | Seconds, seen | Times sooner, seen | On paper | Goal |",
+        "|---|---|---|---|---|",
+    ]
+    for count in workers.ON_PAPER:
+        seen = result["real"].get(str(count)) or result["real"].get(count)
+        took = result["real_s"].get(str(count)) or result["real_s"].get(count)
+        paper = result["paper"].get(str(count)) or result["paper"].get(count)
+        goal = f"≥ {workers.GOAL}: {'reached' if paper >= workers.GOAL else '**missed**'} on paper" if count == 4 else ""
+        cells = f"{span(took, 1)} | {span(seen)}" if seen else "no such machine here | "
+        lines.append(f"| {count} | {cells} | {paper:.2f} | {goal} |")
+    return lines
+
+
 def of_upload(result):
     lines = [
         "**Uploads** (tus, the same disk). matinee has every byte and row on the disk, hashed, before it answers; the others "
@@ -236,5 +255,6 @@ WRITERS = {
     "upload": of_upload,
     "serving": of_serving,
     "encode": of_encode,
+    "workers": of_workers,
     "queue": of_queue,
 }
