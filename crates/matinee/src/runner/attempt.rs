@@ -28,6 +28,8 @@ use crate::flow::work::{Bench, Learned, Told};
 
 /// After a renewal that did not come through, the next is tried so soon.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
+/// After a failure that the server did not hear of, a slot takes nothing new for so long.
+const UNHEARD_REST: Duration = Duration::from_secs(10);
 
 /// How an attempt ended.
 enum End {
@@ -313,7 +315,18 @@ impl Attempt<'_> {
         let path = format!("/v1/lease/{}/fail", lease.id);
         // Whoever does not hear it waits for the end of the lease.
         if let Err(error) = self.shop.server.ask::<_, Value>(&path, &giving_up, PATIENCE).await {
-            tracing::warn!(%error, job = lease.id, "the server has not heard how a job ended");
+            tracing::warn!(%error, job = lease.id, "the server has not heard how a job ended; its slot rests");
+            if !matches!(&error, CallError::Refused { code, .. } if code == "lease_lost") {
+                self.rest().await;
+            }
+        }
+    }
+
+    /// The same job would be claimed, would fail and be refused again as fast as can be.
+    async fn rest(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(UNHEARD_REST) => {}
+            () = self.shop.give_back.cancelled() => {}
         }
     }
 }

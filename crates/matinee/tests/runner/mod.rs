@@ -7,6 +7,7 @@ mod room;
 mod slow;
 mod support;
 mod told;
+mod unheard;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;

@@ -14,6 +14,8 @@ pub(crate) struct Faults {
     pub(crate) away: u32,
     /// A connection is cut after so many bytes of a body.
     pub(crate) cut_after: Option<u64>,
+    /// Requests whose first line has these words are refused with 403.
+    pub(crate) refuse: Option<&'static str>,
     /// Where requests go.
     pub(crate) port: u16,
 }
@@ -85,6 +87,9 @@ async fn serve(
     }
     if now.body_max.is_some_and(|max| len > max) {
         return refuse(client, "413 Content Too Large").await;
+    }
+    if now.refuse.is_some_and(|words| head.lines().next().is_some_and(|line| line.contains(words))) {
+        return refuse(client, "403 Forbidden").await;
     }
     if now.away > 0 {
         return refuse(client, "502 Bad Gateway").await;
