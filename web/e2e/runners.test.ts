@@ -14,7 +14,6 @@ let browser: Window;
 let page: Page;
 let runner: ChildProcess | undefined;
 let home = '';
-let video = '';
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'matinee-e2e-runners-'));
@@ -35,15 +34,16 @@ afterEach(() => {
 /** Whether nothing is wider than the window. */
 const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
 
-function film(): string {
+function film(seconds: number): string {
   const path = join(home, 'film.mp4');
-  const args = ['-v', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=1280x720:rate=25:duration=40'];
+  const source = `testsrc2=size=1280x720:rate=25:duration=${seconds}`;
+  const args = ['-v', 'error', '-y', '-f', 'lavfi', '-i', source];
   execFileSync('ffmpeg', [...args, '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', path]);
   return path;
 }
 
 test('a video that nobody works on yet is put off, and taken back', async () => {
-  video = await upload(server, film());
+  const video = await upload(server, film(4));
   await page.goto(`${server.url}/v/${video}`);
   await press(page, 'Encode again');
   await says(page, 'It is still being made for the first time.');
@@ -59,9 +59,15 @@ test('a video that nobody works on yet is put off, and taken back', async () => 
   await says(page, 'Not before');
 });
 
-test('a runner that works shows its slots and its job on a phone in the dark', async () => {
+test('the link of the administrator signs in', async () => {
   await page.goto(server.claim);
   await says(page, 'as the administrator of this server');
+});
+
+test('a runner that works shows its slots and its job on a phone in the dark', async () => {
+  const cookie = (await page.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
+  // Long enough that a page which asks every three seconds sees the work, on a quick machine, too.
+  const video = await upload(server, film(60), cookie);
   await page.goto(`${server.url}/runners`);
   await says(page, 'One more machine');
   await page.type('input[placeholder="attic"]', 'cellar');
@@ -71,7 +77,9 @@ test('a runner that works shows its slots and its job on a phone in the dark', a
   const token = /--token (mat_\w+)/.exec(command)?.[1];
   expect(token).toBeTruthy();
   const words = ['runner', '--server', server.url, '--token', token ?? '', '--slots', '2'];
-  runner = spawn(binary(), [...words, '--data', join(home, 'runner')], { cwd: home, stdio: 'ignore' });
+  runner?.kill('SIGKILL');
+  const data = mkdtempSync(join(home, 'runner-'));
+  runner = spawn(binary(), [...words, '--data', data], { cwd: home, stdio: 'ignore' });
   await until(
     'a job has begun',
     async () => {
@@ -89,5 +97,5 @@ test('a runner that works shows its slots and its job on a phone in the dark', a
       ((await (await fetch(`/v1/videos/${id}`)).json()) as { state: string }).state;
     return page.evaluate(asked, video);
   };
-  await until('its work is done', async () => (await state()) === 'ready', 120_000);
-}, 240_000);
+  await until('its work is done', async () => (await state()) === 'ready', 180_000);
+}, 300_000);

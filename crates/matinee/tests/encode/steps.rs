@@ -59,7 +59,7 @@ struct Receiver(Arc<Mutex<Inside>>);
 struct Inside {
     /// What came.
     heard: Vec<Message>,
-    /// The statuses that are answered to each path in turn; the last one stays.
+    /// The statuses that are answered to each path in turn; the last one stays. 0 is never answered.
     answers: Vec<(&'static str, Vec<u16>)>,
 }
 
@@ -86,10 +86,15 @@ impl Receiver {
 }
 
 async fn take(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let mut inside = receiver.0.lock().unwrap();
-    inside.heard.push(Message { path: uri.path().to_owned(), headers, body });
-    let all = &mut inside.answers.iter_mut().find(|(path, _)| *path == uri.path()).unwrap().1;
-    let status = if all.len() > 1 { all.remove(0) } else { all[0] };
+    let status = {
+        let mut inside = receiver.0.lock().unwrap();
+        inside.heard.push(Message { path: uri.path().to_owned(), headers, body });
+        let all = &mut inside.answers.iter_mut().find(|(path, _)| *path == uri.path()).unwrap().1;
+        if all.len() > 1 { all.remove(0) } else { all[0] }
+    };
+    if status == 0 {
+        std::future::pending::<()>().await;
+    }
     (http::StatusCode::from_u16(status).unwrap(), [(header::LOCATION, "/elsewhere")]).into_response()
 }
 
@@ -196,6 +201,23 @@ async fn a_step_that_is_refused_is_given_up_and_harms_nothing() {
     assert_eq!(calls[0].header("webhook-id"), calls[1].header("webhook-id"));
     let (_, after) = server.get(&format!("/v1/videos/{id}")).await;
     assert_eq!(after["state"], "ready", "{after}");
+    all_hold(&server).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_while_it_calls_calls_again_with_the_same_message() {
+    let (receiver, port) = Receiver::start(&[("/ready", &[0, 200])]).await;
+    let url = format!("http://127.0.0.1:{port}/ready");
+    let mut server = Server::with(&config(port, &[("tell", "ready", &url)])).await;
+    let id = announced(&server, Some("told"), &clips::mp4(2)).await;
+    until("it is called", DONE_S, async || receiver.of("/ready").pop()).await;
+    server.kill();
+    let server = server.again().await;
+    let done = job(&server, &id, 1, "done").await;
+    let calls = receiver.of("/ready");
+    assert_eq!(calls.len(), 2, "{done}");
+    assert_eq!(calls[0].header("webhook-id"), calls[1].header("webhook-id"));
+    assert_eq!(calls[0].json()["data"]["video"], calls[1].json()["data"]["video"]);
     all_hold(&server).await;
 }
 
