@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::Db;
 use super::error::DbError;
+use super::growth::{self, NewPart};
 use super::job;
 use super::lease::{Held, held, settled};
 use super::object::{Stored, present, unwanted_if_unused};
-use super::part::{self, NewPart, Part};
+use super::part::Part;
 use super::remake::run::{Run, run_of, save};
 use super::told::tell;
 use super::tx::Tx;
@@ -205,7 +206,7 @@ impl Db {
 
 async fn add_parts(tx: &mut Tx, held: Held, parts: &[NewPart], now: Millis) -> Result<bool, DbError> {
     for part in parts {
-        part::add(tx, held, part, now).await?;
+        growth::add(tx, held, part, now).await?;
     }
     become_playable(tx, held, now).await
 }
@@ -215,7 +216,7 @@ async fn become_playable(tx: &mut Tx, held: Held, now: Millis) -> Result<bool, D
     let sql = "SELECT generation FROM video WHERE id = $1";
     let row = tx.row(sql, args![held.video]).await?.ok_or(DbError::Absent)?;
     // Something plays already: the source, or the generation before a remake.
-    if row.get::<u32>("generation")? > 0 || !playable(&part::frontiers(tx, held).await?) {
+    if row.get::<u32>("generation")? > 0 || !playable(&growth::frontiers(tx, held).await?) {
         return Ok(false);
     }
     tx.execute_one(
@@ -284,5 +285,5 @@ async fn replace_in(
     )
     .await?;
     let part = Part { first: 1, segments, object: done.stored.object, source: None, bytes };
-    part::replace(tx, rendition, (part, rows), done.now.plus(REPLACED_GRACE_MS)).await
+    growth::replace(tx, rendition, (part, rows), done.now.plus(REPLACED_GRACE_MS)).await
 }

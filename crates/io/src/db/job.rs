@@ -8,6 +8,7 @@ mod order;
 mod overtake;
 mod runs;
 mod shown;
+mod tries;
 
 use std::ops::RangeInclusive;
 
@@ -22,10 +23,7 @@ use super::tx::{Sql, Tx};
 use super::value::args;
 
 pub(crate) use self::cascade::task_of;
-pub(crate) use self::claim::tries_of;
 pub use self::claim::{Claim, Claimed, Renewed, Room, Slots};
-#[cfg(test)]
-pub(crate) use self::claim::{explain_claim, node_of};
 pub(crate) use self::end::give_back_all;
 pub use self::end::{Ended, Reaped};
 pub use self::list::{Count, Filter, Job};
@@ -33,6 +31,9 @@ pub use self::order::Cancelled;
 pub use self::overtake::Worked;
 pub use self::runs::Run;
 pub use self::shown::{Closer, Group, Groups, Queued, Titled, Wish};
+pub(crate) use self::tries::tries_of;
+#[cfg(test)]
+pub(crate) use self::{claim::explain_claim, tries::node_of};
 
 /// Inserts a job in the caller's transaction, ready or blocked, and wakes the workers after its commit.
 ///

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::cascade::task_of;
 use super::end::{self, Death};
+use super::tries::{node_of, tries_of};
 use crate::db::Db;
 use crate::db::error::DbError;
 use crate::db::tx::{Sql, Tx};
@@ -82,11 +83,6 @@ pub struct Claimed {
 pub struct Renewed {
     /// Somebody wants the job stopped: kill it, drop its output, give it back.
     pub cancel: bool,
-}
-
-/// The node part of a holder `node/run`, with its slash.
-pub(crate) fn node_of(holder: &str) -> String {
-    format!("{}/", holder.split('/').next().unwrap_or(holder))
 }
 
 // The head of the queue of each app, kind and engine is looked up in the index `job_ready`; of the heads, the one of the app
@@ -264,22 +260,6 @@ pub(super) async fn read(tx: &mut Tx, claim: &Claim, row: &Row) -> Result<Option
         tries,
         safe_profile: tries.safe_profile(),
     }))
-}
-
-/// Counts the ended attempts of a job since the operator last wanted it.
-pub(crate) async fn tries_of(tx: &mut Tx, job: JobId, tries_from: u32) -> Result<Tries, DbError> {
-    let rows = tx
-        .rows(
-            "SELECT outcome FROM job_attempt WHERE job_id = $1 AND attempt > $2 AND ended_ms IS NOT NULL
-             ORDER BY attempt",
-            args![job, tries_from],
-        )
-        .await?;
-    let mut tries = Tries::default();
-    for row in rows {
-        tries.add(super::outcome_of(row.get("outcome")?)?);
-    }
-    Ok(tries)
 }
 
 impl Db {

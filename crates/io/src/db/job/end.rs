@@ -8,7 +8,7 @@ use matinee_core::time::Millis;
 use serde_json::{Value, json};
 
 use super::cascade::{self, task_of};
-use super::claim::{node_of, tries_of};
+use super::tries::{node_of, tries_of};
 use super::{close_attempt, number};
 use crate::db::error::DbError;
 use crate::db::remake::run::is_over;
