@@ -1,4 +1,9 @@
 // Pipelines as an administrator writes them, and a video that is made again while it plays on.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ElementHandle } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openBrowser, press, says, unreachable, type Window } from './browser.ts';
 import { type Clips, openClips } from './clips.ts';
@@ -7,14 +12,17 @@ import { ready, type Server, startServer, upload } from './server.ts';
 let server: Server;
 let browser: Window;
 let clips: Clips;
+let folder = '';
 
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'matinee-e2e-pipelines-'));
   [server, browser] = await Promise.all([startServer(), openBrowser()]);
   clips = openClips();
 });
 afterAll(async () => {
   await Promise.all([server?.stop(), browser?.close()]);
   clips?.clear();
+  rmSync(folder, { recursive: true, force: true });
 });
 afterEach(() => {
   expect(browser.faults.splice(0)).toEqual([]);
@@ -36,6 +44,35 @@ test('a pipeline is written, tried, and made use of, on a phone, too', async () 
   expect(await unreachable(page)).toEqual([]);
   const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
   expect(await wide()).toBe(360);
+  const mark = join(folder, 'mark.png');
+  execFileSync('ffmpeg', [
+    '-v',
+    'error',
+    '-y',
+    '-f',
+    'lavfi',
+    '-i',
+    'color=red:size=64x32',
+    '-frames:v',
+    '1',
+    mark,
+  ]);
+  await page.evaluate(() => {
+    const labels = [...document.querySelectorAll('label')];
+    labels.find((label) => label.textContent?.includes('Watermark'))?.click();
+  });
+  const picture = await page.waitForSelector('input[type=file]');
+  await (picture as ElementHandle<HTMLInputElement>).uploadFile(mark);
+  await page.waitForSelector('img[alt="The watermark"]');
+  await press(page, 'Add a call');
+  await page.keyboard.type('index');
+  await page.type('input[type=url]', 'https://hook.invalid/');
+  await press(page, 'Add a call');
+  await press(page, 'Remove call 2');
+  expect(await unreachable(page)).toEqual([]);
+  expect(await wide()).toBe(360);
+  const shot = process.env.SHOTS;
+  if (shot) await page.screenshot({ path: join(shot, 'pipelines-360.png'), fullPage: true });
   await press(page, 'Save');
   await says(page, 'Version 1 of cinema is what counts now.');
   await press(page, 'Save as the next version');

@@ -23,6 +23,8 @@ export interface Server {
   url: string;
   /** The administrator link that the first start prints. */
   claim: string;
+  /** The folder in which everything of it lies. */
+  data: string;
   stop(): Promise<void>;
 }
 
@@ -61,7 +63,7 @@ export async function startServer(origins: readonly string[] = [], more = ''): P
     await stop();
     throw failed;
   });
-  return { url: ready[1] ?? '', claim: ready[2] ?? '', stop };
+  return { url: ready[1] ?? '', claim: ready[2] ?? '', data: join(home, 'data'), stop };
 }
 
 /** An upload that takes its bytes piece by piece. */
@@ -95,8 +97,8 @@ export async function uploadInPieces(server: Server, path: string) {
   };
 }
 
-/** Uploads a file by tus in one request; gives the video's id. */
-export async function upload(server: Server, path: string): Promise<string> {
+/** Uploads a file by tus in one request, as whom a cookie names; gives the video's id. */
+export async function upload(server: Server, path: string, cookie?: string): Promise<string> {
   const body = readFileSync(path);
   const answer = await fetch(`${server.url}/files/`, {
     method: 'POST',
@@ -105,6 +107,7 @@ export async function upload(server: Server, path: string): Promise<string> {
       'Upload-Length': String(body.length),
       'Upload-Metadata': `filename ${Buffer.from(basename(path)).toString('base64')}`,
       'Content-Type': 'application/offset+octet-stream',
+      ...(cookie && { Cookie: cookie }),
     },
     body,
   });

@@ -6,6 +6,7 @@ import type {
   JobDetail,
   JobGroup,
   JobList,
+  Ledger,
   NodeState,
   Page,
   Pipeline,
@@ -129,6 +130,10 @@ export const api = {
     call<Job>('PATCH', `/v1/jobs/${id(job)}`, { priority, with_video }),
   pauseJobs: (paused: boolean) =>
     call<{ paused_at: string | null }>(paused ? 'PUT' : 'DELETE', '/v1/jobs/pause'),
+  ledger: (state: string, limit: number) => call<Ledger>('GET', `/v1/ledger?state=${state}&limit=${limit}`),
+  /** Tries deletes that have failed again now: all of them, or one. */
+  retryDeletes: (entry?: string) =>
+    call<{ hurried: number }>('POST', `/v1/ledger/${entry ? `${id(entry)}/` : ''}retry`),
   nodes: () => call<{ items: NodeState[] }>('GET', '/v1/nodes'),
   drainNode: (node: string, drained: boolean) =>
     call<NodeState>(drained ? 'PUT' : 'DELETE', `/v1/nodes/${id(node)}/drain`),

@@ -140,12 +140,64 @@ interface Remake {
 }
 
 /** The fields of a pipeline; the page knows some of them, and keeps the others. */
+/** A picture that is burnt into every size. */
+export interface Watermark {
+  /** `data:image/png;base64,`; missing in a list. */
+  picture?: string;
+  width_percent: number;
+  opacity_percent: number;
+  corner: string;
+  x: number;
+  y: number;
+  keep_unmarked?: boolean;
+}
+
+/** An address that is called with what is known of a video. */
+export interface PipelineStep {
+  name: string;
+  after: string;
+  call: string;
+}
+
 export interface Template {
   quality: string;
   sizes: number[];
+  codecs?: string[];
+  hdr?: string;
   poster: string;
   surround: boolean;
+  loudness_lufs?: number;
+  strict?: boolean;
+  hardware?: boolean;
   priority: number;
+  watermark?: Watermark;
+  step?: PipelineStep[];
+}
+
+/** A thing outside that takes room or costs money, or did. */
+export interface LedgerEntry {
+  id: string;
+  video_id: string;
+  place: string;
+  kind: string;
+  state: 'intended' | 'present' | 'to_delete' | 'gone';
+  attempts: number;
+  next_try_at: string | null;
+  last_error: string | null;
+  proven_at: string | null;
+}
+
+/** How much is in one state at one place. */
+export interface LedgerSum {
+  place: string;
+  state: LedgerEntry['state'];
+  things: number;
+  bytes: number;
+  failing: number;
+}
+
+export interface Ledger extends Page<LedgerEntry> {
+  sums: LedgerSum[];
 }
 
 export interface Pipeline extends Template {

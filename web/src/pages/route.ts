@@ -8,6 +8,7 @@ export type Route =
   | { page: 'pipelines' }
   | { page: 'claim' }
   | { page: 'runners' }
+  | { page: 'deletions' }
   | { page: 'not-found' };
 
 /** Reads a path; anything unknown is the not-found page. */
@@ -16,6 +17,7 @@ export function routeOf(path: string): Route {
   if (path === '/pipelines' || path === '/pipelines/') return { page: 'pipelines' };
   if (path === '/claim' || path === '/claim/') return { page: 'claim' };
   if (path === '/runners' || path === '/runners/') return { page: 'runners' };
+  if (path === '/deletions' || path === '/deletions/') return { page: 'deletions' };
   if (path === '/jobs' || path === '/jobs/') return { page: 'jobs' };
   const job = /^\/jobs\/(job_[0-9A-Za-z]+)\/?$/.exec(path);
   if (job?.[1]) return { page: 'job', id: job[1] };

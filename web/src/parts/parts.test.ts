@@ -4,7 +4,17 @@ import type { Pipeline, Step, TimelineItem, Video } from '../api/types.ts';
 import { routeOf, videoPath } from '../pages/route.ts';
 import { bars } from './bars.ts';
 import { currentStep, secondsLeft, spared, stateName, stateSentence, stepText } from './steps.ts';
-import { choice, draftOf, fieldsOf, money, nameTaken, sizesName, toggled, trackName } from './templates.ts';
+import {
+  choice,
+  draftOf,
+  faultOfMark,
+  fieldsOf,
+  money,
+  nameTaken,
+  sizesName,
+  toggled,
+  trackName,
+} from './templates.ts';
 
 const one = (state: Step['state'], progress = 0): Step => ({ id: 's', label: 'Checked', state, progress });
 
@@ -131,18 +141,54 @@ test('a form keeps the fields of a pipeline that it does not show', () => {
   expect(fieldsOf(pipeline, draft)).toEqual({
     quality: 'high',
     sizes: [1080, 720],
+    codecs: ['h264'],
+    hdr: 'map',
     poster: '3s',
     surround: false,
+    strict: false,
+    hardware: false,
     priority: 1,
     crop: '4:3',
   });
   expect(fieldsOf(null, draftOf(null))).toEqual({
     quality: 'default',
     sizes: [],
+    codecs: ['h264'],
+    hdr: 'map',
     poster: '10%',
     surround: false,
+    strict: false,
+    hardware: false,
     priority: 0,
   });
+});
+test('what a form takes away is gone, and the picture that a list leaves out is kept', () => {
+  const mark = { width_percent: 10, opacity_percent: 50, corner: 'center', x: 1, y: 2 };
+  const step = [{ name: 'index', after: 'ready', call: 'https://example.org/' }];
+  const listed = {
+    name: 'cinema',
+    sizes: [],
+    watermark: mark,
+    loudness_lufs: -16,
+    step,
+  } as unknown as Pipeline;
+  const whole = { ...listed, watermark: { ...mark, picture: 'data:old' } };
+  const draft = draftOf(listed);
+  expect(fieldsOf(whole, draft)).toMatchObject({
+    watermark: { ...mark, picture: 'data:old' },
+    loudness_lufs: -16,
+    step,
+  });
+  const another = { ...draft, watermark: { ...mark, picture: 'data:new' } };
+  expect(fieldsOf(whole, another).watermark?.picture).toBe('data:new');
+  const less = fieldsOf(whole, { ...draft, watermark: null, loudness: null, steps: [] });
+  expect([less.watermark, less.loudness_lufs, less.step]).toEqual([undefined, undefined, undefined]);
+  expect(JSON.stringify(less)).not.toMatch(/watermark|loudness|step/);
+});
+test('only a small PNG can be a watermark', () => {
+  expect(faultOfMark({ type: 'image/png', size: 256 << 10 })).toBeNull();
+  expect(faultOfMark({ type: 'image/png', size: (256 << 10) + 1 })).toContain('256 KiB');
+  expect(faultOfMark({ type: 'image/jpeg', size: 1 })).toContain('PNG');
 });
 test('sizes, tracks and costs have their words', () => {
   expect([toggled([720, 480], 720), sizesName([]), sizesName([720, 480])]).toEqual([

@@ -1,18 +1,54 @@
 // The fields of a pipeline as a form shows them, and what a plan says in words.
-import type { Pipeline, Planned, PlannedTrack, Template } from '../api/types.ts';
+import type { Pipeline, PipelineStep, Planned, PlannedTrack, Template, Watermark } from '../api/types.ts';
 
 /** The sizes that the ladder knows, by the short side of the picture. */
 export const SIZES = [2160, 1440, 1080, 720, 480, 360, 240] as const;
+
+/** Where a watermark lies. */
+export const CORNERS = [
+  ['top-left', 'At the top on the left'],
+  ['top-right', 'At the top on the right'],
+  ['bottom-left', 'At the bottom on the left'],
+  ['bottom-right', 'At the bottom on the right'],
+  ['center', 'In the middle'],
+] as const;
+
+/** The codecs that are made besides H.264. */
+export const CODECS = [
+  ['vp9', 'VP9 and WebM'],
+  ['av1', 'AV1'],
+] as const;
+
+/** Most calls of one pipeline. */
+export const STEPS_MAX = 8;
+/** The largest picture of a watermark in bytes. */
+const PICTURE_BYTES_MAX = 256 << 10;
 
 /** What the form edits; all other fields of a pipeline are kept as they are. */
 export interface Draft {
   name: string;
   quality: string;
   sizes: readonly number[];
+  codecs: readonly string[];
+  keepHdr: boolean;
   poster: string;
   surround: boolean;
+  loudness: number | null;
+  strict: boolean;
+  hardware: boolean;
   priority: number;
+  watermark: Watermark | null;
+  steps: PipelineStep[];
 }
+
+/** A watermark before anybody has changed anything of it. */
+export const NEW_MARK: Watermark = {
+  width_percent: 25,
+  opacity_percent: 100,
+  corner: 'top-right',
+  x: 0,
+  y: 0,
+};
 
 /** The form for a pipeline, or an empty one. */
 export function draftOf(pipeline: Pipeline | null): Draft {
@@ -20,19 +56,47 @@ export function draftOf(pipeline: Pipeline | null): Draft {
     name: pipeline?.name ?? '',
     quality: pipeline?.quality ?? 'default',
     sizes: pipeline?.sizes ?? [],
+    codecs: pipeline?.codecs?.filter((codec) => codec !== 'h264') ?? [],
+    keepHdr: pipeline?.hdr === 'keep',
     poster: pipeline?.poster ?? '10%',
     surround: pipeline?.surround ?? false,
+    loudness: pipeline?.loudness_lufs ?? null,
+    strict: pipeline?.strict ?? false,
+    hardware: pipeline?.hardware ?? false,
     priority: pipeline?.priority ?? 0,
+    watermark: pipeline?.watermark ? { ...pipeline.watermark } : null,
+    steps: pipeline?.step?.map((step) => ({ ...step })) ?? [],
   };
 }
 
-const NOT_FIELDS = ['name', 'version', 'origin', 'created_at', 'archived_at', 'versions', 'secret'];
+/** What is not sent as it came: it is no field, or the form has the say. */
+const NOT_KEPT = [
+  ...['name', 'version', 'origin', 'created_at', 'archived_at', 'versions', 'secret'],
+  ...['loudness_lufs', 'watermark', 'step'],
+];
 
 /** What is sent: the fields of the form over those that the pipeline has besides. */
 export function fieldsOf(pipeline: Pipeline | null, draft: Draft): Template {
-  const besides = Object.entries(pipeline ?? {}).filter(([name]) => !NOT_FIELDS.includes(name));
-  const { name: _, ...fields } = draft;
-  return { ...Object.fromEntries(besides), ...fields, sizes: [...draft.sizes] };
+  const besides = Object.entries(pipeline ?? {}).filter(([name]) => !NOT_KEPT.includes(name));
+  const { quality, poster, surround, strict, hardware, priority, loudness, watermark, steps } = draft;
+  // A list leaves out the picture of a watermark.
+  const picture = watermark?.picture ?? pipeline?.watermark?.picture;
+  return {
+    ...Object.fromEntries(besides),
+    ...{ quality, poster, surround, strict, hardware, priority },
+    sizes: [...draft.sizes],
+    codecs: ['h264', ...draft.codecs],
+    hdr: draft.keepHdr ? 'keep' : 'map',
+    ...(loudness !== null && { loudness_lufs: loudness }),
+    ...(watermark && { watermark: { ...watermark, ...(picture && { picture }) } }),
+    ...(steps.length > 0 && { step: steps.map((step) => ({ ...step })) }),
+  };
+}
+
+/** Why a file cannot be a watermark; the server looks at the picture itself. */
+export function faultOfMark(file: { type: string; size: number }): string | null {
+  if (file.type !== 'image/png') return 'A watermark is a PNG picture.';
+  return file.size > PICTURE_BYTES_MAX ? 'The picture is larger than 256 KiB; make it smaller.' : null;
 }
 
 /** Why a new pipeline cannot have this name: another one that can be used has it. */
