@@ -16,6 +16,7 @@ pub mod hardware;
 pub mod hash;
 pub mod id;
 pub mod image;
+pub mod inventory;
 pub mod job;
 pub mod language;
 pub mod ledger;

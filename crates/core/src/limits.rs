@@ -97,6 +97,9 @@ pub const PLAN_TIME_S_MIN: u64 = 300;
 /// The first wait in milliseconds after a failed delete: a passing fault is over by then.
 pub const LEDGER_BACKOFF_FIRST_MS: i64 = 2_000;
 
+/// An object that no row explains is kept for so many milliseconds: long enough to notice that a backup of yesterday was restored.
+pub const QUARANTINE_MS: i64 = 48 * 3_600_000;
+
 /// The longest wait in milliseconds between two tries to delete: an operator who repaired a store sees it used soon.
 pub const LEDGER_BACKOFF_MAX_MS: i64 = 3_600_000;
 

@@ -41,6 +41,12 @@ impl Prices {
         price(self.cpu_hour) && price(self.gb_month)
     }
 
+    /// What so many stored bytes cost each month; `None` when storage has no price here.
+    #[expect(clippy::cast_precision_loss, reason = "a price is no exact number")]
+    pub fn of_stored(&self, bytes: u64) -> Option<f64> {
+        (self.gb_month > 0.0).then_some(self.gb_month * bytes as f64 / 1e9)
+    }
+
     /// What a plan of this estimate costs; `None` when nothing has a price here.
     #[expect(clippy::cast_precision_loss, reason = "an estimate is no exact number")]
     pub fn of(&self, estimate: &Estimate) -> Option<Cost> {
@@ -68,6 +74,8 @@ mod tests {
         assert_eq!(of(0.0, 0.0), None);
         assert_eq!(of(0.04, 0.0), Some(Cost { encode: Some(0.02), month: None }));
         assert_eq!(of(0.04, 0.005), Some(Cost { encode: Some(0.02), month: Some(0.01) }));
+        let stored = |gb_month| Prices { gb_month, ..Prices::default() }.of_stored(2_000_000_000);
+        assert_eq!((stored(0.0), stored(0.005)), (None, Some(0.01)));
         for (wrong, fits) in [(-1.0, false), (f64::NAN, false), (f64::INFINITY, false), (0.1, true)] {
             assert_eq!(Prices { cpu_hour: wrong, ..Prices::default() }.check(), fits);
         }

@@ -2,6 +2,7 @@
 
 mod ingest;
 mod pipeline;
+mod role;
 pub(crate) mod source;
 mod work;
 
@@ -17,6 +18,7 @@ use matinee_core::price::Prices;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::ingest::{Ingest, Zoom};
+pub(crate) use self::role::Role;
 pub(crate) use self::source::{Bucket, Watch};
 pub(crate) use self::work::{Keep, Work, Workers};
 
@@ -32,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// The name of this node, where several serve one data directory over one PostgreSQL; one alone needs none.
     pub(crate) node: Option<String>,
+    /// What this process does: `web`, `worker`, `ingest`; all of it unless nodes share the work.
+    pub(crate) roles: Vec<Role>,
     /// The address that the outside sees, for links; the request's own host when it is not set.
     pub(crate) public_url: Option<String>,
     /// Host names that are answered besides the listening address and that of `public_url`.
@@ -164,6 +168,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: PathBuf::from("matinee-data"),
             node: None,
+            roles: Role::ALL.to_vec(),
             public_url: None,
             hosts: Vec::new(),
             access: Access::default(),
@@ -235,6 +240,10 @@ pub(crate) struct Flags {
     #[arg(long, global = true, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<String>,
+    /// What this node does of all the work [default: web,worker,ingest]
+    #[arg(long, global = true, value_name = "ROLES", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Vec<Role>>,
     /// `sqlite`, or `postgres://user:password@host/name`
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -282,6 +291,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
     }
     source::check(&mut config)?;
     work::check(&config)?;
+    role::check(&config)?;
     let beside = if file.exists() { file.as_path() } else { Path::new("/etc/matinee/matinee.toml") };
     pipeline::check(&mut config.pipeline, beside)?;
     config.checked()

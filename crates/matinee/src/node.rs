@@ -18,13 +18,13 @@ use matinee_io::fetch::Fetch;
 use matinee_io::ffmpeg::cgroup::Subtree;
 use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
 use matinee_io::spool::Spool;
-use matinee_io::store::Local;
+use matinee_io::store::{Local, Quarantine};
 use matinee_io::{ffmpeg, random};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-pub(crate) use crate::config::{Keep, source};
+pub(crate) use crate::config::{Keep, Role, source};
 use crate::shelf::tries::Tries;
 use crate::shelf::{Arrivals, Lookout, Shelf};
 use crate::turn::{Door, Lanes, Turns};
@@ -177,6 +177,11 @@ impl Node {
         self.name().map_or_else(|| work.clone(), |name| work.join(name))
     }
 
+    /// Where objects go that no row explains.
+    pub(crate) fn quarantine(&self) -> Quarantine {
+        Quarantine::at(self.config.data.join("quarantine"))
+    }
+
     /// Where this node keeps stills that were asked for.
     pub(crate) fn thumbnails_dir(&self) -> PathBuf {
         thumbnails_dir(&self.config.data, self.name())
@@ -202,6 +207,9 @@ impl Node {
     /// Jobs of a kind that run here at the same time. Each kind has its own slots: short jobs never wait behind the chunks
     /// of a long video.
     pub(crate) fn slots_of(&self, kind: Kind) -> u32 {
+        if !self.config.does(Role::Worker) {
+            return 0;
+        }
         match kind {
             Kind::Fetch => self.config.ingest.fetches,
             Kind::Chunk => self.slots(),

@@ -9,13 +9,16 @@ use tokio::task::JoinSet;
 
 use crate::flow::lease::{self, Hold, Slots};
 use crate::flow::{self, Failure, engine, scratch};
-use crate::node::Node;
+use crate::node::{Node, Role};
 
 /// Without a wake-up the table is looked at so often: another process may have inserted a job.
 const POLL: Duration = Duration::from_secs(1);
 
 /// Runs jobs until the node stops, then waits for those that run.
 pub(crate) async fn run(node: Arc<Node>) {
+    if !node.config.does(Role::Worker) {
+        return;
+    }
     tokio::spawn({
         let node = Arc::clone(&node);
         // Nobody waits for it: what needs no hardware begins at once.

@@ -17,7 +17,7 @@ pub enum Wait {
     Retry,
     /// The work of its app is paused.
     Paused,
-    /// No node is running.
+    /// No node that does such work is running.
     NoNode,
     /// No node takes new work.
     Drained,
@@ -86,7 +86,7 @@ impl Wait {
             Self::NotBefore => "Its time has not come.",
             Self::Retry => "It failed and is tried again at its time.",
             Self::Paused => "All work is paused.",
-            Self::NoNode => "No node is running.",
+            Self::NoNode => "No node that does such work is running.",
             Self::Drained => "Every node is drained.",
             Self::DiskFull => "The disk is full; it goes on by itself when there is room.",
             Self::NoFfmpeg => "ffmpeg is missing; `matinee doctor` says more.",

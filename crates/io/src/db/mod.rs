@@ -3,6 +3,7 @@
 //! SQL, and the text form of a state, exist only below this module. Callers see methods that are named after
 //! what happens, never a connection.
 
+mod account;
 pub mod app;
 mod arg;
 pub mod arrival;
@@ -16,6 +17,7 @@ mod erase;
 mod error;
 pub mod event;
 mod gauge;
+mod growth;
 mod hold;
 pub mod job;
 mod lease;
@@ -46,6 +48,7 @@ mod tail;
 mod timeline;
 pub mod token;
 mod told;
+pub mod transfer;
 pub(crate) mod tx;
 mod upload;
 pub(crate) mod value;
@@ -64,19 +67,21 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::oneshot;
 
+pub use self::account::Sum;
 pub use self::caption::{Caption, MadeCaption, NewCaption};
 pub use self::concat::FinalPart;
 pub use self::encoded::{Assembled, SoundInFile};
 pub use self::ending::Finish;
 pub use self::erase::{Erase, Erased};
 pub use self::error::DbError;
+pub use self::growth::NewPart;
 pub use self::hold::Take;
 pub use self::ledger::{Entry, Known, LedgerFilter};
 pub use self::lying::Lying;
 use self::near::Near;
 pub use self::node::{Beat, NodeRow};
 pub use self::object::{LOCAL, NewObject, Stored, first_entry};
-pub use self::part::{NewPart, Part};
+pub use self::part::Part;
 pub use self::picture::{Boarded, Sheet};
 pub use self::pipeline::Version;
 pub use self::probed::{Probed, VirtualSet, VirtualTrack};

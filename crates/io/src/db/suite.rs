@@ -25,5 +25,6 @@ mod stage;
 pub(crate) mod support;
 mod tails;
 mod tenants;
+mod transfer;
 mod uploads;
 mod videos;

@@ -4,6 +4,7 @@ mod buffer;
 mod inbox;
 mod join;
 mod local;
+mod quarantine;
 mod stream;
 mod take;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use matinee_core::id::ObjectId;
 
 pub use inbox::Inbox;
 pub use local::{Local, Writer, free_bytes_at};
+pub use quarantine::Quarantine;
 pub use take::{Original, OriginalError, Taken, Taking};
 
 /// A run of bytes, and where they are.

@@ -3,10 +3,13 @@
 mod app;
 mod collection;
 mod configuration;
+mod db;
 mod doctor;
 mod encode;
+mod gc;
 mod import;
 mod jobs;
+mod ledger;
 mod lock;
 mod nodes;
 mod openapi;
@@ -66,6 +69,10 @@ pub(crate) enum Command {
     Runner(runner::Arguments),
     /// Lists the servers that work; lets no new work begin on one
     Nodes(nodes::Arguments),
+    /// Proves that nothing is orphaned; puts aside what no row knows
+    Gc(gc::Arguments),
+    /// Lists what may exist in stores and what is to be deleted; tries failed deletes again now
+    Ledger(ledger::Arguments),
     /// Lists, shows, writes and archives pipelines: templates of what is made
     Pipeline(pipeline::Arguments),
     /// Makes, lists and ends tokens for programs
@@ -76,6 +83,8 @@ pub(crate) enum Command {
     Collection(collection::Arguments),
     /// Checks this machine and the data directory, and says how to mend what is wrong
     Doctor(Form),
+    /// Moves the state from SQLite to PostgreSQL, verified
+    Db(db::Arguments),
     /// Shows or checks the configuration
     Config(configuration::Arguments),
     /// Prints the description of the API as OpenAPI 3.1
@@ -109,11 +118,14 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),
         Command::Runner(arguments) => with_runtime(runner::run(flags, &arguments, out)),
         Command::Nodes(arguments) => with_runtime(nodes::run(flags, &arguments, out)),
+        Command::Gc(arguments) => with_runtime(gc::run(flags, &arguments, out)),
+        Command::Ledger(arguments) => with_runtime(ledger::run(flags, &arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),
         Command::App(arguments) => with_runtime(app::run(flags, &arguments, out)),
         Command::Collection(arguments) => with_runtime(collection::run(flags, &arguments, out)),
         Command::Doctor(form) => with_runtime(doctor::run(flags, form, out)),
+        Command::Db(arguments) => with_runtime(db::run(flags, &arguments, out)),
         Command::Config(arguments) => configuration::run(flags, &arguments, out),
     };
     match result {

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Flags, LogFormat, is_node_name};
+use crate::config::{Config, Flags, LogFormat, Role, is_node_name};
 use crate::flow::{self, access};
 use crate::http;
 use crate::node::Node;
@@ -22,7 +22,7 @@ pub(crate) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     http::health::install_recorder();
     let node = super::open(flags).await?;
     let mut serving = super::lock::Serving::begin(&node.config.data, node.name()).await?;
-    let claim = access::claim_link(&node).await?;
+    let claim = if node.config.does(Role::Web) { access::claim_link(&node).await? } else { None };
     if !node.config.is_loopback() && claim.is_some() && !node.config.access.claim_from_outside {
         bail!(
             "this would listen on {} for other machines, but nobody administers it yet. Start it once without \
@@ -82,7 +82,8 @@ async fn serve(
     let sources = sources(&node);
     let hearing = tokio::spawn(flow::upload::hear(Arc::clone(&node)));
     let draining = node.stop.child_token();
-    let serving = tokio::spawn(http::server::serve(listener, http::router(&node), draining));
+    let router = if node.config.does(Role::Web) { http::router(&node) } else { http::health_only(&node) };
+    let serving = tokio::spawn(http::server::serve(listener, router, draining));
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
@@ -114,6 +115,9 @@ async fn serve(
 /// Looks through the places outside that the configuration names, and deals with what was taken.
 fn sources(node: &Arc<Node>) -> Vec<JoinHandle<()>> {
     let config = &node.config;
+    if !config.does(Role::Ingest) {
+        return Vec::new();
+    }
     let settling = tokio::spawn(flow::settle::run(Arc::clone(node)));
     let folders = config.watch.iter().map(|order| {
         let heard = Arc::new(|found: flow::watch::Found| {

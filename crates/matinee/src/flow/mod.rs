@@ -1,6 +1,7 @@
 //! Flows: load, let `core` decide, act, save. No flow calls another; they meet in the job table.
 
 pub(crate) mod access;
+pub(crate) mod account;
 pub(crate) mod app;
 pub(crate) mod arrival;
 mod assemble;
@@ -33,12 +34,14 @@ pub(crate) mod kept;
 pub(crate) mod lease;
 mod look;
 mod mark;
+pub(crate) mod moving;
 mod order;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod play;
 mod poster;
 mod probe;
+pub(crate) mod proof;
 pub(crate) mod pull;
 pub(crate) mod ran;
 pub(crate) mod remake;

@@ -56,7 +56,9 @@ impl Roster {
             memory_bytes: runner.report.memory_bytes,
         };
         let runners = self.runners.iter().filter(|_| kind.is_some_and(Kind::is_for_runners));
-        self.alive().map(host).chain(runners.filter(|runner| works(runner)).map(away)).collect()
+        // A node whose roles leave it out has no slots for it.
+        let does = |row: &&NodeRow| kind.is_none_or(|kind| row.beat.slots[kind.name()] != 0);
+        self.alive().filter(does).map(host).chain(runners.filter(|runner| works(runner)).map(away)).collect()
     }
 
     /// Chunks that all nodes together encode at once.

@@ -7,7 +7,7 @@ use matinee_core::ledger;
 use matinee_core::limits;
 use matinee_io::db::Entry;
 use matinee_io::random;
-use matinee_io::store::Removed;
+use matinee_io::store::{Removed, StoreError};
 use serde_json::json;
 
 use super::{Failure, engine, now, roster};
@@ -59,6 +59,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
         node.db.forget_failed(ROUND, now()).await?;
         hopeless(node).await?;
         super::scratch::clear_aside(node)?;
+        node.quarantine().clear(now().plus(-limits::QUARANTINE_MS)).map_err(StoreError::from)?;
         thumbnails(node, rounds / limits::PRUNE_ROUNDS).await?;
     }
     Ok(())

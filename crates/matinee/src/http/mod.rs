@@ -15,6 +15,7 @@ pub(crate) mod health;
 mod ingest_path;
 mod ingest_url;
 mod job;
+pub(crate) mod ledger;
 mod linger;
 mod node;
 mod object;
@@ -108,6 +109,9 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(job::cancel))
         .routes(routes!(job::reproducer))
         .routes(routes!(job::retry_rendition))
+        .routes(routes!(ledger::list))
+        .routes(routes!(ledger::retry))
+        .routes(routes!(ledger::retry_one))
         .routes(routes!(node::list))
         .routes(routes!(node::drain, node::resume))
 }
@@ -149,6 +153,16 @@ fn name_codes(document: &mut utoipa::openapi::OpenApi) {
     if let Some(RefOr::T(Schema::Object(code))) = problem.properties.get_mut("code") {
         code.enum_values = Some(problem::Code::ALL.iter().map(|code| code.wire().0.into()).collect());
     }
+}
+
+/// What a node that serves nobody says of itself, for those who watch over it.
+pub(crate) fn health_only(node: &Shared) -> Router {
+    Router::new()
+        .route("/metrics", get(health::metrics))
+        .layer(from_fn_with_state(Arc::clone(node), request::guard))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(Arc::clone(node))
 }
 
 /// All routes.

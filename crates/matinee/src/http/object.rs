@@ -45,6 +45,10 @@ pub(crate) struct ObjectList {
     items: Vec<Object>,
     /// Bytes of all that are present.
     present_bytes: u64,
+    /// What these cost each month, in `currency`; null when storage has no price here (`prices.gb_month`).
+    month_cost: Option<f64>,
+    /// The word behind a price.
+    currency: String,
 }
 
 /// Lists what lies in stores for a video: what it takes, and what of it is about to go.
@@ -59,7 +63,9 @@ pub(crate) async fn list(
     let all = kept::all(&node, (app, id)).await?;
     let present = all.iter().filter(|kept| kept.lying.state == ledger::State::Present);
     let present_bytes = present.filter_map(|kept| kept.lying.size).sum();
-    Ok(Json(ObjectList { items: all.into_iter().map(object).collect(), present_bytes }))
+    let (month_cost, currency) =
+        (node.config.prices.of_stored(present_bytes), node.config.prices.currency.clone());
+    Ok(Json(ObjectList { items: all.into_iter().map(object).collect(), present_bytes, month_cost, currency }))
 }
 
 fn object(kept: Kept) -> Object {

@@ -77,6 +77,9 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     // It tells of the job and holds bytes of the video: that needs two rights.
     ("GET /v1/jobs/{id}/reproducer", Has(&["admin"]), None),
     ("POST /v1/videos/{id}/renditions/{rendition}/retry", Has(&["job:write"]), None),
+    ("GET /v1/ledger", Has(&["admin"]), None),
+    ("POST /v1/ledger/retry", Has(&["admin"]), None),
+    ("POST /v1/ledger/{id}/retry", Has(&["admin"]), None),
     ("GET /v1/nodes", Has(&["job:read"]), None),
     ("PUT /v1/nodes/{id}/drain", Has(&["admin"]), None),
     ("DELETE /v1/nodes/{id}/drain", Has(&["admin"]), None),
@@ -175,6 +178,7 @@ async fn things(house: &House) -> Things {
     let (_, collection) = house.ask(&house.admin, Method::POST, "/v1/collections", body).await;
     let upload = house.announce(&house.admin, json!({ "size_bytes": 5 })).await;
     let (_, nodes) = house.ask(&house.admin, Method::GET, "/v1/nodes", None).await;
+    let (_, ledger) = house.ask(&house.admin, Method::GET, "/v1/ledger", None).await;
     Things {
         mine: vec![
             ("videos", video),
@@ -186,6 +190,7 @@ async fn things(house: &House) -> Things {
             ("runners", runner(house).await.0),
             ("lease", "job_01jd3x00000000000000000000".to_owned()),
             ("nodes", text(&nodes["items"][0]["id"])),
+            ("ledger", text(&ledger["items"][0]["id"])),
         ],
         absent: vec![
             ("videos", "vid_01jd3x00000000000000000000"),
@@ -197,6 +202,7 @@ async fn things(house: &House) -> Things {
             ("runners", "rnr_01jd3x00000000000000000000"),
             ("lease", "job_01jd3x00000000000000000000"),
             ("nodes", "nowhere"),
+            ("ledger", "led_01jd3x00000000000000000000"),
         ],
     }
 }

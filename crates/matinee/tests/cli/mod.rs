@@ -1,5 +1,7 @@
 //! The command line as a script sees it: words, JSON and exit codes of the real binary.
 
+mod gc;
+
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;

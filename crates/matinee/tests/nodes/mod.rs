@@ -1,6 +1,7 @@
 //! Several nodes over one PostgreSQL and one data directory: uploads wander between them, also when one sleeps or dies.
 
 mod restarts;
+mod roles;
 pub(crate) mod support;
 
 use std::time::Duration;

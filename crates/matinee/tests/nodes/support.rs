@@ -45,6 +45,11 @@ impl Nodes {
         Server::node(&self.place, name).await
     }
 
+    /// Nodes that are started from now on do only this.
+    pub(crate) fn only(&self, role: &str) {
+        self.place.configure(&format!("database = \"{}\"\nroles = [\"{role}\"]\n", self.url));
+    }
+
     async fn rows(&self, sql: &'static str) -> Vec<sqlx::postgres::PgRow> {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
         sqlx::query(sql).fetch_all(&mut connection).await.unwrap()

@@ -34,6 +34,11 @@ impl Place {
         Self { dir, flags: Vec::new(), settings: Vec::new(), disk_mib: None }
     }
 
+    /// Writes another configuration file, for the next start.
+    pub(crate) fn configure(&self, config: &str) {
+        std::fs::write(self.dir.path().join("matinee.toml"), config).unwrap();
+    }
+
     /// Adds words to the command line.
     pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
@@ -273,6 +278,11 @@ impl Server {
     /// Runs a command of the binary on the same data.
     pub(crate) fn tell(&self, words: &[&str]) -> String {
         self.place.tell(words)
+    }
+
+    /// Writes another configuration file, for the next start.
+    pub(crate) fn configure(&self, config: &str) {
+        self.place.configure(config);
     }
 
     /// A second process on the data of this one.

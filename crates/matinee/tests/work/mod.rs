@@ -1,6 +1,7 @@
 //! The work as its operator sees it: what fails and how it is looked at, what waits and why, and orders given to it.
 
 mod failure;
+mod moved;
 mod order;
 mod restart;
 

@@ -13,6 +13,7 @@ on_both! {
     a_failed_delete_is_tried_again_later
     what_may_exist_is_listed_in_pages
     dropped_objects_are_deleted
+    what_waits_is_summed_and_hurried
 }
 
 async fn only_what_nobody_writes_is_swept(bench: Bench) {
@@ -73,6 +74,27 @@ async fn what_may_exist_is_listed_in_pages(bench: Bench) {
     }
     objects.sort_unstable();
     assert_eq!(seen, objects);
+}
+
+async fn what_waits_is_summed_and_hurried(bench: Bench) {
+    let (one, two, _open) =
+        (bench.upload_of(Some(10)).await, bench.upload_of(Some(10)).await, bench.upload_of(Some(10)).await);
+    bench.db.cancel_upload(one.id, T0).await.unwrap();
+    bench.db.cancel_upload(two.id, T0).await.unwrap();
+    let later = T0.plus(backoff_ms(1));
+    bench.db.ledger_failed(first_entry(one.object), "the disk is away", later).await.unwrap();
+    let sums = bench.db.ledger_sums(bench.app).await.unwrap();
+    let told: Vec<_> = sums.iter().map(|sum| (sum.state, sum.things, sum.failing)).collect();
+    assert_eq!(told, [(State::Intended, 1, 0), (State::ToDelete, 2, 1)]);
+    let stranger = matinee_core::id::AppId::from_bits(9);
+    assert!(bench.db.ledger_sums(stranger).await.unwrap().is_empty());
+    assert_eq!(bench.db.ledger_hurry(stranger, None, T0).await.unwrap(), 0, "not another app's");
+    let other = Some(first_entry(two.object));
+    assert_eq!(bench.db.ledger_hurry(bench.app, other, T0).await.unwrap(), 0, "that one has not failed");
+    assert_eq!(bench.db.ledger_due(T0, 10).await.unwrap().len(), 1);
+    assert_eq!(bench.db.ledger_hurry(bench.app, None, T0).await.unwrap(), 1);
+    assert_eq!(bench.db.ledger_due(T0, 10).await.unwrap().len(), 2);
+    assert_eq!(bench.db.ledger_hurry(bench.app, None, T0).await.unwrap(), 0, "it is due already");
 }
 
 async fn dropped_objects_are_deleted(bench: Bench) {

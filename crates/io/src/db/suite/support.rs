@@ -73,13 +73,22 @@ impl Bench {
     }
 
     pub(crate) async fn postgres() -> Option<Self> {
+        Some(Self::open(Self::empty().await?, None).await)
+    }
+
+    /// The same with tables and no rows.
+    pub(crate) async fn postgres_empty() -> Option<Self> {
+        let config = Self::empty().await?;
+        Some(Self { db: Db::open(&config).await.unwrap(), app: id(), config, _dir: None })
+    }
+
+    async fn empty() -> Option<Config> {
         let name = format!("t{}_{}", std::process::id(), unique());
         let admin = tokio::task::spawn_blocking(|| super::postgres::url("postgres")).await.unwrap()?;
         let mut admin = sqlx::PgConnection::connect(&admin).await.unwrap();
         let create = format!("CREATE DATABASE {name}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
-        let url = super::postgres::url(&name)?;
-        Some(Self::open(Config::Postgres(url), None).await)
+        super::postgres::url(&name).map(Config::Postgres)
     }
 
     async fn open(config: Config, dir: Option<std::sync::Arc<tempfile::TempDir>>) -> Self {
