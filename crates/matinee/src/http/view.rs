@@ -20,6 +20,7 @@ mod video;
 
 use std::collections::BTreeMap;
 
+pub(crate) use matinee_core::calendar::{read_time, time};
 use matinee_core::video::Problem as Cause;
 use serde::Serialize;
 use serde_json::Value;
@@ -40,7 +41,6 @@ pub(crate) use self::progress::ribbon;
 pub(crate) use self::tenant::{
     App, AppList, Collection, CollectionList, Deletion, NewTenant, TenantChange, name_of, possible,
 };
-pub(crate) use self::time::{read_time, time};
 pub(crate) use self::timeline::Timeline;
 pub(crate) use self::upload::{STATES as UPLOAD_STATES, Upload, UploadList, phases as upload_phases};
 pub(crate) use self::video::{Addresses, Reach, STATES as VIDEO_STATES, Video, VideoList};
