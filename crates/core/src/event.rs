@@ -51,6 +51,7 @@ topics! {
     CollectionDeleted "collection.deleted" "A collection is gone with all that was in it.";
     AppDeleted "app.deleted" "An app is gone with all that was in it.";
     JobDead "job.dead" "A job was given up.";
+    WebhookDisabled "webhook.disabled" "An endpoint was switched off, because it is gone or has failed for days.";
     LedgerProvenGone "ledger.proven_gone" "Something outside is proven deleted.";
 }
 

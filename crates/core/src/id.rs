@@ -158,6 +158,7 @@ nouns! {
     Entry EntryId "led" "Names an entry of the ledger.";
     Job JobId "job" "Names a job.";
     Event EventId "evt" "Names an event.";
+    Webhook WebhookId "whk" "Names an endpoint to which events are sent.";
     Runner RunnerId "rnr" "Names a runner: a machine that works for this server over HTTP.";
 }
 

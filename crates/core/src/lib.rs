@@ -44,4 +44,5 @@ pub mod upload;
 pub mod video;
 pub mod watch;
 pub mod watermark;
+pub mod webhook;
 pub mod zoom;

@@ -87,11 +87,6 @@ pub fn secret(key: &Key, app: AppId) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// What is signed of a call: Standard Webhooks 1.0.
-pub fn signed(id: &str, timestamp_s: i64, body: &str) -> String {
-    format!("{id}.{timestamp_s}.{body}")
-}
-
 /// What the answer of a receiver means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -171,6 +166,5 @@ mod tests {
         assert_eq!(of(&key(1), 5), of(&key(1), 5));
         assert_ne!(of(&key(1), 5), of(&key(1), 6));
         assert_ne!(of(&key(1), 5), of(&key(2), 5));
-        assert_eq!(signed("job_1", 1_700_000_000, "{}"), "job_1.1700000000.{}");
     }
 }

@@ -4,6 +4,7 @@
 //! no cookie and no pool. A body stops when it comes to rest, and a later fetch continues at any byte.
 
 mod answer;
+mod call;
 mod rules;
 mod wire;
 
@@ -21,6 +22,7 @@ use matinee_core::pull::Answer;
 use serde_json::Value;
 use url::Url;
 
+pub use self::call::Called;
 use self::rules::Rules;
 pub use self::rules::{Config, Refusal};
 use self::wire::{Driver, Tls};
@@ -214,13 +216,17 @@ impl Fetch {
 
     /// Sends a message; the status of the answer. It is followed nowhere, and what else is answered is not read.
     pub async fn post(&self, post: &Post) -> Result<u16, FetchError> {
+        let (response, _driver) = self.posted(post).await?;
+        Ok(response.status().as_u16())
+    }
+
+    async fn posted(&self, post: &Post) -> Result<(http::Response<Incoming>, Driver), FetchError> {
         let url = self.rules.parse(&post.url)?;
         let mut request = plain(&url, Method::POST, Bytes::from(post.body.clone()))?;
         for (name, value) in &post.headers {
             set(request.headers_mut(), HeaderName::from_static(name), value)?;
         }
-        let (response, _driver) = self.send(&url, request).await?;
-        Ok(response.status().as_u16())
+        self.send(&url, request).await
     }
 
     /// Resolves, judges every address, and connects to one that was judged.

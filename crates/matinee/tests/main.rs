@@ -21,6 +21,8 @@ mod kill;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod pictures;
 #[cfg(test)]
 mod players;

@@ -103,6 +103,7 @@ async fn close(tx: &mut Tx, erase: Erase, now: Millis) -> Result<JobId, DbError>
         let sql = "UPDATE collection SET deleting_ms = COALESCE(deleting_ms, $2) WHERE app_id = $1";
         tx.execute(sql, args![erase.app, now]).await?;
         tx.execute("DELETE FROM token WHERE app_id = $1", args![erase.app]).await?;
+        tx.execute("UPDATE webhook SET state = 'paused' WHERE app_id = $1", args![erase.app]).await?;
     }
     let key = format!("erase/{subject}");
     if let Some(row) = tx.row("SELECT id FROM job WHERE idem_key = $1", args![key.as_str()]).await? {
@@ -228,6 +229,8 @@ async fn forget_app(tx: &mut Tx, id: AppId, now: Millis) -> Result<bool, DbError
     }
     for sql in [
         "DELETE FROM job WHERE app_id = $1",
+        "DELETE FROM delivery WHERE webhook_id IN (SELECT id FROM webhook WHERE app_id = $1)",
+        "DELETE FROM webhook WHERE app_id = $1",
         "DELETE FROM token WHERE app_id = $1",
         "DELETE FROM pipeline WHERE app_id = $1",
         "DELETE FROM template WHERE app_id = $1",

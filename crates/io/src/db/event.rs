@@ -54,7 +54,7 @@ impl Db {
                         tx.rows(OF_BOTH, args![*after, *limit, of.as_str(), *app]).await?
                     }
                 };
-                rows.iter().map(event).collect()
+                rows.iter().map(event_of).collect()
             })
         })
         .await
@@ -78,7 +78,7 @@ const OF_SUBJECT: &str = "SELECT * FROM event WHERE seq > $1 AND subject = $3 OR
 const OF_BOTH: &str =
     "SELECT * FROM event WHERE seq > $1 AND subject = $3 AND app_id = $4 ORDER BY seq LIMIT $2";
 
-fn event(row: &Row) -> Result<Event, DbError> {
+pub(crate) fn event_of(row: &Row) -> Result<Event, DbError> {
     let word: String = row.get("topic")?;
     let topic = Topic::ALL.iter().copied().find(|topic| topic.name() == word);
     Ok(Event {

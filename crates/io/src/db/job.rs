@@ -23,6 +23,8 @@ use super::tx::{Sql, Tx};
 use super::value::args;
 
 pub(crate) use self::cascade::task_of;
+#[cfg(test)]
+pub(crate) use self::claim::explain_claim;
 pub use self::claim::{Claim, Claimed, Renewed, Room, Slots};
 pub(crate) use self::end::give_back_all;
 pub use self::end::{Ended, Reaped};
@@ -31,9 +33,7 @@ pub use self::order::Cancelled;
 pub use self::overtake::Worked;
 pub use self::runs::Run;
 pub use self::shown::{Closer, Group, Groups, Queued, Titled, Wish};
-pub(crate) use self::tries::tries_of;
-#[cfg(test)]
-pub(crate) use self::{claim::explain_claim, tries::node_of};
+pub(crate) use self::tries::{node_of, tries_of};
 
 /// Inserts a job in the caller's transaction, ready or blocked, and wakes the workers after its commit.
 ///

@@ -11,6 +11,7 @@ mod caption;
 mod check;
 mod concat;
 mod death;
+pub mod delivery;
 mod encoded;
 mod ending;
 mod erase;
@@ -54,6 +55,7 @@ mod upload;
 pub(crate) mod value;
 mod video;
 mod watermark;
+pub mod webhook;
 mod word;
 mod writer;
 

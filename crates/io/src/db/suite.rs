@@ -28,3 +28,4 @@ mod tenants;
 mod transfer;
 mod uploads;
 mod videos;
+mod webhooks;

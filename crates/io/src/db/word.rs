@@ -1,6 +1,6 @@
 //! The words for states in the database; nowhere else are they made or read.
 
-use matinee_core::{caption, ledger, runner, upload, video};
+use matinee_core::{caption, ledger, runner, upload, video, webhook};
 
 use super::error::DbError;
 use super::value::{Arg, Column, Row};
@@ -49,6 +49,8 @@ words! {
     caption::State { Waiting "waiting" Ready "ready" Failed "failed" Unsupported "unsupported" }
     video::Medium { Video "video" Audio "audio" }
     runner::State { Invited "invited" Active "active" Draining "draining" Revoked "revoked" }
+    webhook::State { Active "active" Paused "paused" Gone "gone" Failing "failing" }
+    webhook::Delivery { Waiting "waiting" Delivered "delivered" Failed "failed" }
     ledger::State { Intended "intended" Present "present" ToDelete "to_delete" Gone "gone" }
     ledger::Kind {
         Source "source" Tail "tail" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"

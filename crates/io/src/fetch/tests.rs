@@ -203,3 +203,28 @@ async fn a_source_that_is_not_there_is_told_from_one_that_says_no() {
         Err(FetchError::Broken(_))
     ));
 }
+
+#[tokio::test]
+async fn a_call_reads_only_the_beginning_of_an_answer_and_follows_nothing() {
+    let endless = "x".repeat(1 << 20);
+    for (head, body, status, retry_after, kept) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5", "taken", 200, None, 5),
+        ("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0", "", 429, Some("7"), 0),
+        ("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0", "", 302, None, 0),
+        ("HTTP/1.1 500 No\r\nContent-Length: 1048576", &*endless, 500, None, 1_024),
+        ("HTTP/1.1 204 Cut\r\nContent-Length: 900", "cut", 204, None, 0),
+        ("HTTP/1.1 200 Cut\r\nContent-Length: 900", "cut", 200, None, 3),
+    ] {
+        let answer = format!("{head}\r\n\r\n{body}");
+        let receiver = source(move |_| answer.clone()).await;
+        let (fetch, _) = client(&[format!("127.0.0.1:{}", receiver.port)], Vec::new());
+        let url = format!("http://127.0.0.1:{}/hook", receiver.port);
+        let called = fetch.call(&Post { url, headers: Vec::new(), body: String::new() }).await.unwrap();
+        assert_eq!(
+            (called.status, called.retry_after.as_deref(), called.answer.len()),
+            (status, retry_after, kept),
+            "{head}"
+        );
+        assert_eq!(receiver.heads.lock().unwrap().len(), 1, "{head}");
+    }
+}

@@ -23,6 +23,7 @@ mod text;
 mod token;
 mod upload;
 mod videos;
+mod webhooks;
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Ledger(ledger::Arguments),
     /// Lists, shows, writes and archives pipelines: templates of what is made
     Pipeline(pipeline::Arguments),
+    /// Makes, lists and tries webhooks, which tell another service what happens; sends events again
+    Webhooks(webhooks::Arguments),
     /// Makes, lists and ends tokens for programs
     Token(token::Arguments),
     /// Makes, lists and deletes apps: tenants that do not see each other
@@ -121,6 +124,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Gc(arguments) => with_runtime(gc::run(flags, &arguments, out)),
         Command::Ledger(arguments) => with_runtime(ledger::run(flags, &arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
+        Command::Webhooks(arguments) => with_runtime(webhooks::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),
         Command::App(arguments) => with_runtime(app::run(flags, &arguments, out)),
         Command::Collection(arguments) => with_runtime(collection::run(flags, &arguments, out)),

@@ -53,6 +53,7 @@ async fn start(node: &Node) -> anyhow::Result<()> {
     node.thumbnails.take_in()?;
     flow::upload::recover(node).await?;
     flow::lease::recover(node).await?;
+    flow::notify::recover(node).await?;
     if let Err(error) = &node.ffmpeg {
         tracing::error!(%error, "videos are taken, but wait until ffmpeg is there and matinee is started again");
     }
@@ -81,6 +82,7 @@ async fn serve(
     let sweeping = tokio::spawn(flow::sweep::run(Arc::clone(&node)));
     let sources = sources(&node);
     let hearing = tokio::spawn(flow::upload::hear(Arc::clone(&node)));
+    let notifying = tokio::spawn(flow::notify::run(Arc::clone(&node)));
     let draining = node.stop.child_token();
     let router = if node.config.does(Role::Web) { http::router(&node) } else { http::health_only(&node) };
     let serving = tokio::spawn(http::server::serve(listener, router, draining));
@@ -92,7 +94,7 @@ async fn serve(
     node.stop.cancel();
     node.turns.end_all();
     let ended = async {
-        for task in [working, sweeping, hearing, serving].into_iter().chain(sources) {
+        for task in [working, sweeping, hearing, notifying, serving].into_iter().chain(sources) {
             task.await?;
         }
         anyhow::Ok(())

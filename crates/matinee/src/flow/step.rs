@@ -1,21 +1,17 @@
 //! A step of a pipeline: an address of the operator is called with what is known of the video, signed by Standard Webhooks.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use matinee_core::job::retry::Class;
 use matinee_core::pipeline::Template;
 use matinee_core::step::{self, Step, Verdict};
-use matinee_io::fetch::{FetchError, Post};
+use matinee_io::fetch::FetchError;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use super::coding::video;
 use super::fault::Fault;
 use super::lease::Hold;
 use super::play::{self, Asker};
 use super::whole::{Whole, whole};
-use super::{intake, now};
+use super::{intake, message, now, told};
 use crate::node::Node;
 
 const FIX: &str = "Mend the receiver, or the address in the pipeline; then run the job again.";
@@ -29,21 +25,10 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
         return Err(Fault::unverified("the pipeline has no such step any more"));
     };
     let whole = whole(node, video).await?;
-    let body = told(node, hold, (template, step), &whole).to_string();
+    let body = said(node, hold, (template, step), &whole).to_string();
     // The same for every attempt, so that a receiver knows what it has seen already.
     let id = hold.lease.job.to_string();
-    let timestamp_s = now().0.div_euclid(1_000);
-    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(&step::secret(&node.path_key, hold.app))
-        .expect("because a key may have any length");
-    mac.update(step::signed(&id, timestamp_s, &body).as_bytes());
-    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-    let headers = vec![
-        ("content-type", "application/json".to_owned()),
-        ("webhook-id", id),
-        ("webhook-timestamp", timestamp_s.to_string()),
-        ("webhook-signature", signature),
-    ];
-    let post = Post { url: step.call.clone(), headers, body };
+    let post = message::post(&step.call, &[step::secret(&node.path_key, hold.app)], &id, body);
     let answered = tokio::select! {
         answered = node.fetch.post(&post) => answered,
         () = hold.stop.cancelled() => return Err(Fault::world("the step was stopped")),
@@ -52,41 +37,18 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, number: u32) -> Result<(),
     Ok(node.db.complete_step(&hold.lease, now()).await?)
 }
 
-/// What is told of a video: facts, addresses and files.
-fn told(node: &Node, hold: &Hold, (template, step): (&Template, &Step), whole: &Whole) -> Value {
-    let video = &whole.video;
-    let base = node.config.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
-    let address = |path: &str| format!("{base}{path}");
+/// What is said of a video.
+fn said(node: &Node, hold: &Hold, (template, step): (&Template, &Step), whole: &Whole) -> Value {
     let playback = play::playback(node, whole, Asker::Owner);
-    let files: Vec<Value> = playback.iter().flat_map(|playback| &playback.downloads).map(|file| {
-        json!({ "id": file.id, "label": file.label, "file_name": file.file_name, "bytes": file.bytes, "url": address(&file.path) })
-    }).collect();
-    let addresses = playback.as_ref().map(|playback| {
-        json!({
-            "hls": address(&playback.hls),
-            "dash": playback.dash.as_deref().map(address),
-            "poster": playback.poster.as_deref().map(address),
-            "storyboard": playback.storyboard.as_deref().map(address),
-            "expires_s": playback.expires.0.div_euclid(1_000),
-        })
-    });
     json!({
         "type": format!("video.{}", step.after.name()),
         "timestamp_s": now().0.div_euclid(1_000),
         "data": {
             "step": step.name,
             "pipeline": { "name": template.pipeline.name, "version": template.version },
-            "video": {
-                "id": video.id,
-                "title": video.title,
-                "state": video.state,
-                "generation": hold.generation,
-                "duration_ms": video.duration_ms,
-                "metadata": video.facts,
-                "external_id": video.external_id,
-            },
-            "playback": addresses,
-            "assets": files,
+            "video": told::facts(&whole.video, hold.generation),
+            "playback": playback.as_ref().map(|playback| told::addresses(node, playback)),
+            "assets": told::files(node, playback.as_ref()),
         },
     })
 }

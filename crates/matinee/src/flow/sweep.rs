@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::ledger;
-use matinee_core::limits;
+use matinee_core::{limits, webhook};
 use matinee_io::db::Entry;
 use matinee_io::random;
 use matinee_io::store::{Removed, StoreError};
@@ -56,6 +56,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
         node.db.sweep_intended(now(), limits::INTENDED_GRACE_MS).await?;
         node.db.prune_uploads(now().plus(-limits::FINISHED_UPLOAD_MS), ROUND).await?;
         node.db.prune_jobs(now(), limits::DONE_JOB_MS).await?;
+        node.db.prune_deliveries(now().plus(-webhook::limits::DELIVERY_KEPT_MS), ROUND).await?;
         node.db.forget_failed(ROUND, now()).await?;
         hopeless(node).await?;
         super::scratch::clear_aside(node)?;

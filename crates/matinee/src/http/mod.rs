@@ -37,6 +37,7 @@ mod tus;
 mod upload;
 mod video;
 pub(crate) mod view;
+pub(crate) mod webhook;
 mod zoom;
 
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub(crate) type Shared = Arc<Node>;
 struct Api;
 
 fn api() -> OpenApiRouter<Shared> {
-    with_work(OpenApiRouter::with_openapi(Api::openapi()))
+    with_webhooks(with_work(OpenApiRouter::with_openapi(Api::openapi())))
         .routes(routes!(about::show))
         .routes(routes!(session::create, session::delete))
         .routes(routes!(token::create, token::list))
@@ -114,6 +115,17 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::retry_one))
         .routes(routes!(node::list))
         .routes(routes!(node::drain, node::resume))
+}
+
+/// Where an app is told what happens.
+fn with_webhooks(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
+    router
+        .routes(routes!(webhook::create, webhook::list))
+        .routes(routes!(webhook::show, webhook::change, webhook::delete))
+        .routes(routes!(webhook::rotate))
+        .routes(routes!(webhook::test))
+        .routes(routes!(webhook::replay))
+        .routes(routes!(webhook::deliveries))
 }
 
 fn of_videos() -> OpenApiRouter<Shared> {

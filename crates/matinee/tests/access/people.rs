@@ -18,7 +18,9 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open() -> Self {
-        Self::at(Place::new("[uploads]\nimport_roots = [\".\"]\n[workers]\nidentical = false\n")).await
+        let config = "[uploads]\nimport_roots = [\".\"]\n[workers]\nidentical = false\n\
+                      [ingest]\nallow_hosts = [\"127.0.0.1:9\"]\n";
+        Self::at(Place::new(config)).await
     }
 
     pub(crate) async fn at(place: Place) -> Self {

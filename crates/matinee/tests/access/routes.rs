@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::people::{House, SCOPES, path_of, told};
 use crate::support::sender::{named, tus};
-use crate::support::server::Place;
 use crate::support::until;
 
 /// Who may use a route.
@@ -87,6 +86,15 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("POST /v1/jobs/{id}/cancel", Has(&["job:write"]), None),
     ("GET /v1/events", Has(&["video:read"]), None),
     ("GET /v1/events/stream", Has(&["video:read"]), None),
+    ("GET /v1/webhooks", Has(&["admin"]), None),
+    ("POST /v1/webhooks", Has(&["admin"]), Some(r#"{"url":"http://127.0.0.1:9/"}"#)),
+    ("GET /v1/webhooks/{id}", Has(&["admin"]), None),
+    ("PATCH /v1/webhooks/{id}", Has(&["admin"]), Some(r#"{"topics":["video.*"]}"#)),
+    ("GET /v1/webhooks/{id}/deliveries", Has(&["admin"]), None),
+    ("POST /v1/webhooks/{id}/replay", Has(&["admin"]), Some(r#"{"since":"2026-11-21T10:00:00Z"}"#)),
+    ("POST /v1/webhooks/{id}/secret", Has(&["admin"]), None),
+    ("POST /v1/webhooks/{id}/test", Has(&["admin"]), None),
+    ("DELETE /v1/webhooks/{id}", Has(&["admin"]), None),
     ("GET /v1/runners", Server, None),
     ("POST /v1/runners", Server, Some(r#"{"name":"attic"}"#)),
     ("POST /v1/runners/{id}/drain", Server, None),
@@ -188,6 +196,7 @@ async fn things(house: &House) -> Things {
             ("collections", text(&collection["id"])),
             ("uploads", text(&upload["id"])),
             ("runners", runner(house).await.0),
+            ("webhooks", webhook(house).await),
             ("lease", "job_01jd3x00000000000000000000".to_owned()),
             ("nodes", text(&nodes["items"][0]["id"])),
             ("ledger", text(&ledger["items"][0]["id"])),
@@ -200,11 +209,20 @@ async fn things(house: &House) -> Things {
             ("collections", "col_01jd3x00000000000000000000"),
             ("uploads", "upl_01jd3x00000000000000000000"),
             ("runners", "rnr_01jd3x00000000000000000000"),
+            ("webhooks", "whk_01jd3x00000000000000000000"),
             ("lease", "job_01jd3x00000000000000000000"),
             ("nodes", "nowhere"),
             ("ledger", "led_01jd3x00000000000000000000"),
         ],
     }
+}
+
+/// An endpoint at which nobody listens.
+async fn webhook(house: &House) -> String {
+    let body = json!({ "url": "http://127.0.0.1:9/" });
+    let (code, made) = house.ask(&house.admin, Method::POST, "/v1/webhooks", Some(body)).await;
+    assert_eq!(code, 201, "{made}");
+    made["id"].as_str().unwrap().to_owned()
 }
 
 /// A runner; its id and its token.
@@ -377,7 +395,7 @@ async fn what_belongs_to_another_app_is_not_there() {
 
 #[tokio::test]
 async fn the_token_of_a_runner_opens_what_is_for_runners_and_nothing_else() {
-    let house = House::at(Place::new("[workers]\nidentical = false\n")).await;
+    let house = House::open().await;
     let things = things(&house).await;
     let (id, token) = runner(&house).await;
     for (row, who, body) in DESCRIBED {

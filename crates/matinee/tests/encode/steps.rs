@@ -1,102 +1,18 @@
 //! Steps of a pipeline: a real receiver is called, signed, until it says yes or no, and nowhere else.
 
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderMap, Method, Uri, header};
+use http::Method;
 use serde_json::{Value, json};
-use sha2::Sha256;
-use tokio::net::TcpListener;
 
 use super::announced;
 use crate::access::people::House;
-use crate::support::files::axum_serve;
 use crate::support::invariants::all_hold;
+use crate::support::receiver::{HANGS, Receiver};
 use crate::support::server::{Place, Server};
 use crate::support::{clips, until};
 
 /// Seconds in which a small clip is encoded and a call is tried some times on a loaded machine.
 const DONE_S: u64 = 180;
-
-/// A message as it arrived.
-#[derive(Clone)]
-struct Message {
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Message {
-    fn header(&self, name: &str) -> &str {
-        self.headers[name].to_str().unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// Is it signed by this secret, as Standard Webhooks says?
-    fn is_signed_by(&self, secret: &str) -> bool {
-        let secret = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
-        let mut mac: Hmac<Sha256> = Hmac::new_from_slice(&secret).unwrap();
-        mac.update(format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp")).as_bytes());
-        mac.update(&self.body);
-        self.header("webhook-signature") == format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-    }
-}
-
-/// Somebody who is told.
-#[derive(Clone, Default)]
-struct Receiver(Arc<Mutex<Inside>>);
-
-#[derive(Default)]
-struct Inside {
-    /// What came.
-    heard: Vec<Message>,
-    /// The statuses that are answered to each path in turn; the last one stays. 0 is never answered.
-    answers: Vec<(&'static str, Vec<u16>)>,
-}
-
-impl Receiver {
-    async fn start(answers: &[(&'static str, &[u16])]) -> (Self, u16) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let receiver = Self::default();
-        receiver.0.lock().unwrap().answers =
-            answers.iter().map(|(path, all)| (*path, all.to_vec())).collect();
-        let router = Router::new().fallback(take).with_state(receiver.clone());
-        tokio::spawn(async move { axum_serve(listener, router).await });
-        (receiver, port)
-    }
-
-    fn of(&self, path: &str) -> Vec<Message> {
-        self.0.lock().unwrap().heard.iter().filter(|message| message.path == path).cloned().collect()
-    }
-
-    fn answers(&self, path: &str, status: u16) {
-        let mut inside = self.0.lock().unwrap();
-        inside.answers.iter_mut().find(|(known, _)| *known == path).unwrap().1 = vec![status];
-    }
-}
-
-async fn take(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let status = {
-        let mut inside = receiver.0.lock().unwrap();
-        inside.heard.push(Message { path: uri.path().to_owned(), headers, body });
-        let all = &mut inside.answers.iter_mut().find(|(path, _)| *path == uri.path()).unwrap().1;
-        if all.len() > 1 { all.remove(0) } else { all[0] }
-    };
-    if status == 0 {
-        std::future::pending::<()>().await;
-    }
-    (http::StatusCode::from_u16(status).unwrap(), [(header::LOCATION, "/elsewhere")]).into_response()
-}
 
 fn config(port: u16, steps: &[(&str, &str, &str)]) -> String {
     let steps = steps.iter().map(|(name, after, url)| {
@@ -206,7 +122,7 @@ async fn a_step_that_is_refused_is_given_up_and_harms_nothing() {
 
 #[tokio::test]
 async fn a_server_that_is_killed_while_it_calls_calls_again_with_the_same_message() {
-    let (receiver, port) = Receiver::start(&[("/ready", &[0, 200])]).await;
+    let (receiver, port) = Receiver::start(&[("/ready", &[HANGS, 200])]).await;
     let url = format!("http://127.0.0.1:{port}/ready");
     let mut server = Server::with(&config(port, &[("tell", "ready", &url)])).await;
     let id = announced(&server, Some("told"), &clips::mp4(2)).await;

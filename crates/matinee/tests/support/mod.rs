@@ -8,6 +8,7 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod receiver;
 pub(crate) mod s3;
 pub(crate) mod sender;
 pub(crate) mod server;

@@ -43,11 +43,13 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "lease",   // the right to do one attempt
     "look",    // what ffprobe and our index say of a file
     "mark",    // the picture of a watermark, in the size in which it is laid on
+    "message", // an event as a signed message to an endpoint
     "order",   // what a job reads and makes
     "ran",     // the programs of an attempt
     "play",    // the addresses of what can be watched and kept
     "still",   // one picture of a moment
     "scratch", // the empty directory of one attempt
+    "told",    // what services outside are told of a video
     "whole",   // a video with all that its page shows
     "work",    // what a plan asks for, done on files
 ];

@@ -54,6 +54,9 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::CollectionDeleted => "A collection was deleted with all that was in it.",
         Topic::AppDeleted => "An app was deleted with all that was in it.",
         Topic::JobDead => "A piece of work was given up.",
+        Topic::WebhookDisabled => {
+            "Nobody is told at one address any more: it is gone, or has failed for days."
+        }
         Topic::LedgerProvenGone => "A file was deleted, and a second look showed that it is gone.",
     }
 }
