@@ -1,6 +1,7 @@
 //! Events: read by cursor, and watched together with the progress of the videos that are being worked on.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use matinee_core::id::{AppId, VideoId};
 use matinee_core::video::State;
 use matinee_io::db::VideoFilter;
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Interval, MissedTickBehavior, Sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::board::{Board, running};
@@ -18,6 +20,8 @@ use crate::node::Node;
 
 /// A video that is being worked on is looked at so often.
 const LOOK: Duration = Duration::from_secs(1);
+/// Who waits for an answer looks so often without an event.
+const LOOK_SELDOM: Duration = Duration::from_secs(2);
 /// So many events are read at once.
 const BATCH: u32 = 100;
 /// So many videos in work are looked at; those beyond are told of by their events only.
@@ -32,6 +36,38 @@ pub(crate) async fn list(
     limit: u32,
 ) -> Result<Vec<Event>, Failure> {
     Ok(node.db.events_after(Some(app), subject, after, limit).await?)
+}
+
+/// Somebody who waits for news, for so long and no longer.
+pub(crate) struct News {
+    written: watch::Receiver<()>,
+    stop: CancellationToken,
+    ends: Pin<Box<Sleep>>,
+}
+
+impl News {
+    /// Waits for at most so many seconds from now on.
+    pub(crate) fn within(node: &Node, wait_s: u64) -> Self {
+        let ends = Box::pin(tokio::time::sleep(Duration::from_secs(wait_s)));
+        Self { written: node.db.event_written(), stop: node.stop.clone(), ends }
+    }
+
+    /// Call it before each look: what is written from here on is news.
+    pub(crate) fn look(&mut self) {
+        self.written.mark_unchanged();
+    }
+
+    /// Waits until something may be new; `false` when the time is over, or the server ends.
+    pub(crate) async fn wait(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            () = &mut self.ends => false,
+            changed = self.written.changed() => changed.is_ok(),
+            // Progress is no event.
+            () = tokio::time::sleep(LOOK_SELDOM) => true,
+        }
+    }
 }
 
 /// What a watcher is told.

@@ -15,11 +15,12 @@ use matinee_core::video::State as Stage;
 use serde::Deserialize;
 
 use super::Shared;
+use super::patience::wait_s;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::video::seen;
 use super::view::{Ask, Event, EventList, JobList, Problems, Reach, page_limit};
-use crate::flow::event::{self, Told, Watch};
+use crate::flow::event::{self, News, Told, Watch};
 
 /// A quiet stream says so often that it is still there: proxies end a silent connection after a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -36,6 +37,9 @@ pub(crate) struct Which {
     /// At most so many, from 1 to 100.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u32>,
+    /// While there is none, wait for one for so many seconds, at most 60.
+    #[param(minimum = 0, maximum = 60, default = 0)]
+    wait: Option<u32>,
 }
 
 /// Which events to be told of.
@@ -49,7 +53,7 @@ pub(crate) struct Following {
     subject: Option<String>,
 }
 
-/// Lists events, the oldest first.
+/// Lists events, the oldest first; with `wait` as soon as there is one.
 #[utoipa::path(get, path = "/v1/events", operation_id = "event_list", tag = "events", params(Which), responses((status = 200, body = EventList), Problems))]
 pub(crate) async fn list(
     State(node): State<Shared>,
@@ -59,7 +63,14 @@ pub(crate) async fn list(
     let app = caller.permit(Scope::VideoRead)?;
     let limit = page_limit(which.limit)?;
     let after = which.after.unwrap_or_default();
-    let events = event::list(&node, app, which.subject.as_deref(), after, limit).await?;
+    let mut news = News::within(&node, wait_s(which.wait)?);
+    let events = loop {
+        news.look();
+        let events = event::list(&node, app, which.subject.as_deref(), after, limit).await?;
+        if !events.is_empty() || !news.wait().await {
+            break events;
+        }
+    };
     let next = events.last().map_or(after, |event| event.seq);
     Ok(Json(EventList { items: events.into_iter().map(Event::from).collect(), next }))
 }

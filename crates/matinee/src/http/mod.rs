@@ -21,6 +21,7 @@ mod node;
 mod object;
 mod origin;
 mod page;
+mod patience;
 pub(crate) mod pipeline;
 mod playback;
 mod poster;

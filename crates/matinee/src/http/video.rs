@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use http::StatusCode;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
 use matinee_core::access::Scope;
 use matinee_core::id::VideoId;
 use matinee_core::video::Policy;
@@ -11,12 +12,14 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::field::{moment, titled};
+use super::patience::{is_known, says_what_it_knows, tag, tagged, wait_s};
 use super::problem::Problem;
 use super::request::{Caller, External};
 use super::view::{
     Ask, Problems, Reach, Sent, Timeline, VIDEO_STATES, Video, VideoList, page_limit, parse_id, word_of,
 };
 use crate::flow::Failure;
+use crate::flow::event::News;
 use crate::flow::play::{self, Playback};
 use crate::flow::upload;
 use crate::flow::video::{self, Wanted, Whole};
@@ -96,23 +99,50 @@ pub(super) async fn visible(node: &Shared, caller: &Caller, id: &str) -> Result<
     }
 }
 
-/// Shows a video; a public one to everybody.
-#[utoipa::path(get, path = "/v1/videos/{id}", operation_id = "video_show", tag = "videos", params(("id" = String, Path, description = "The video.")), responses((status = 200, body = Video), Problems))]
+/// How long to wait for a video.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Patience {
+    /// Wait for so many seconds, at most 60: with `If-None-Match` until it is another than that, else until nobody works on it any
+    /// more. What it is then is answered, whatever it is.
+    #[param(minimum = 0, maximum = 60, default = 0)]
+    wait: Option<u32>,
+}
+
+/// Shows a video; a public one to everybody. With the `ETag` of an earlier answer as `If-None-Match` it is 304 while nothing is new.
+#[utoipa::path(get, path = "/v1/videos/{id}", operation_id = "video_show", tag = "videos", params(("id" = String, Path, description = "The video."), Patience, ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what is known.")), responses((status = 200, body = Video), (status = 304, description = "Nothing is new."), Problems))]
 pub(crate) async fn show(
     State(node): State<Shared>,
     caller: Caller,
     external: External,
     Path(id): Path<String>,
-) -> Result<Json<Video>, Problem> {
-    match visible(&node, &caller, &id).await {
+    Ask(patience): Ask<Patience>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut news = News::within(&node, wait_s(patience.wait)?);
+    loop {
+        news.look();
+        let video = shown(&node, &caller, &external, &id).await?;
+        let tag = tag(&video.to_compare());
+        let known = is_known(&headers, &tag);
+        let is_news = if says_what_it_knows(&headers) { !known } else { !video.is_in_work() };
+        if is_news || !news.wait().await {
+            return Ok(tagged(&tag, (!known).then_some(video)));
+        }
+    }
+}
+
+async fn shown(node: &Shared, caller: &Caller, external: &External, id: &str) -> Result<Video, Problem> {
+    match visible(node, caller, id).await {
         Ok((whole, reach)) => {
-            let playback = playable(&node, &whole, reach).await?;
-            Ok(Json(Video::of(&whole, playback.as_ref(), &external, reach)))
+            let playback = playable(node, &whole, reach).await?;
+            Ok(Video::of(&whole, playback.as_ref(), external, reach))
         }
         Err(problem) => {
-            let upload = arriving(&node, &caller, &id).await?.ok_or(problem)?;
-            let playback = play::early(&node, upload.video).await?;
-            Ok(Json(Video::arriving(&upload, playback.as_ref(), &external)))
+            let upload = arriving(node, caller, id).await?.ok_or(problem)?;
+            let playback = play::early(node, upload.video).await?;
+            Ok(Video::arriving(&upload, playback.as_ref(), external))
         }
     }
 }

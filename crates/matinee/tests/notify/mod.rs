@@ -1,6 +1,7 @@
 //! What happens is told: to who wants it, signed, again until it is taken, and whatever is killed meanwhile.
 
 mod kill;
+mod poll;
 mod video;
 
 use http::Method;

@@ -305,6 +305,20 @@ impl Video {
         }
     }
 
+    /// Does somebody still work on it, or send it?
+    pub(crate) fn is_in_work(&self) -> bool {
+        self.state == "processing"
+    }
+
+    /// The JSON without the estimate, which is another one at every look.
+    pub(crate) fn to_compare(&self) -> String {
+        let mut value = serde_json::to_value(self).expect("because a video is made of plain values");
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("forecast");
+        }
+        value.to_string()
+    }
+
     /// The JSON without what is new at every look: addresses carry a token that ends later each time.
     pub(crate) fn lasting(&self) -> String {
         let mut value = serde_json::to_value(self).expect("because a video is made of plain values");
