@@ -1,6 +1,5 @@
 //! What the world does: one module per outside thing. Siblings never name each other.
 
-pub mod bucket;
 pub mod cache;
 pub mod clock;
 pub mod db;

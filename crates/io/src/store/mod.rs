@@ -1,14 +1,25 @@
-//! Stores: places for objects, which are immutable bytes under an id.
+//! Stores: places for objects, which are immutable bytes. The one of the data directory, under ids; and others, under keys.
 
+pub mod bucket;
 mod buffer;
+#[cfg(test)]
+mod contract;
+mod disk;
+mod facts;
+pub mod fake;
 mod inbox;
 mod join;
 mod local;
+mod memory;
+mod port;
 mod quarantine;
+mod s3;
+mod stores;
 mod stream;
 mod take;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 
 use std::fs::File;
 use std::io;
@@ -17,9 +28,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use matinee_core::id::ObjectId;
 
+pub use disk::Disk;
+pub use facts::{ConditionalPut, Facts};
 pub use inbox::Inbox;
 pub use local::{Local, Writer, free_bytes_at};
+pub use memory::Memory;
+pub use port::{
+    Answer, Begun, Depth, Hidden, KEY_BYTES_MAX, Looked, OldVersion, OpenUpload, Page, Proof, Put, Reading,
+    RemoteError, Seen, Store, Told, Untold,
+};
 pub use quarantine::Quarantine;
+pub use s3::{Access, PATIENCE, Patience, S3};
+pub use stores::{Opened, Place, StoreConfig, Stores, Unusable};
 pub use take::{Original, OriginalError, Taken, Taking};
 
 /// A run of bytes, and where they are.

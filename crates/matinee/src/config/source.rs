@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use matinee_core::pipeline;
-use matinee_io::bucket;
+use matinee_io::store::bucket;
 use serde::{Deserialize, Serialize};
 
 use super::{BadConfig, Config, Span};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use matinee_core::arrival::{Ending, Fate, Stamp};
 use matinee_core::video::Problem;
-use matinee_io::bucket::{Bucket, BucketError};
 use matinee_io::db::arrival::Due;
 use matinee_io::folder::{self, Moved};
+use matinee_io::store::bucket::{Bucket, BucketError};
 
 use super::{Failure, now};
 use crate::node::{Node, source};

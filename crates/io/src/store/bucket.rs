@@ -6,37 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::AmazonS3;
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
-use object_store::{
-    BackoffConfig, ClientOptions, CopyOptions, GetOptions, GetRange, ObjectMeta, ObjectStore as _,
-    ObjectStoreExt as _, RetryConfig,
-};
+use object_store::{CopyOptions, GetOptions, GetRange, ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
+
+use super::port::RemoteError;
+pub use super::s3::Access as Config;
+use super::s3::Patience;
 
 /// Objects of one page; S3 gives at most so many.
 const PAGE: usize = 1_000;
-/// A connection that says nothing for so long is given up, in seconds.
-const SILENCE_S: u64 = 30;
 /// Before what stands for an entity tag where there is none.
 const NO_ETAG: char = '~';
-/// One request is repeated by the client for at most so long, in seconds; then the job's own retries take over.
-const RETRY_S: u64 = 20;
-
-/// Where a bucket is, and who we are there.
-#[derive(Clone)]
-pub struct Config {
-    /// The bucket.
-    pub bucket: String,
-    /// The address of the service, for all but the first one of its kind.
-    pub endpoint: Option<String>,
-    /// The region; `us-east-1` where there are none.
-    pub region: String,
-    /// The name of the key.
-    pub access_key: String,
-    /// The key.
-    pub secret_key: String,
-}
+/// One request is repeated by the client for at most so long; then the job's own retries take over.
+const PATIENCE: Patience =
+    Patience { retries: 3, within: Duration::from_secs(20), pause: Duration::from_millis(100) };
 
 /// An object as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,37 +62,23 @@ pub enum BucketError {
 
 impl From<object_store::Error> for BucketError {
     fn from(error: object_store::Error) -> Self {
-        use object_store::Error;
-        let text = causes(&error);
-        if matches!(error, Error::NotFound { .. }) && text.contains("NoSuchBucket") {
-            Self::Wrong(text)
-        } else if matches!(error, Error::NotFound { .. } | Error::Precondition { .. }) {
-            Self::Changed
-        } else if matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) {
-            Self::Refused(text)
-        } else if matches!(
-            error,
-            Error::InvalidPath { .. } | Error::NotSupported { .. } | Error::UnknownConfigurationKey { .. }
-        ) {
-            Self::Wrong(text)
-        } else {
-            Self::Again(text)
+        if matches!(error, object_store::Error::Precondition { .. }) {
+            return Self::Changed;
         }
+        RemoteError::from(error).into()
     }
 }
 
-/// What went wrong, down to the first cause.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
+impl From<RemoteError> for BucketError {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Absent | RemoteError::Short => Self::Changed,
+            RemoteError::Refused(text) => Self::Refused(text),
+            RemoteError::Wrong(text) => Self::Wrong(text),
+            RemoteError::Again(text) => Self::Again(text),
+            RemoteError::Full | RemoteError::File(_) => Self::Again(error.to_string()),
         }
-        next = cause.source();
     }
-    text
 }
 
 /// A bucket; cheap to clone.
@@ -119,30 +90,7 @@ pub struct Bucket {
 impl Bucket {
     /// A bucket at this place; nothing is asked yet.
     pub fn open(config: &Config) -> Result<Self, BucketError> {
-        provide();
-        let patience = Duration::from_secs(SILENCE_S);
-        let client = ClientOptions::new()
-            .with_connect_timeout(patience)
-            .with_read_timeout(patience)
-            .with_timeout_disabled();
-        let retry = RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: 3,
-            retry_timeout: Duration::from_secs(RETRY_S),
-        };
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(&config.bucket)
-            .with_region(&config.region)
-            .with_access_key_id(&config.access_key)
-            .with_secret_access_key(&config.secret_key)
-            .with_client_options(client)
-            .with_retry(retry)
-            // One at a time, and every service knows how to do that.
-            .with_disable_bulk_delete(true);
-        if let Some(endpoint) = &config.endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
-        }
-        Ok(Self { store: Arc::new(builder.build()?) })
+        Ok(Self { store: Arc::new(config.open(PATIENCE)?) })
     }
 
     /// One page of the objects whose keys begin with `prefix`.
@@ -211,10 +159,4 @@ impl Bucket {
 /// Is the object what it was when it was seen? Where nothing tells, it is believed.
 fn is_same(found: &ObjectMeta, etag: &str) -> bool {
     etag.starts_with(NO_ETAG) || found.e_tag.as_ref().is_none_or(|found| found == etag)
-}
-
-/// TLS comes with *ring*; whoever makes a client first says so for the process.
-pub(crate) fn provide() {
-    // The second time it is there already.
-    drop(rustls::crypto::ring::default_provider().install_default());
 }

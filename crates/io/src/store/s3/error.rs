@@ -1,0 +1,82 @@
+//! What the client of S3 says went wrong, in our words; the one place that knows its texts.
+
+use object_store::Error;
+
+use crate::store::port::RemoteError;
+
+/// What services say when their disks are full; S3 itself has no word for it.
+const FULL: [&str; 3] = ["XMinioStorageFull", "InsufficientStorage", "status code: 507"];
+/// What is wrong with this one request, whenever it is made. Everything else may be another time.
+const NEVER: [&str; 8] = [
+    "EntityTooLarge",
+    "EntityTooSmall",
+    "InvalidArgument",
+    "InvalidPart",
+    "InvalidRequest",
+    "InvalidStorageClass",
+    "KeyTooLong",
+    "NotImplemented",
+];
+/// We may not, also where the client has no variant for it (listings); and the region of the configuration is not that of the
+/// bucket, which is as good as a wrong key.
+const REFUSED: [&str; 4] =
+    ["status code: 401", "status code: 403", "AuthorizationHeaderMalformed", "incorrectly configured region"];
+
+impl From<Error> for RemoteError {
+    fn from(error: Error) -> Self {
+        let text = causes(&error);
+        if text.contains("<Code>NoSuchBucket") {
+            Self::Wrong(brief(&text))
+        } else if matches!(error, Error::NotFound { .. }) {
+            Self::Absent
+        } else if matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
+            || REFUSED.iter().any(|refused| text.contains(refused))
+        {
+            Self::Refused(brief(&text))
+        } else if FULL.iter().any(|full| text.contains(full)) {
+            Self::Full
+        } else if text.contains("InvalidRange") {
+            Self::Short
+        } else if is_never(&error, &text) {
+            Self::Wrong(brief(&text))
+        } else {
+            Self::Again(brief(&text))
+        }
+    }
+}
+
+fn is_never(error: &Error, text: &str) -> bool {
+    let ours = matches!(
+        error,
+        Error::InvalidPath { .. }
+            | Error::NotSupported { .. }
+            | Error::NotImplemented { .. }
+            | Error::UnknownConfigurationKey { .. }
+    );
+    ours || NEVER.iter().any(|code| text.contains(&format!("<Code>{code}")))
+}
+
+/// The service's own words, without the document around them; everything where it said none.
+fn brief(text: &str) -> String {
+    let inside =
+        |tag: &str| text.split_once(&format!("<{tag}>"))?.1.split_once("</").map(|(inside, _)| inside);
+    match (inside("Code"), inside("Message")) {
+        (Some(code), Some(message)) if message != code => format!("{code}: {message}"),
+        (Some(code), _) => code.to_owned(),
+        (None, _) => text.to_owned(),
+    }
+}
+
+/// What went wrong, down to the first cause.
+pub(in crate::store) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
