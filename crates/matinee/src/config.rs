@@ -4,6 +4,7 @@ mod ingest;
 mod pipeline;
 mod role;
 pub(crate) mod source;
+pub(crate) mod store;
 mod work;
 
 use std::net::SocketAddr;
@@ -17,9 +18,10 @@ use matinee_core::pipeline::{DEFAULT, Pipeline, Quality};
 use matinee_core::price::Prices;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::ingest::{Ingest, Zoom};
+pub(crate) use self::ingest::{Ingest, Secret, Zoom};
 pub(crate) use self::role::Role;
 pub(crate) use self::source::{Bucket, Watch};
+pub(crate) use self::store::Store;
 pub(crate) use self::work::{Keep, Work, Workers};
 
 /// Everything that an operator can set. Every key has a default, and nothing needs to be set.
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) watch: Vec<Watch>,
     /// Buckets whose objects become videos.
     pub(crate) bucket: Vec<Bucket>,
+    /// Places besides the data directory that keep copies.
+    pub(crate) store: Vec<Store>,
 }
 
 /// Who may do what without an account.
@@ -183,6 +187,7 @@ impl Default for Config {
             pipeline: Vec::new(),
             watch: Vec::new(),
             bucket: Vec::new(),
+            store: Vec::new(),
         }
     }
 }
@@ -290,6 +295,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
         )));
     }
     source::check(&mut config)?;
+    store::check(&mut config)?;
     work::check(&config)?;
     role::check(&config)?;
     let beside = if file.exists() { file.as_path() } else { Path::new("/etc/matinee/matinee.toml") };

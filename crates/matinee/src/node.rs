@@ -18,7 +18,7 @@ use matinee_io::fetch::Fetch;
 use matinee_io::ffmpeg::cgroup::Subtree;
 use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
 use matinee_io::spool::Spool;
-use matinee_io::store::{Local, Quarantine};
+use matinee_io::store::{Local, Quarantine, Stores};
 use matinee_io::{ffmpeg, random};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) db: Db,
     pub(crate) store: Local,
+    /// The stores besides, which keep copies.
+    pub(crate) stores: Stores,
     pub(crate) spool: Spool,
     /// Fetches what others serve.
     pub(crate) fetch: Fetch,
@@ -132,6 +134,7 @@ impl Node {
         Self {
             db: stored.db,
             store: stored.store,
+            stores: stored.stores,
             ffmpeg,
             fingerprint: OnceCell::new(),
             engines: OnceCell::new(),
@@ -305,6 +308,7 @@ fn thumbnails(config: &Config) -> Cache {
 struct Stored {
     db: Db,
     store: Local,
+    stores: Stores,
     path_key: Key,
     defaults: Defaults,
     fetch: Fetch,
@@ -318,6 +322,7 @@ impl Stored {
             error: error.to_string(),
         };
         private_dir(dir).map_err(|error| data(&error))?;
+        let stores = config.stores()?;
         let bare = !Local::is_there(dir);
         let db = Db::open(&config.database()?).await?;
         // Asked before anything is made here. Else all that is stored would seem lost.
@@ -329,7 +334,7 @@ impl Stored {
         let wanted = Defaults { app: random::id(), collection: random::id() };
         let defaults = db.defaults(wanted, matinee_io::clock::now()).await?;
         let fetch = Fetch::new(&config.fetch()?).expect("because the configuration has tried it");
-        Ok(Self { db, store, path_key, defaults, fetch })
+        Ok(Self { db, store, stores, path_key, defaults, fetch })
     }
 }
 

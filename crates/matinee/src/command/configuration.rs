@@ -37,6 +37,7 @@ pub(crate) fn run(flags: &Flags, arguments: &Arguments, out: &mut impl Write) ->
     config.database()?;
     config.fetch()?;
     config.database = without_password(&config.database);
+    config.stores()?;
     for bucket in config.bucket.iter_mut().filter(|bucket| !bucket.secret_key.is_empty()) {
         "***".clone_into(&mut bucket.secret_key);
     }

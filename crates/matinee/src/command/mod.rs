@@ -19,6 +19,7 @@ mod progress;
 mod rm;
 mod runner;
 mod serve;
+mod stores;
 mod text;
 mod token;
 mod upload;
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Gc(gc::Arguments),
     /// Lists what may exist in stores and what is to be deleted; tries failed deletes again now
     Ledger(ledger::Arguments),
+    /// Lists the stores that keep copies, and tries them
+    Stores(stores::Arguments),
     /// Lists, shows, writes and archives pipelines: templates of what is made
     Pipeline(pipeline::Arguments),
     /// Makes, lists and tries webhooks, which tell another service what happens; sends events again
@@ -123,6 +126,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Nodes(arguments) => with_runtime(nodes::run(flags, &arguments, out)),
         Command::Gc(arguments) => with_runtime(gc::run(flags, &arguments, out)),
         Command::Ledger(arguments) => with_runtime(ledger::run(flags, &arguments, out)),
+        Command::Stores(arguments) => with_runtime(stores::run(flags, &arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Webhooks(arguments) => with_runtime(webhooks::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),

@@ -83,6 +83,7 @@ async fn serve(
     let sources = sources(&node);
     let hearing = tokio::spawn(flow::upload::hear(Arc::clone(&node)));
     let notifying = tokio::spawn(flow::notify::run(Arc::clone(&node)));
+    let learning = tokio::spawn(flow::store::run(Arc::clone(&node)));
     let draining = node.stop.child_token();
     let router = if node.config.does(Role::Web) { http::router(&node) } else { http::health_only(&node) };
     let serving = tokio::spawn(http::server::serve(listener, router, draining));
@@ -94,7 +95,7 @@ async fn serve(
     node.stop.cancel();
     node.turns.end_all();
     let ended = async {
-        for task in [working, sweeping, hearing, notifying, serving].into_iter().chain(sources) {
+        for task in [working, sweeping, hearing, notifying, learning, serving].into_iter().chain(sources) {
             task.await?;
         }
         anyhow::Ok(())

@@ -67,6 +67,11 @@ pub(crate) struct Zoom {
 pub(crate) struct Secret(String);
 
 impl Secret {
+    /// A text that is not to be shown.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The text itself.
     pub(crate) fn reveal(&self) -> &str {
         &self.0

@@ -56,6 +56,7 @@ pub(crate) mod serve;
 pub(crate) mod settle;
 mod step;
 mod still;
+pub(crate) mod store;
 mod storyboard;
 mod subtitles;
 pub(crate) mod sweep;

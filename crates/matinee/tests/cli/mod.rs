@@ -1,6 +1,7 @@
 //! The command line as a script sees it: words, JSON and exit codes of the real binary.
 
 mod gc;
+mod stores;
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

@@ -1,0 +1,150 @@
+//! `matinee stores`: the places that keep copies, and whether they do what is needed of them.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use matinee_io::store::trial::{self, Step};
+use matinee_io::store::{Facts, Opened};
+use serde_json::json;
+
+use super::Form;
+use super::text::{Column, plain, table};
+use crate::config::store::{Class, Kind};
+use crate::config::{self, Config, Flags};
+
+/// The beginning of the keys of what is tried; always the same, so that the next trial removes what a broken one left.
+const TRIAL: &str = "matinee-test/object";
+
+/// Which stores, or what to do with one.
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  matinee stores\n  matinee stores test cellar"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    order: Option<Order>,
+    #[command(flatten)]
+    form: Form,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Order {
+    /// Lists the stores of the configuration, and whether they answer
+    Ls(Form),
+    /// Puts objects of some MiB into a store, reads them back, deletes them, and says what it found
+    Test {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// Does what was asked.
+pub(crate) async fn run(
+    flags: &Flags,
+    arguments: &Arguments,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let config = config::load(flags)?;
+    match &arguments.order {
+        None => list(&config, arguments.form, out).await,
+        Some(Order::Ls(form)) => list(&config, *form, out).await,
+        Some(Order::Test { name, form }) => test(&config, name, *form, out).await,
+    }
+}
+
+async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let stores = config.stores()?;
+    let mut rows = Vec::new();
+    for (store, opened) in config.store.iter().zip(stores.iter()) {
+        let kind = match store.kind {
+            Some(Kind::S3) | None => "s3",
+            Some(Kind::Disk) => "disk",
+        };
+        let class = match store.class {
+            Class::Replica => "replica",
+            Class::Archive => "archive",
+        };
+        let error = opened.store.list(None, 1).await.err().map(|error| error.to_string());
+        if form.json {
+            let told = json!({
+                "name": store.name, "kind": kind, "class": class, "place": opened.place,
+                "answers": error.is_none(), "error": error,
+            });
+            writeln!(out, "{told}")?;
+        } else if form.quiet {
+            writeln!(out, "{}", store.name)?;
+        } else {
+            let state = error.map_or_else(|| "answers".to_owned(), |error| plain(&error));
+            rows.push(vec![
+                store.name.clone(),
+                kind.to_owned(),
+                class.to_owned(),
+                plain(&opened.place),
+                state,
+            ]);
+        }
+    }
+    if form.json || form.quiet {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if rows.is_empty() {
+        writeln!(out, "There is no [[store]] in the configuration: all lies in the data directory only.")?;
+    } else {
+        let columns = ["NAME", "KIND", "CLASS", "PLACE", "STATE"].map(|title| Column(title, false));
+        table(out, &columns, &rows)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn test(config: &Config, name: &str, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let stores = config.stores()?;
+    let Some(Opened { store, place, .. }) = stores.get(name) else {
+        super::complain("matinee: there is no [[store]] of this name. `matinee stores` lists them.");
+        return Ok(ExitCode::from(super::NOT_FOUND));
+    };
+    if !form.json && !form.quiet {
+        writeln!(out, "{name}: {}", plain(place))?;
+    }
+    let mut steps = Vec::new();
+    let facts = trial::run(&**store, TRIAL, &mut |step| steps.push(step)).await;
+    for step in &steps {
+        write_step(out, form, step)?;
+    }
+    match &facts {
+        Some(facts) => write_facts(out, form, facts)?,
+        None if form.json || form.quiet => {}
+        None => writeln!(out, "This store cannot be relied on as it is.")?,
+    }
+    Ok(if facts.is_some() { ExitCode::SUCCESS } else { ExitCode::from(super::ERROR) })
+}
+
+fn write_step(out: &mut impl Write, form: Form, step: &Step) -> std::io::Result<()> {
+    let (grade, text) = match &step.found {
+        Ok(found) => ("ok", found.clone()),
+        Err(error) => ("fail", error.to_string()),
+    };
+    if form.json {
+        let told = json!({ "step": step.word, "ok": step.found.is_ok(), "found": text, "ms": step.ms });
+        return writeln!(out, "{told}");
+    }
+    if form.quiet && step.found.is_ok() {
+        return Ok(());
+    }
+    writeln!(out, "{grade:<5} {:<7} {} ({} ms)", step.word, plain(&text), step.ms)
+}
+
+fn write_facts(out: &mut impl Write, form: Form, facts: &Facts) -> anyhow::Result<()> {
+    if form.json {
+        writeln!(out, "{}", json!({ "facts": facts }))?;
+    } else if !form.quiet {
+        for sentence in facts.sentences() {
+            writeln!(out, "note  {sentence}")?;
+        }
+        writeln!(out, "This store does what matinee needs.")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Learns what the stores of the configuration can do, while the server serves already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use matinee_io::store::{Depth, Opened};
+
+use crate::node::Node;
+
+/// A store that does not answer is asked again after this.
+const AGAIN: Duration = Duration::from_mins(5);
+
+/// Tries every store once, and those that do not answer again and again until they do.
+pub(crate) async fn run(node: Arc<Node>) {
+    // The same at each start of this node, and of no other one: what a kill leaves the next trial removes.
+    let name = node.holder.split('/').next().unwrap_or_default();
+    let below = format!("matinee-start/{name}");
+    loop {
+        for opened in node.stores.iter().filter(|opened| opened.facts.get().is_none()) {
+            tokio::select! {
+                () = node.stop.cancelled() => return,
+                () = learn(opened, &below) => {}
+            }
+        }
+        if node.stores.iter().all(|opened| opened.facts.get().is_some()) {
+            return;
+        }
+        tokio::select! {
+            () = node.stop.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+async fn learn(opened: &Opened, below: &str) {
+    match opened.store.facts(below, Depth::Brief).await {
+        Ok(facts) => {
+            tracing::info!(store = opened.name, found = facts.sentences().join("; "), "a store was tried");
+            // Nobody else sets it: one task of each process does this.
+            let _ = opened.facts.set(facts);
+        }
+        Err(error) => {
+            tracing::warn!(store = opened.name, place = opened.place, %error, "a store cannot be used now");
+        }
+    }
+}
