@@ -20,6 +20,20 @@ pub(crate) struct Faults {
     pub(crate) port: u16,
 }
 
+impl Faults {
+    /// What a request with this head and so many bytes is answered instead of being handed on.
+    fn refusal(&self, head: &str, len: u64) -> Option<&'static str> {
+        let first = head.lines().next().unwrap_or_default();
+        if self.body_max.is_some_and(|max| len > max) {
+            Some("413 Content Too Large")
+        } else if self.refuse.is_some_and(|words| first.contains(words)) {
+            Some("403 Forbidden")
+        } else {
+            (self.away > 0).then_some("502 Bad Gateway")
+        }
+    }
+}
+
 /// A running proxy.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
@@ -85,14 +99,8 @@ async fn serve(
     if head.starts_with("PATCH") || head.starts_with("PUT /r/") {
         bodies.lock().unwrap().push(len);
     }
-    if now.body_max.is_some_and(|max| len > max) {
-        return refuse(client, "413 Content Too Large").await;
-    }
-    if now.refuse.is_some_and(|words| head.lines().next().is_some_and(|line| line.contains(words))) {
-        return refuse(client, "403 Forbidden").await;
-    }
-    if now.away > 0 {
-        return refuse(client, "502 Bad Gateway").await;
+    if let Some(status) = now.refusal(&head, len) {
+        return refuse(client, status).await;
     }
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", now.port)).await else {
         return refuse(client, "502 Bad Gateway").await;
