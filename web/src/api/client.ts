@@ -2,11 +2,13 @@
 import { problemOf, unreachable } from './problem.ts';
 import type {
   Caption,
+  Delivery,
   Job,
   JobDetail,
   JobGroup,
   JobList,
   Ledger,
+  MadeWebhook,
   NodeState,
   Page,
   Pipeline,
@@ -17,8 +19,10 @@ import type {
   Server,
   Template,
   TimelineItem,
+  Try,
   Upload,
   Video,
+  Webhook,
 } from './types.ts';
 
 /** A request that was not done, with the reason to show. */
@@ -115,6 +119,23 @@ export const api = {
   drain: (runner: string, on: boolean) =>
     call<void>('POST', `/v1/runners/${id(runner)}/${on ? 'drain' : 'undrain'}`),
   revoke: (runner: string) => call<void>('DELETE', `/v1/runners/${id(runner)}`),
+  webhooks: () => call<{ items: Webhook[] }>('GET', '/v1/webhooks'),
+  addWebhook: (url: string, topics: string[], description: string) =>
+    call<MadeWebhook>('POST', '/v1/webhooks', { url, topics, description }),
+  switchWebhook: (hook: string, active: boolean) =>
+    call<Webhook>('PATCH', `/v1/webhooks/${id(hook)}`, { active }),
+  rotateWebhook: (hook: string) => call<MadeWebhook>('POST', `/v1/webhooks/${id(hook)}/secret`),
+  testWebhook: (hook: string) => call<Try & { delivered: boolean }>('POST', `/v1/webhooks/${id(hook)}/test`),
+  /** Sends events to it again: one, or all since a moment. */
+  replay: (hook: string, what: { event: string } | { since: string }) =>
+    call<{ events: number; next_since: string | null }>('POST', `/v1/webhooks/${id(hook)}/replay`, what),
+  removeWebhook: (hook: string) => call<void>('DELETE', `/v1/webhooks/${id(hook)}`),
+  deliveries: (hook: string, state: string, before: string | null) => {
+    const query = new URLSearchParams({ limit: '20' });
+    if (state) query.set('state', state);
+    if (before) query.set('before', before);
+    return call<Page<Delivery>>('GET', `/v1/webhooks/${id(hook)}/deliveries?${query}`);
+  },
   timeline: (video: string) => call<{ items: TimelineItem[] }>('GET', `/v1/videos/${id(video)}/timeline`),
   jobs: (group: JobGroup, kind: string, video: string, before: string | null) => {
     const query = new URLSearchParams({ group, limit: '50' });

@@ -396,6 +396,48 @@ export interface Runner {
   seen_at: string | null;
 }
 
+/** An address that is told what happens. */
+export interface Webhook {
+  id: string;
+  url: string;
+  topics: string[];
+  description: string;
+  active: boolean;
+  state: 'active' | 'paused' | 'gone' | 'failing';
+  waiting: number;
+  failures: number;
+  failing_since: string | null;
+  rests_until: string | null;
+  old_secret_until: string | null;
+  created_at: string;
+}
+
+/** The same with a secret that is shown once. */
+export interface MadeWebhook extends Webhook {
+  secret: string;
+}
+
+/** One call of such an address. */
+export interface Try {
+  at: string;
+  took_ms: number;
+  status: number | null;
+  answer: string | null;
+  error: string | null;
+}
+
+/** One event for one such address. */
+export interface Delivery {
+  event_id: string;
+  topic: string;
+  state: 'waiting' | 'delivered' | 'failed';
+  attempts: number;
+  next_at: string | null;
+  created_at: string;
+  ended_at: string | null;
+  tries: Try[];
+}
+
 export interface Page<T> {
   items: T[];
   next: string | null;

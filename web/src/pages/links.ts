@@ -12,6 +12,7 @@ const LINKS: readonly Link[] = [
   { path: '/jobs', label: 'Jobs' },
   { path: '/runners', label: 'Runners', admin: true },
   { path: '/deletions', label: 'Deletions', admin: true },
+  { path: '/notifications', label: 'Notifications', admin: true },
 ];
 
 /** The links for somebody, in their order. */

@@ -9,16 +9,17 @@ export type Route =
   | { page: 'claim' }
   | { page: 'runners' }
   | { page: 'deletions' }
+  | { page: 'notifications' }
   | { page: 'not-found' };
+
+/** Pages whose address is their name. */
+const NAMED = ['pipelines', 'claim', 'runners', 'deletions', 'notifications', 'jobs'] as const;
 
 /** Reads a path; anything unknown is the not-found page. */
 export function routeOf(path: string): Route {
   if (path === '/' || path === '/index.html') return { page: 'home' };
-  if (path === '/pipelines' || path === '/pipelines/') return { page: 'pipelines' };
-  if (path === '/claim' || path === '/claim/') return { page: 'claim' };
-  if (path === '/runners' || path === '/runners/') return { page: 'runners' };
-  if (path === '/deletions' || path === '/deletions/') return { page: 'deletions' };
-  if (path === '/jobs' || path === '/jobs/') return { page: 'jobs' };
+  const named = NAMED.find((name) => path === `/${name}` || path === `/${name}/`);
+  if (named) return { page: named };
   const job = /^\/jobs\/(job_[0-9A-Za-z]+)\/?$/.exec(path);
   if (job?.[1]) return { page: 'job', id: job[1] };
   const video = /^\/v\/(vid_[0-9A-Za-z]+)\/?$/.exec(path);

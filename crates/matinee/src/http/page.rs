@@ -82,11 +82,14 @@ enum Place<'p> {
     Api,
 }
 
+/// Pages that have a name.
+const NAMES: [&str; 6] = ["claim", "deletions", "jobs", "notifications", "pipelines", "runners"];
+
 fn place(path: &str) -> Place<'_> {
     let name = path.trim_start_matches('/');
     let video = name.strip_prefix("v/").is_some_and(|id| !id.is_empty() && !id.contains('/'));
     let job = name.strip_prefix("jobs/").is_some_and(|id| !id.is_empty() && !id.contains('/'));
-    if name.is_empty() || ["claim", "jobs", "runners"].contains(&name) || video || job {
+    if name.is_empty() || NAMES.contains(&name) || video || job {
         return Place::Application;
     }
     let api = ["v1", "p", "r", "files"].into_iter().any(|root| name.split('/').next() == Some(root));
@@ -243,7 +246,8 @@ mod tests {
 
     #[test]
     fn paths_are_pages_files_or_the_api() {
-        for path in ["/", "/claim", "/runners", "/v/vid_1", "/jobs", "/jobs/job_1"] {
+        let named = NAMES.map(|name| format!("/{name}"));
+        for path in named.iter().map(String::as_str).chain(["/", "/v/vid_1", "/jobs/job_1"]) {
             assert_eq!(place(path), Place::Application, "{path}");
         }
         for path in ["/v1", "/v1/nothing", "/p/x", "/files/a/b"] {
