@@ -20,6 +20,7 @@ pub(crate) async fn run(flags: &Flags, form: Form, out: &mut impl Write) -> anyh
         keep: (config.work.keep_temp, config.work.keep_days),
         devices: config.encode.devices.clone(),
         ffmpeg: programs(&config, Path::new("/proc/self/exe")),
+        stores: config.stores()?,
         data: config.data,
     };
     let findings = doctor::examine(&patient).await;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use matinee_core::time::Millis;
 use matinee_io::db::{self, Db};
 use matinee_io::ffmpeg;
+use matinee_io::store::{Depth, Stores};
 use serde::Serialize;
 
 use super::{engine, now};
@@ -34,6 +35,8 @@ pub(crate) struct Patient {
     pub(crate) keep: (Keep, u32),
     /// Who serves the data directory now.
     pub(crate) server: Option<String>,
+    /// The places besides that keep copies.
+    pub(crate) stores: Stores,
 }
 
 /// How serious it is.
@@ -81,6 +84,25 @@ pub(crate) async fn examine(patient: &Patient) -> Vec<Finding> {
     findings.push(clock(&patient.data));
     findings.push(open_files(&std::fs::read_to_string("/proc/self/limits").unwrap_or_default()));
     findings.push(port(patient).await);
+    findings.extend(stores(&patient.stores).await);
+    findings
+}
+
+/// What each store can do, tried with a few bytes of which nothing stays.
+async fn stores(stores: &Stores) -> Vec<Finding> {
+    const CHECK: &str = "store";
+    let mut findings = Vec::new();
+    for opened in stores.iter() {
+        let (name, place) = (&opened.name, &opened.place);
+        findings.push(match opened.store.facts("matinee-doctor/object", Depth::Brief).await {
+            Ok(facts) => Finding::ok(CHECK, format!("{name}, {place}: {}", facts.sentences().join("; "))),
+            Err(error) => Finding::fix(
+                CHECK,
+                format!("{name}, {place}: {error}"),
+                format!("Mend its [[store]], its key or its disk, and look again with `matinee stores test {name}`."),
+            ),
+        });
+    }
     findings
 }
 
@@ -175,6 +197,8 @@ async fn port(patient: &Patient) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use matinee_io::store::{Place, StoreConfig};
+
     use super::*;
 
     #[test]
@@ -188,6 +212,17 @@ mod tests {
         assert_eq!(open_files(&limits("1024")).grade, Grade::Ok);
         assert_eq!(open_files(&limits("unlimited")).grade, Grade::Ok);
         assert_eq!(open_files("").grade, Grade::Note);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| Place::Disk { path: dir.path().join(name) };
+        let config = |name: &str| StoreConfig { name: name.to_owned(), place: place(name) };
+        std::fs::create_dir(dir.path().join("here")).unwrap();
+        let opened = Stores::open(&[config("here"), config("away")]).unwrap();
+        let grades: Vec<_> = stores(&opened).await.iter().map(|finding| finding.grade).collect();
+        assert_eq!(grades, [Grade::Ok, Grade::Fix]);
     }
 
     #[test]
