@@ -13,7 +13,7 @@ use object_store::{CopyOptions, GetOptions, GetRange, ObjectMeta, ObjectStore as
 
 use super::port::RemoteError;
 pub use super::s3::Access as Config;
-use super::s3::Patience;
+use super::s3::{Patience, SILENCE};
 
 /// Objects of one page; S3 gives at most so many.
 const PAGE: usize = 1_000;
@@ -90,7 +90,7 @@ pub struct Bucket {
 impl Bucket {
     /// A bucket at this place; nothing is asked yet.
     pub fn open(config: &Config) -> Result<Self, BucketError> {
-        Ok(Self { store: Arc::new(config.open(PATIENCE)?) })
+        Ok(Self { store: Arc::new(config.open(PATIENCE, SILENCE)?) })
     }
 
     /// One page of the objects whose keys begin with `prefix`.

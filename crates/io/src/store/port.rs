@@ -189,7 +189,7 @@ pub enum RemoteError {
     /// The object is shorter than what was asked for.
     #[error("the object ends before the bytes that were asked for")]
     Short,
-    /// The store does not let us.
+    /// The store does not let us, or is not what the configuration says.
     #[error("the store refuses it: {0}")]
     Refused(String),
     /// It cannot be done like this, however often it is tried.

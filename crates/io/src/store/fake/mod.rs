@@ -8,6 +8,8 @@ mod fault;
 mod objects;
 mod parts;
 mod profile;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::convert::Infallible;

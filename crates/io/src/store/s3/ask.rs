@@ -74,9 +74,10 @@ impl Reply {
         let code = self.code();
         let text = format!("{} {code}", self.status);
         match self.status {
-            404 if code == "NoSuchBucket" => RemoteError::Wrong(text),
-            404 => RemoteError::Absent,
-            401 | 403 => RemoteError::Refused(text),
+            404 if code != "NoSuchBucket" => RemoteError::Absent,
+            // A redirect and a malformed head both mean the wrong region.
+            300..=399 | 401 | 403 | 404 => RemoteError::Refused(text),
+            400 if code == "AuthorizationHeaderMalformed" => RemoteError::Refused(text),
             507 => RemoteError::Full,
             400..=499 | 501 => RemoteError::Wrong(text),
             _ => RemoteError::Again(text),

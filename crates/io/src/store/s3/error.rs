@@ -17,22 +17,22 @@ const NEVER: [&str; 8] = [
     "KeyTooLong",
     "NotImplemented",
 ];
-/// We may not, also where the client has no variant for it (listings); and the region of the configuration is not that of the
-/// bucket, which is as good as a wrong key.
-const REFUSED: [&str; 4] =
-    ["status code: 401", "status code: 403", "AuthorizationHeaderMalformed", "incorrectly configured region"];
+/// We may not, or the region or the bucket of the configuration is not there: whatever is asked, it is in vain.
+const REFUSED: [&str; 5] = [
+    "status code: 401",
+    "status code: 403",
+    "AuthorizationHeaderMalformed",
+    "<Code>NoSuchBucket",
+    "incorrectly configured region",
+];
 
 impl From<Error> for RemoteError {
     fn from(error: Error) -> Self {
         let text = causes(&error);
-        if text.contains("<Code>NoSuchBucket") {
-            Self::Wrong(brief(&text))
+        if REFUSED.iter().any(|refused| text.contains(refused)) {
+            Self::Refused(brief(&text))
         } else if matches!(error, Error::NotFound { .. }) {
             Self::Absent
-        } else if matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
-            || REFUSED.iter().any(|refused| text.contains(refused))
-        {
-            Self::Refused(brief(&text))
         } else if FULL.iter().any(|full| text.contains(full)) {
             Self::Full
         } else if text.contains("InvalidRange") {
@@ -43,6 +43,11 @@ impl From<Error> for RemoteError {
             Self::Again(brief(&text))
         }
     }
+}
+
+/// Was a request bad, without a word about why?
+pub(super) fn is_mute(error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Again(text) if text.contains("status code: 400"))
 }
 
 fn is_never(error: &Error, text: &str) -> bool {

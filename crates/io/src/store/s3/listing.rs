@@ -1,4 +1,5 @@
-//! What a plain listing hides: parts, open uploads and versions.
+//! What is there: objects, and what a plain listing hides (parts, open uploads and versions). Read by ourselves, because the client
+//! gives up at the first key that is none for it, and anybody may have put one there.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,10 @@ use super::ask::Ask;
 use super::stamp::parse_extended;
 use super::xml::Element;
 use super::{Hidden, RemoteError, S3};
-use crate::store::port::{OldVersion, OpenUpload};
+use crate::store::port::{OldVersion, OpenUpload, Page, Seen};
 
+/// Objects of one page; S3 gives at most so many.
+const PAGE: usize = 1_000;
 /// Pages of one question: a million entries. Whoever answers with more turns in a circle.
 const PAGES_MAX: usize = 1_000;
 
@@ -44,6 +47,40 @@ struct Walked<T> {
 }
 
 impl S3 {
+    /// Objects of ours after this key, at most `limit`.
+    pub(super) async fn page(&self, after: Option<&str>, limit: usize) -> Result<Page, RemoteError> {
+        let max = limit.clamp(1, PAGE).to_string();
+        let mut marker = after.map(|after| self.full(after)).transpose()?.unwrap_or_default();
+        let mut page = Page::default();
+        for _ in 0..PAGES_MAX {
+            let query = [
+                ("list-type", "2"),
+                ("max-keys", max.as_str()),
+                ("prefix", self.0.prefix.as_str()),
+                ("start-after", marker.as_str()),
+            ];
+            let query: Vec<_> = query.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+            let reply = self.ask(&Ask::new(Method::GET, None, &query)).await?;
+            let lacks = || RemoteError::Wrong("it does not list objects".to_owned());
+            let root = reply.document("ListBucketResult")?.ok_or_else(lacks)?;
+            let ours = root.all("Contents").filter_map(|object| {
+                Some(Seen { key: self.short(object.text("Key"))?, size: object.number("Size")? })
+            });
+            page.objects.extend(ours);
+            // Not every service minds how many were asked for.
+            let more = root.is("IsTruncated") || page.objects.len() > limit;
+            page.objects.truncate(limit);
+            if !page.objects.is_empty() || !more {
+                page.next = page.objects.last().filter(|_| more).map(|last| last.key.clone());
+                break;
+            }
+            // Nothing but strange keys.
+            let Some(last) = root.all("Contents").last() else { break };
+            last.text("Key").clone_into(&mut marker);
+        }
+        Ok(page)
+    }
+
     /// Which parts of an upload are there.
     pub(super) async fn standing(&self, full: &str, upload: &str) -> Result<Standing, RemoteError> {
         let mut parts = BTreeMap::new();

@@ -23,7 +23,6 @@ use futures_util::StreamExt as _;
 use futures_util::future::ready;
 use http::Method;
 use object_store::aws::AmazonS3;
-use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::multipart::MultipartStore as _;
 use object_store::path::Path;
 use object_store::{
@@ -31,14 +30,13 @@ use object_store::{
 };
 use url::Url;
 
-use super::port::{Answer, Begun, Depth, Hidden, Looked, Page, Put, Reading, RemoteError, Seen, Store, Told};
+use super::port::{Answer, Begun, Depth, Hidden, Looked, Page, Put, Reading, RemoteError, Store, Told};
 use super::port::{KEY_BYTES_MAX, check_key};
 use super::{Facts, Removed};
+pub(super) use open::SILENCE;
 pub use open::{Access, Patience};
 use sign::{Keys, Wanted};
 
-/// Objects of one page; S3 gives at most so many.
-const PAGE: usize = 1_000;
 /// How long one request is repeated before the job's own retries take over: services that are full ask for patience.
 pub const PATIENCE: Patience =
     Patience { retries: 10, within: Duration::from_mins(3), pause: Duration::from_millis(200) };
@@ -49,6 +47,8 @@ pub struct S3(Arc<Inner>);
 
 struct Inner {
     client: AmazonS3,
+    /// The same, with the patience that sending takes.
+    sender: AmazonS3,
     /// For what the client cannot do.
     http: reqwest::Client,
     keys: Keys,
@@ -82,11 +82,11 @@ impl S3 {
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() || base.query().is_some() {
             return Err(wrong(&"the endpoint must be like https://s3.example.org"));
         }
-        let client = access.open(patience)?;
+        let (client, sender) = (access.open(patience, SILENCE)?, access.open(patience, open::SENDING)?);
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(open::SILENCE_S))
-            .read_timeout(Duration::from_secs(open::SILENCE_S))
+            .connect_timeout(SILENCE)
+            .read_timeout(SILENCE)
             .build()
             .map_err(|error| wrong(&error))?;
         let prefix = prefix.trim_matches('/');
@@ -97,7 +97,7 @@ impl S3 {
             region: access.region.clone(),
         };
         let has_versions = OnceLock::new();
-        Ok(Self(Arc::new(Inner { client, http, keys, base, prefix, class, patience, has_versions })))
+        Ok(Self(Arc::new(Inner { client, sender, http, keys, base, prefix, class, patience, has_versions })))
     }
 
     /// The whole key.
@@ -135,6 +135,8 @@ impl S3 {
         match self.0.client.head(&self.path(key)?).await.map_err(RemoteError::from) {
             Ok(found) => Ok(Some(found)),
             Err(RemoteError::Absent) => Ok(None),
+            // An answer to HEAD has no body that says what is wrong with it; that to another question has.
+            Err(error) if error::is_mute(&error) => self.page(None, 1).await.and(Err(error)),
             Err(error) => Err(error),
         }
     }
@@ -147,27 +149,6 @@ impl S3 {
             return Err(RemoteError::Short);
         }
         Ok(whole(found.into_stream().map(|part| part.map_err(RemoteError::from)).boxed(), wanted))
-    }
-
-    async fn page(&self, after: Option<&str>, limit: usize) -> Result<Page, RemoteError> {
-        let options = PaginatedListOptions {
-            offset: after.map(|after| self.full(after)).transpose()?,
-            max_keys: Some(limit.clamp(1, PAGE)),
-            ..PaginatedListOptions::default()
-        };
-        let prefix = Some(self.0.prefix.as_str()).filter(|prefix| !prefix.is_empty());
-        let found = self.0.client.list_paginated(prefix, options).await?;
-        let objects = found.result.objects.iter();
-        let mut objects: Vec<_> = objects
-            .filter_map(|object| Some(Seen { key: self.short(object.location.as_ref())?, size: object.size }))
-            .collect();
-        objects.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        // Not every service minds how many were asked for.
-        let more = found.page_token.is_some() || objects.len() > limit;
-        objects.truncate(limit);
-        // A page of nothing but strange keys ends the list: they can only be put into our prefix by somebody else.
-        let next = objects.last().filter(|_| more).map(|last| last.key.clone());
-        Ok(Page { objects, next })
     }
 
     /// Frees every version of a key, and what was begun for it.

@@ -8,7 +8,9 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use crate::store::port::RemoteError;
 
 /// A connection that says nothing for so long is given up, in seconds.
-pub(super) const SILENCE_S: u64 = 30;
+pub(in crate::store) const SILENCE: Duration = Duration::from_secs(30);
+/// The same while we send: the client counts from the first byte that it sends, and a part of 8 MiB takes so long at 10 KiB/s.
+pub(super) const SENDING: Duration = Duration::from_mins(15);
 
 /// Where a bucket is, and who we are there.
 #[derive(Clone)]
@@ -53,11 +55,14 @@ impl Access {
     }
 
     /// A client for it; nothing is asked yet.
-    pub(in crate::store) fn open(&self, patience: Patience) -> Result<AmazonS3, RemoteError> {
+    pub(in crate::store) fn open(
+        &self,
+        patience: Patience,
+        silence: Duration,
+    ) -> Result<AmazonS3, RemoteError> {
         provide();
-        let silence = Duration::from_secs(SILENCE_S);
         let client = ClientOptions::new()
-            .with_connect_timeout(silence)
+            .with_connect_timeout(SILENCE)
             .with_read_timeout(silence)
             .with_timeout_disabled();
         let backoff = BackoffConfig { init_backoff: patience.pause, ..BackoffConfig::default() };
