@@ -48,11 +48,15 @@ topics! {
     VideoDeleted "video.deleted" "The video was deleted.";
     RenditionReady "rendition.ready" "One rendition has its final file.";
     RenditionFailed "rendition.failed" "One rendition cannot be made.";
+    PublicationPlayable "publication.playable" "A video can be watched at a host.";
+    PublicationReady "publication.ready" "A host has made all that it makes of a video.";
+    PublicationFailed "publication.failed" "A host could not make a video, or lost it.";
     CollectionDeleted "collection.deleted" "A collection is gone with all that was in it.";
     AppDeleted "app.deleted" "An app is gone with all that was in it.";
     JobDead "job.dead" "A job was given up.";
     WebhookDisabled "webhook.disabled" "An endpoint was switched off, because it is gone or has failed for days.";
     LedgerProvenGone "ledger.proven_gone" "Something outside is proven deleted.";
+    LedgerSeenAgain "ledger.seen_again" "Something that was proven deleted is there again; it is being deleted again.";
 }
 
 /// An event to write in the transaction that makes it true.

@@ -46,6 +46,8 @@ pub enum Kind {
     Sheet,
     /// A short moving picture for cards.
     Preview,
+    /// A video at a host.
+    Publication,
 }
 
 /// What happens to a thing outside.

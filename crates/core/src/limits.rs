@@ -1,5 +1,9 @@
 //! Every named limit with its reason. A limit that is not here does not exist.
 
+mod host;
+
+pub use self::host::*;
+
 /// Target length of a segment in milliseconds: short enough to start and switch quickly, long enough to compress.
 pub const SEGMENT_MS: u32 = 4_000;
 

@@ -69,6 +69,9 @@ pub struct Pipeline {
     pub strict: bool,
     /// Jobs of a pipeline with a higher priority go first, from -100 to 100.
     pub priority: i32,
+    /// Hosts to which the video is published when it is ready, by their names in the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<String>,
     /// What happens then, besides.
     #[serde(rename = "step", skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
@@ -94,6 +97,7 @@ impl Default for Pipeline {
             frames_max: limits::PLAN_FRAMES_MAX,
             strict: false,
             priority: 0,
+            publish: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -249,6 +253,9 @@ pub enum Refusal {
     /// The poster's side.
     #[error("`poster_side` is {0}; it goes from 16 to {POSTER_SIDE_MAX}")]
     PosterSide(u32),
+    /// The hosts.
+    #[error("`publish` names `{0}` twice, or what cannot be a host's name, or more than {max} hosts", max = limits::PUBLISH_MAX)]
+    Publish(String),
     /// The steps.
     #[error(transparent)]
     Step(#[from] step::Refusal),
@@ -278,6 +285,14 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::Name(name.to_owned())) }
 }
 
+fn check_hosts(hosts: &[String]) -> Result<(), Refusal> {
+    let wrong = |(at, host): &(usize, &String)| {
+        *at >= limits::PUBLISH_MAX || hosts[..*at].contains(host) || check_name(host).is_err()
+    };
+    let found = hosts.iter().enumerate().find(wrong);
+    found.map_or(Ok(()), |(_, host)| Err(Refusal::Publish(host.clone())))
+}
+
 impl Pipeline {
     /// Are pictures to be seen only after something was done to them? Then the source itself is never played.
     pub const fn changes_pictures(&self) -> bool {
@@ -285,7 +300,7 @@ impl Pipeline {
     }
 
     /// The names of all fields, for descriptions.
-    pub const FIELDS: [&str; 18] = [
+    pub const FIELDS: [&str; 19] = [
         "name",
         "quality",
         "sizes",
@@ -303,6 +318,7 @@ impl Pipeline {
         "frames_max",
         "strict",
         "priority",
+        "publish",
         "step",
     ];
 
@@ -363,6 +379,7 @@ impl Pipeline {
         }
         self.watermark.as_ref().map_or(Ok(()), Watermark::check)?;
         step::check(&self.steps)?;
+        check_hosts(&self.publish)?;
         if self.frames_max == 0 { Err(Refusal::Frames) } else { Ok(()) }
     }
 }

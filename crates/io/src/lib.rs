@@ -7,6 +7,7 @@ pub mod errand;
 pub mod fetch;
 pub mod ffmpeg;
 pub mod folder;
+pub mod host;
 pub mod random;
 pub mod sender;
 pub mod spool;

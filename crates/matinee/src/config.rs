@@ -1,5 +1,6 @@
 //! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
 
+pub(crate) mod host;
 mod ingest;
 mod pipeline;
 mod role;
@@ -18,6 +19,7 @@ use matinee_core::pipeline::{DEFAULT, Pipeline, Quality};
 use matinee_core::price::Prices;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::host::Host;
 pub(crate) use self::ingest::{Ingest, Secret, Zoom};
 pub(crate) use self::role::Role;
 pub(crate) use self::source::{Bucket, Watch};
@@ -60,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) bucket: Vec<Bucket>,
     /// Places besides the data directory that keep copies.
     pub(crate) store: Vec<Store>,
+    /// Services that take videos and stream them.
+    pub(crate) host: Vec<Host>,
 }
 
 /// Who may do what without an account.
@@ -188,6 +192,7 @@ impl Default for Config {
             watch: Vec::new(),
             bucket: Vec::new(),
             store: Vec::new(),
+            host: Vec::new(),
         }
     }
 }
@@ -300,6 +305,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
     role::check(&config)?;
     let beside = if file.exists() { file.as_path() } else { Path::new("/etc/matinee/matinee.toml") };
     pipeline::check(&mut config.pipeline, beside)?;
+    host::check(&mut config)?;
     config.checked()
 }
 

@@ -1,5 +1,7 @@
 //! What one running process shares: database, store, ffmpeg, keys and configuration.
 
+pub(crate) mod hosts;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,6 +25,7 @@ use matinee_io::{ffmpeg, random};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use self::hosts::{Hosts, StartRefusal};
 use crate::config::Config;
 pub(crate) use crate::config::{Keep, Role, source};
 use crate::shelf::tries::Tries;
@@ -39,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) spool: Spool,
     /// Fetches what others serve.
     pub(crate) fetch: Fetch,
+    /// Services that take videos and stream them.
+    pub(crate) hosts: Hosts,
     /// Which start of this machine it is; see `flow::upload::recover`.
     pub(crate) boot: Option<String>,
     /// The programs, or why there are none; uploads are taken all the same.
@@ -104,6 +109,9 @@ pub(crate) enum StartFailure {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] crate::config::BadConfig),
+    /// Something is left at a host that is not known.
+    #[error("{0}")]
+    Host(#[from] StartRefusal),
     /// ffmpeg may not run here.
     #[error(
         "{0} Only if every file that will ever be uploaded is trusted, set `encode.accept_unsandboxed = true`."
@@ -117,6 +125,7 @@ impl Node {
         let programs = Ffmpeg::detect(programs(&config, launcher));
         let (stored, ffmpeg) = tokio::join!(Stored::open(&config), programs);
         let stored = stored?;
+        stored.hosts.check(&stored.db, matinee_io::clock::now()).await?;
         if let Err(refused @ FfmpegError::Refused) = ffmpeg {
             return Err(StartFailure::Sandbox(refused));
         }
@@ -140,6 +149,7 @@ impl Node {
             engines: OnceCell::new(),
             path_key: stored.path_key,
             fetch: stored.fetch,
+            hosts: stored.hosts,
             spool: Spool::new(matinee_io::spool::Config {
                 direct: config.ingest.direct,
                 memory_bytes: config.ingest.memory_bytes,
@@ -219,7 +229,7 @@ impl Node {
             Kind::Probe => 4,
             Kind::Audio => self.slots().min(limits::SOUNDS_AT_ONCE),
             Kind::Remux | Kind::Poster | Kind::Subtitles | Kind::Storyboard | Kind::Webm | Kind::Erase => 1,
-            Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish | Kind::Step => 2,
+            Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish | Kind::Step | Kind::Publish => 2,
         }
     }
 
@@ -312,6 +322,7 @@ struct Stored {
     path_key: Key,
     defaults: Defaults,
     fetch: Fetch,
+    hosts: Hosts,
 }
 
 impl Stored {
@@ -334,7 +345,8 @@ impl Stored {
         let wanted = Defaults { app: random::id(), collection: random::id() };
         let defaults = db.defaults(wanted, matinee_io::clock::now()).await?;
         let fetch = Fetch::new(&config.fetch()?).expect("because the configuration has tried it");
-        Ok(Self { db, store, stores, path_key, defaults, fetch })
+        let hosts = Hosts::open(config, &path_key.secret)?;
+        Ok(Self { db, store, stores, path_key, defaults, fetch, hosts })
     }
 }
 

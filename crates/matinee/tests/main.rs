@@ -15,6 +15,8 @@ mod early;
 #[cfg(test)]
 mod encode;
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod ingest;
 #[cfg(test)]
 mod kill;

@@ -43,6 +43,7 @@ impl Plan {
             | Task::Probe { .. }
             | Task::Finish { .. }
             | Task::Step { .. }
+            | Task::Publish { .. }
             | Task::Erase { .. } => Load::default(),
         }
     }

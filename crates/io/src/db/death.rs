@@ -2,7 +2,8 @@
 //!
 //! * Without the fetch there is no video: its upload fails.
 //! * Subtitles that cannot be converted fail alone.
-//! * A poster or a storyboard that cannot be made, and a step that is not done, are only noted by the job's own event.
+//! * A poster or a storyboard that cannot be made, and a step that is not done, are only noted by the job's own event; what
+//!   cannot be published fails its publication.
 //! * A file that cannot be assembled fails its rendition; the others go on, until it was the last. So does a sound that is
 //!   only an alternative.
 //! * What is made in the background fails alone: the video is what it would be without it.
@@ -32,7 +33,7 @@ use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
 use super::tx::Tx;
 use super::value::args;
-use super::{caption, job, object, picture, pull, word};
+use super::{caption, job, object, picture, publication, pull, word};
 
 /// Jobs died together, the cause first: their rendition or video fails in the same transaction.
 pub(crate) async fn job_died(
@@ -54,12 +55,12 @@ pub(crate) async fn job_died(
         Err(DbError::Absent) => return Ok(()),
         locked => locked?,
     };
+    let reason = not_published(tx, (video, died), problem_of(error), now).await?;
     let generation = generation_of(tx, *cause).await?;
     let run = run_of(tx, video, generation).await?;
     if run == Run::Over {
         return Ok(());
     }
-    let reason = problem_of(error);
     let mut hopeless = false;
     for (_, task) in died {
         match task {
@@ -69,6 +70,7 @@ pub(crate) async fn job_died(
             | Task::Erase { .. }
             | Task::Webm { .. }
             | Task::Step { .. }
+            | Task::Publish { .. }
             | Task::Chunk { family: 1.., .. }
             | Task::Finish { background: true, .. }
             | Task::Audio { track: 1.., .. } => {}
@@ -94,16 +96,30 @@ pub(crate) async fn job_died(
     if !hopeless {
         return Ok(());
     }
-    let is_final = is_final(tx, *cause).await?;
     let held = Held { app, video, generation };
     if let Run::Beside(remake) = run {
         return remake::fail(tx, held, &remake, reason, now).await;
     }
     give_up(tx, held, &reason, now).await?;
-    if is_final {
+    if is_final(tx, *cause).await? {
         clear(tx, video, matches!(first, Task::Probe { .. }), now).await?;
     }
     Ok(())
+}
+
+/// What these jobs were to publish fails for this reason, which is handed back.
+async fn not_published(
+    tx: &mut Tx,
+    (video, died): (VideoId, &[(JobId, Task)]),
+    reason: Problem,
+    now: Millis,
+) -> Result<Problem, DbError> {
+    for (_, task) in died {
+        if let Task::Publish { host, .. } = task {
+            publication::job_ended(tx, (video, host), &reason, now).await?;
+        }
+    }
+    Ok(reason)
 }
 
 /// Has everything failed that a video of these renditions is watched by, in a generation?
@@ -125,7 +141,11 @@ pub(crate) async fn job_retried(tx: &mut Tx, wanted: &[(JobId, Task)], now: Mill
     };
     if matches!(
         first,
-        Task::Poster { .. } | Task::Storyboard { .. } | Task::Subtitles { .. } | Task::Step { .. }
+        Task::Poster { .. }
+            | Task::Storyboard { .. }
+            | Task::Subtitles { .. }
+            | Task::Step { .. }
+            | Task::Publish { .. }
     ) {
         return caption::revive(tx, video).await;
     }
@@ -181,6 +201,9 @@ pub(crate) async fn job_unwanted(tx: &mut Tx, job: JobId, now: Millis) -> Result
     if matches!(task, Task::Poster { .. } | Task::Storyboard { .. } | Task::Step { .. }) {
         return Ok(());
     }
+    if let Task::Publish { host, .. } = &task {
+        return publication::job_ended(tx, (video, host), &stopped(), now).await;
+    }
     if matches!(task, Task::Subtitles { .. }) {
         return caption::abandon(tx, video).await;
     }
@@ -216,6 +239,7 @@ async fn is_background(tx: &mut Tx, task: &Task, generation: u32) -> Result<bool
         | Task::Storyboard { .. }
         | Task::Finish { background: false, .. }
         | Task::Step { .. }
+        | Task::Publish { .. }
         | Task::Erase { .. } => return Ok(false),
     };
     row.map_or(Ok(false), |row| row.get("background"))
@@ -301,6 +325,15 @@ async fn clear(tx: &mut Tx, video: VideoId, refused: bool, now: Millis) -> Resul
         object::unwanted(tx, row.get("source_id")?, "refused", now).await?;
     }
     Ok(())
+}
+
+/// Somebody has cancelled the job.
+fn stopped() -> Problem {
+    Problem {
+        code: "publish_stopped".to_owned(),
+        human: "Publishing was stopped.".to_owned(),
+        fix: "Publish the video there again when it is wanted.".to_owned(),
+    }
 }
 
 /// What people read: the error's own texts, or a sentence about its code.

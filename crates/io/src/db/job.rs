@@ -25,9 +25,11 @@ use super::value::args;
 pub(crate) use self::cascade::task_of;
 #[cfg(test)]
 pub(crate) use self::claim::explain_claim;
+#[cfg(test)]
+pub(crate) use self::claim::explain_claim;
 pub use self::claim::{Claim, Claimed, Renewed, Room, Slots};
-pub(crate) use self::end::give_back_all;
 pub use self::end::{Ended, Reaped};
+pub(crate) use self::end::{give_back_all, put_off};
 pub use self::list::{Count, Filter, Job};
 pub use self::order::Cancelled;
 pub use self::overtake::Worked;
@@ -185,14 +187,19 @@ pub(crate) async fn cancel_of_generations(
                    ORDER BY id FOR UPDATE";
         tx.rows(sql, args![video, from, to]).await?;
     }
+    // A video is published whatever generation of it counts, once that was begun.
     tx.execute(
         "UPDATE job SET state = 5, finished_ms = $4
-         WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND state IN (0, 1)",
+         WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND state IN (0, 1)
+           AND NOT (kind = 'publish' AND EXISTS (SELECT 1 FROM publication p
+             WHERE p.video_id = $1 AND p.host = payload ->> 'host'))",
         args![video, from, to, now],
     )
     .await?;
     tx.execute(
-        "UPDATE job SET cancel_requested = $4 WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND state = 2",
+        "UPDATE job SET cancel_requested = $4 WHERE video_id = $1 AND generation BETWEEN $2 AND $3 AND state = 2
+           AND NOT (kind = 'publish' AND EXISTS (SELECT 1 FROM publication p
+             WHERE p.video_id = $1 AND p.host = payload ->> 'host'))",
         args![video, from, to, true],
     )
     .await?;

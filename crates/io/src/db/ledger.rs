@@ -13,7 +13,7 @@ use super::tx::{Sql, Tx};
 use super::value::{Row, args};
 use super::word;
 
-/// A row of the ledger.
+/// A row of the ledger that stands for an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Its name.
@@ -75,7 +75,7 @@ impl Db {
     pub async fn ledger_due(&self, now: Millis, limit: u32) -> Result<Vec<Entry>, DbError> {
         self.read((now, limit), |tx, (now, limit)| {
             Box::pin(async move {
-                let sql = "SELECT l.* FROM ledger l WHERE l.state = 'to_delete' AND l.next_try_ms <= $1
+                let sql = "SELECT l.* FROM ledger l WHERE l.state = 'to_delete' AND l.next_try_ms <= $1 AND l.object_id IS NOT NULL
                              AND NOT EXISTS (SELECT 1 FROM object o JOIN job j ON j.id = o.job_id
                                WHERE o.id = l.object_id AND j.state = 2 AND j.attempt = o.attempt)
                            ORDER BY l.next_try_ms, l.id LIMIT $2";
@@ -106,7 +106,7 @@ impl Db {
         .await
     }
 
-    /// Rows of the ledger, the newest first, from before `before` on.
+    /// Rows of objects in the ledger, the newest first, from before `before` on.
     pub async fn ledger(
         &self,
         filter: &LedgerFilter,
@@ -122,11 +122,11 @@ impl Db {
                 let sql = Sql::Each {
                     sqlite: "SELECT * FROM ledger WHERE ($1 IS NULL OR app_id = $1)
                        AND ($2 IS NULL OR video_id = $2) AND state IN (SELECT value FROM json_each($3))
-                       AND id < $4 ORDER BY id DESC LIMIT $5",
+                       AND id < $4 AND object_id IS NOT NULL ORDER BY id DESC LIMIT $5",
                     postgres: "SELECT * FROM ledger WHERE ($1 IS NULL OR app_id = $1)
                        AND ($2 IS NULL OR video_id = $2)
                        AND state IN (SELECT jsonb_array_elements_text($3))
-                       AND id < $4 ORDER BY id DESC LIMIT $5",
+                       AND id < $4 AND object_id IS NOT NULL ORDER BY id DESC LIMIT $5",
                 };
                 let args = args![*app, *video, states.clone(), *before, *limit];
                 tx.rows(sql, args).await?.iter().map(entry_of).collect()
@@ -157,7 +157,7 @@ impl Db {
             Box::pin(async move {
                 tx.execute(
                     "UPDATE ledger SET state = 'to_delete', reason = 'abandoned', next_try_ms = $1
-                     WHERE state = 'intended' AND created_ms <= $2
+                     WHERE state = 'intended' AND created_ms <= $2 AND object_id IS NOT NULL
                        AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.object_id = ledger.object_id
                                        AND u.state = 'open')
                        AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.tail_id = ledger.object_id
@@ -176,7 +176,7 @@ impl Db {
 async fn gone(tx: &mut Tx, entry: EntryId, proof: Value, now: Millis) -> Result<(), DbError> {
     let sql =
         "UPDATE ledger SET state = 'gone', proof = $2, proven_ms = $3 WHERE id = $1 AND state = 'to_delete'
-               RETURNING *";
+               AND object_id IS NOT NULL RETURNING *";
     let row = tx.row(sql, args![entry, proof, now]).await?.ok_or(DbError::Absent)?;
     let entry = entry_of(&row)?;
     let sql = "DELETE FROM replica WHERE object_id = $1 AND store = $2";

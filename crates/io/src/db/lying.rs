@@ -34,7 +34,7 @@ impl Db {
             Box::pin(async move {
                 let sql = "SELECT l.object_id, l.kind, l.state, l.place, l.created_ms, o.size_bytes, o.blake3
                            FROM ledger l LEFT JOIN object o ON o.id = l.object_id
-                           WHERE l.video_id = $2 AND l.app_id = $1 AND l.state <> 'gone'
+                           WHERE l.video_id = $2 AND l.app_id = $1 AND l.state <> 'gone' AND l.object_id IS NOT NULL
                            ORDER BY l.created_ms, l.object_id";
                 tx.rows(sql, args![*app, *video]).await?.iter().map(lying_of).collect()
             })

@@ -9,6 +9,7 @@ mod concat;
 mod encoding;
 mod evidence;
 mod hardware;
+mod hosts;
 mod leftovers;
 mod pictures;
 mod pipelines;

@@ -1,6 +1,6 @@
 //! What happened to a video, in order: its events and the attempts of its jobs.
 
-use matinee_core::id::{AppId, JobId, UploadId, VideoId};
+use matinee_core::id::{AppId, JobId, PublicationId, UploadId, VideoId};
 use matinee_core::time::Millis;
 use serde::Serialize;
 use serde_json::Value;
@@ -80,6 +80,9 @@ async fn subjects(tx: &mut Tx, app: AppId, video: VideoId) -> Result<Value, DbEr
     }
     for rendition in renditions_of(tx, video).await? {
         subjects.push(rendition.id.to_string());
+    }
+    for row in tx.rows("SELECT id FROM publication WHERE video_id = $1", args![video]).await? {
+        subjects.push(row.get::<PublicationId>("id")?.to_string());
     }
     for row in tx.rows("SELECT id FROM job WHERE video_id = $1 AND app_id = $2", args![video, app]).await? {
         subjects.push(row.get::<JobId>("id")?.to_string());

@@ -151,6 +151,8 @@ pub(crate) async fn delete(tx: &mut Tx, (app, id): (AppId, VideoId), now: Millis
     .await?;
     // Its name may be given again.
     tx.execute("UPDATE upload SET external_id = NULL WHERE video_id = $1", args![id]).await?;
+    // What is at hosts goes on in the ledger.
+    tx.execute("DELETE FROM publication WHERE video_id = $1", args![id]).await?;
     job::cancel_of_video(tx, id, now).await?;
     tx.execute(
         "UPDATE ledger SET state = 'to_delete', reason = 'deleted', next_try_ms = $2

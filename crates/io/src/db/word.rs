@@ -1,6 +1,6 @@
 //! The words for states in the database; nowhere else are they made or read.
 
-use matinee_core::{caption, ledger, runner, upload, video, webhook};
+use matinee_core::{caption, ledger, publication, runner, upload, video, webhook};
 
 use super::error::DbError;
 use super::value::{Arg, Column, Row};
@@ -55,7 +55,10 @@ words! {
     ledger::Kind {
         Source "source" Tail "tail" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
         Rendition "rendition" Webm "webm" Poster "poster" Sheet "sheet" Preview "preview"
-        Caption "caption"
+        Caption "caption" Publication "publication"
+    }
+    publication::Phase {
+        Waiting "waiting" Uploading "uploading" Processing "processing" Playable "playable" Ready "ready" Failed "failed"
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn run(flags: &Flags, arguments: &Arguments, out: &mut impl Write) ->
     for bucket in config.bucket.iter_mut().filter(|bucket| !bucket.secret_key.is_empty()) {
         "***".clone_into(&mut bucket.secret_key);
     }
+    config.host.iter_mut().for_each(config::host::Host::hide);
     match arguments.order {
         Order::Show { json: true } => writeln!(out, "{}", serde_json::to_string(&config)?)?,
         Order::Show { json: false } => write!(out, "{}", toml::to_string(&config)?)?,

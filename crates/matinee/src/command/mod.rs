@@ -7,6 +7,7 @@ mod db;
 mod doctor;
 mod encode;
 mod gc;
+mod hosts;
 mod import;
 mod jobs;
 mod ledger;
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Ledger(ledger::Arguments),
     /// Lists the stores that keep copies, and tries them
     Stores(stores::Arguments),
+    /// Lists the services that videos are published to, and tries one
+    Hosts(hosts::Arguments),
     /// Lists, shows, writes and archives pipelines: templates of what is made
     Pipeline(pipeline::Arguments),
     /// Makes, lists and tries webhooks, which tell another service what happens; sends events again
@@ -127,6 +130,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Gc(arguments) => with_runtime(gc::run(flags, &arguments, out)),
         Command::Ledger(arguments) => with_runtime(ledger::run(flags, &arguments, out)),
         Command::Stores(arguments) => with_runtime(stores::run(flags, &arguments, out)),
+        Command::Hosts(arguments) => with_runtime(hosts::run(flags, &arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Webhooks(arguments) => with_runtime(webhooks::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),

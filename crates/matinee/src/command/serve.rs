@@ -130,7 +130,13 @@ fn sources(node: &Arc<Node>) -> Vec<JoinHandle<()>> {
     });
     let buckets = config.bucket.iter();
     let buckets = buckets.map(|order| tokio::spawn(flow::bucket::run(Arc::clone(node), order.clone())));
-    folders.chain(buckets).chain([settling]).collect()
+    let hosts = node.hosts.all().iter().flat_map(|to| {
+        [
+            tokio::spawn(flow::attend::run(Arc::clone(node), Arc::clone(to))),
+            tokio::spawn(flow::drain::run(Arc::clone(node), Arc::clone(to))),
+        ]
+    });
+    folders.chain(buckets).chain(hosts).chain([settling]).collect()
 }
 
 fn greet(node: &Node, address: std::net::SocketAddr, claim: Option<&str>) {

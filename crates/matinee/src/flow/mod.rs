@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod app;
 pub(crate) mod arrival;
 mod assemble;
+pub(crate) mod attend;
 mod audio;
 mod board;
 pub(crate) mod bucket;
@@ -15,6 +16,7 @@ mod chunk;
 mod coding;
 mod damage;
 pub(crate) mod doctor;
+pub(crate) mod drain;
 mod early;
 pub(crate) mod engine;
 mod erase;
@@ -38,12 +40,15 @@ mod message;
 pub(crate) mod moving;
 pub(crate) mod notify;
 mod order;
+mod outside;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod play;
 mod poster;
 mod probe;
 pub(crate) mod proof;
+pub(crate) mod publication;
+mod publish;
 pub(crate) mod pull;
 pub(crate) mod ran;
 pub(crate) mod remake;
@@ -188,6 +193,7 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Webm { rendition, .. } => webm::perform(node, hold, rendition).await,
         Task::Finish { background, .. } => finish::perform(node, hold, background).await,
         Task::Step { step, .. } => step::perform(node, hold, step).await,
+        Task::Publish { ref host, .. } => publish::perform(node, hold, host).await,
         Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,
     }
 }

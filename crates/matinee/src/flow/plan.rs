@@ -36,7 +36,7 @@ pub(crate) async fn foresee_video(
 ) -> Result<Foreseen, Failure> {
     let video = node.db.video(app, id).await?.ok_or(Failure::Absent)?;
     let pipeline = match template {
-        Planned::By(pipeline) => pipeline,
+        Planned::By(pipeline) => *pipeline,
         Planned::Named(name) => {
             let name = name.unwrap_or(&video.pipeline);
             let template = intake::usable(node, app, name).await?;
@@ -67,7 +67,7 @@ pub(crate) async fn foresee_video(
 /// By what a video is planned.
 pub(crate) enum Planned<'a> {
     /// By fields that nobody has written yet.
-    By(Pipeline),
+    By(Box<Pipeline>),
     /// By the newest version of this pipeline, or of the video's own.
     Named(Option<&'a str>),
 }

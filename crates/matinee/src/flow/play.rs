@@ -175,7 +175,7 @@ fn has_chapters(video: &Video) -> bool {
 }
 
 /// Are its pictures to be seen only after something was done to them?
-fn is_changed(video: &Video) -> bool {
+pub(super) fn is_changed(video: &Video) -> bool {
     let picture = video.plan.as_ref().and_then(|plan| plan.pointer("/video/picture"));
     picture.is_some_and(|picture| picture.get("mark").is_some() || picture.get("cover").is_some())
 }

@@ -3,7 +3,7 @@
 mod background;
 
 use matinee_core::caption;
-use matinee_core::id::JobId;
+use matinee_core::id::{JobId, VideoId};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, NewJob, OnDeath, Task};
 use matinee_core::ledger;
@@ -256,24 +256,26 @@ fn jobs(
         jobs.push(subtitles);
     }
     let finish = new(Task::Finish { video: id, background: false }, 0, last);
-    let steps = steps(pipeline, needed(&finish), |number, needs| {
-        new(Task::Step { video: id, step: number }, 0, needs)
-    });
+    let besides = besides((id, pipeline), needed(&finish), |task, needs| new(task, 0, needs));
     jobs.push(finish);
-    jobs.extend(steps);
+    jobs.extend(besides);
     jobs.extend(background::jobs((id, main_sound), plan, ladder, new));
     debug_assert!(jobs.iter().all(|job| job.task.kind() != Kind::Probe));
     jobs
 }
 
-/// The jobs of the steps besides; `finish` is what those wait for that come when the video is ready.
-fn steps(
-    pipeline: &Pipeline,
+/// The jobs of what happens besides; `finish` is what those wait for that come when the video is ready.
+fn besides(
+    (video, pipeline): (VideoId, &Pipeline),
     finish: (JobId, OnDeath),
-    new: impl Fn(u32, Vec<(JobId, OnDeath)>) -> NewJob,
+    new: impl Fn(Task, Vec<(JobId, OnDeath)>) -> NewJob,
 ) -> Vec<NewJob> {
     let needs = |after| if after == After::Ready { vec![finish] } else { Vec::new() };
-    (0..).zip(&pipeline.steps).map(|(number, step)| new(number, needs(step.after))).collect()
+    let steps = (0..).zip(&pipeline.steps);
+    let steps = steps.map(|(number, step)| new(Task::Step { video, step: number }, needs(step.after)));
+    let hosts = pipeline.publish.iter();
+    let hosts = hosts.map(|host| new(Task::Publish { video, host: host.clone() }, vec![finish]));
+    steps.chain(hosts).collect()
 }
 
 /// Is there text in the source of which no caption was made, though one can be?

@@ -1,11 +1,13 @@
 //! A video with all that its page and its watchers are shown.
 
+use matinee_core::breaker::Breaker;
 use matinee_core::id::{AppId, VideoId};
 use matinee_core::job::load::{self, Outlook, Share};
 use matinee_core::limits::BACKGROUND_PRIO_MIN;
+use matinee_core::time::Millis;
 use matinee_core::video::{Policy, RenditionState, State};
 use matinee_io::db::job::{Filter, Job};
-use matinee_io::db::{Caption, Rendition, Video};
+use matinee_io::db::{Caption, Publication, Rendition, Video};
 
 use super::roster::roster;
 use super::{Failure, now};
@@ -20,6 +22,10 @@ pub(crate) struct Whole {
     pub(crate) video: Video,
     pub(crate) renditions: Vec<Rendition>,
     pub(crate) captions: Vec<Caption>,
+    /// What there is of it at hosts.
+    pub(crate) publications: Vec<Publication>,
+    /// The hosts that do not answer, and since when; known when something of it waits for a host.
+    pub(crate) away: Vec<(String, Millis)>,
     /// Its jobs; none when nothing of it is being made any more, because nobody asks then.
     pub(crate) jobs: Vec<Job>,
     /// The length of the source in bytes.
@@ -43,6 +49,8 @@ fn permitted(video: &Video, app: Option<AppId>) -> bool {
 pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
     let renditions = node.db.renditions(video.id).await?;
     let captions = node.db.captions(video.id).await?;
+    let publications = published(node, video.id).await?;
+    let away = if publications.is_empty() { Vec::new() } else { away(node).await? };
     let jobs = match video.state {
         State::Ready if video.is_encoded_again() => jobs(node, video.app, video.id).await?,
         State::Ready if !renditions.iter().any(|one| is_open(&video, one)) => Vec::new(),
@@ -53,7 +61,31 @@ pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
         (State::Processing | State::Ready | State::Failed, _) => None,
     };
     let size = node.store.size(video.source).await.map_err(|error| Failure::Again(error.to_string()))?;
-    Ok(Whole { video, renditions, captions, jobs, source_bytes: size.unwrap_or_default(), outlook })
+    Ok(Whole {
+        video,
+        renditions,
+        captions,
+        publications,
+        away,
+        jobs,
+        source_bytes: size.unwrap_or_default(),
+        outlook,
+    })
+}
+
+/// What there is of a video at hosts; a server without hosts need not look.
+async fn published(node: &Node, video: VideoId) -> Result<Vec<Publication>, Failure> {
+    if node.hosts.all().is_empty() { Ok(Vec::new()) } else { Ok(node.db.publications(video).await?) }
+}
+
+/// The hosts that do not answer, and since when.
+pub(super) async fn away(node: &Node) -> Result<Vec<(String, Millis)>, Failure> {
+    let rows = node.db.hosts().await?;
+    let away = rows.into_iter().filter_map(|row| match row.breaker {
+        Breaker::Open { since, .. } => Some((row.name, since)),
+        Breaker::Closed => None,
+    });
+    Ok(away.collect())
 }
 
 /// When a video will be done, by its jobs and by what lies before them.

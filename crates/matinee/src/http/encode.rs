@@ -70,7 +70,9 @@ pub(crate) async fn foresee(
         (None, Some(fields)) => {
             let read = pipeline::Pipeline::read(pipeline::DEFAULT, fields);
             let read = read.and_then(|read| read.check_own().map(|()| read));
-            Planned::By(read.map_err(|refusal| Problem::new(Code::BadRequest, refusal.to_string()))?)
+            Planned::By(Box::new(
+                read.map_err(|refusal| Problem::new(Code::BadRequest, refusal.to_string()))?,
+            ))
         }
     };
     let foreseen = plan::foresee_video(&node, (app, id), by).await?;

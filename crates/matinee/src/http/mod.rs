@@ -12,6 +12,8 @@ mod field;
 mod files;
 mod form;
 pub(crate) mod health;
+mod hook;
+mod host;
 mod ingest_path;
 mod ingest_url;
 mod job;
@@ -26,6 +28,7 @@ pub(crate) mod pipeline;
 mod playback;
 mod poster;
 pub(crate) mod problem;
+mod publication;
 pub(crate) mod request;
 mod resumable;
 mod runner;
@@ -116,6 +119,8 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::retry_one))
         .routes(routes!(node::list))
         .routes(routes!(node::drain, node::resume))
+        .routes(routes!(host::list))
+        .routes(routes!(host::test))
 }
 
 /// Where an app is told what happens.
@@ -140,11 +145,13 @@ fn of_videos() -> OpenApiRouter<Shared> {
         .routes(routes!(encode::begin, encode::cancel))
         .routes(routes!(encode::foresee))
         .routes(routes!(caption::add, caption::remove))
+        .routes(routes!(publication::create))
+        .routes(routes!(publication::delete))
 }
 
 /// What carries its right in a signature over its body, so that neither token nor site is looked at.
 fn signed() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(zoom::hear))
+    OpenApiRouter::new().routes(routes!(zoom::hear)).routes(routes!(hook::hear))
 }
 
 /// The OpenAPI document as text.

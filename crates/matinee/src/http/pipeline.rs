@@ -53,6 +53,8 @@ pub(crate) struct Template {
     hardware: bool,
     /// Jobs of a higher priority go first, from -100 to 100.
     priority: i32,
+    /// Hosts to which the video is published when it is ready; missing when there is none.
+    publish: Vec<String>,
     /// What happens besides; missing when nothing does.
     step: Vec<Step>,
 }

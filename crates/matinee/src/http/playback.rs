@@ -9,8 +9,9 @@ use super::Shared;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
 use super::video::{arriving, playable, visible};
-use super::view::{Addresses, Caption, Problems, time};
-use crate::flow::play;
+use super::view::{Addresses, Caption, HostAddresses, Problems, time};
+use crate::flow::video::Whole;
+use crate::flow::{play, publication};
 
 /// Where players find a video.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,6 +31,8 @@ pub(crate) struct Playback {
     chapters: Option<String>,
     /// Files to keep, the best first.
     downloads: Vec<Download>,
+    /// The same video at hosts where it can be watched.
+    hosts: Vec<HostAddresses>,
 }
 
 /// The words of a video in one language, ready to be shown.
@@ -67,14 +70,15 @@ pub(crate) async fn show(
     external: External,
     Path(id): Path<String>,
 ) -> Result<Json<Playback>, Problem> {
-    let (playback, reason) = match visible(&node, &caller, &id).await {
+    let (playback, reason, hosts) = match visible(&node, &caller, &id).await {
         Ok((whole, reach)) => {
             let failed = whole.video.state == matinee_core::video::State::Failed;
-            (playable(&node, &whole, reach).await?, whole.video.reason.filter(|_| failed))
+            let hosts = elsewhere(&node, &whole);
+            (playable(&node, &whole, reach).await?, whole.video.reason.filter(|_| failed), hosts)
         }
         Err(problem) => {
             let upload = arriving(&node, &caller, &id).await?.ok_or(problem)?;
-            (play::early(&node, upload.video).await?, None)
+            (play::early(&node, upload.video).await?, None, Vec::new())
         }
     };
     let playback = playback.ok_or_else(|| match reason {
@@ -103,5 +107,12 @@ pub(crate) async fn show(
         growing: playback.growing,
         expires_at: time(playback.expires),
         downloads: downloads.collect(),
+        hosts,
     }))
+}
+
+/// Where a video can be watched besides.
+fn elsewhere(node: &Shared, whole: &Whole) -> Vec<HostAddresses> {
+    let one = |one| Some(HostAddresses::of(one, &publication::playback(node, one)?));
+    whole.publications.iter().filter_map(one).collect()
 }

@@ -16,11 +16,13 @@ use super::patience::{is_known, says_what_it_knows, tag, tagged, wait_s};
 use super::problem::Problem;
 use super::request::{Caller, External};
 use super::view::{
-    Ask, Problems, Reach, Sent, Timeline, VIDEO_STATES, Video, VideoList, page_limit, parse_id, word_of,
+    Ask, Problems, Publication, Reach, Sent, Timeline, VIDEO_STATES, Video, VideoList, page_limit, parse_id,
+    word_of,
 };
 use crate::flow::Failure;
 use crate::flow::event::News;
 use crate::flow::play::{self, Playback};
+use crate::flow::publication;
 use crate::flow::upload;
 use crate::flow::video::{self, Wanted, Whole};
 
@@ -80,7 +82,14 @@ pub(crate) async fn list(
 /// What a reader sees of a video, with fresh addresses.
 pub(super) fn seen(node: &Shared, external: &External, whole: &Whole, reach: Reach) -> Video {
     let playback = play::playback(node, whole, reach.into());
-    Video::of(whole, playback.as_ref(), external, reach)
+    Video::of(whole, playback.as_ref(), external, reach).at_hosts(published(node, whole, reach))
+}
+
+/// What its owner sees of a video at hosts.
+fn published(node: &Shared, whole: &Whole, reach: Reach) -> Vec<Publication> {
+    let owned = whole.publications.iter().filter(|_| reach == Reach::Owner);
+    let one = |one| Publication::of(one, publication::playback(node, one).as_ref(), &whole.away);
+    owned.map(one).collect()
 }
 
 /// Loads a video for who may see it. Somebody without any right learns only of public videos; for all others the
@@ -137,7 +146,8 @@ async fn shown(node: &Shared, caller: &Caller, external: &External, id: &str) ->
     match visible(node, caller, id).await {
         Ok((whole, reach)) => {
             let playback = playable(node, &whole, reach).await?;
-            Ok(Video::of(&whole, playback.as_ref(), external, reach))
+            let video = Video::of(&whole, playback.as_ref(), external, reach);
+            Ok(video.at_hosts(published(node, &whole, reach)))
         }
         Err(problem) => {
             let upload = arriving(node, caller, id).await?.ok_or(problem)?;

@@ -4,6 +4,7 @@ mod ask;
 mod caption;
 mod event;
 mod forecast;
+mod host;
 mod job;
 mod judged;
 mod loudness;
@@ -11,6 +12,7 @@ mod node;
 mod person;
 mod plan;
 mod progress;
+mod publication;
 mod remake;
 mod tenant;
 mod time;
@@ -32,12 +34,14 @@ use utoipa::{IntoResponses, ToSchema};
 pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, sent_up_to, word_of};
 pub(crate) use self::caption::Caption;
 pub(crate) use self::event::{Event, EventList};
+pub(crate) use self::host::{HostList, HostTrial};
 pub(crate) use self::job::{
     GROUPS as JOB_GROUPS, Job, JobDetail, JobList, Pause, STATES as JOB_STATES, titled as job_titled,
 };
 pub(crate) use self::node::{Node, NodeList};
 pub(crate) use self::plan::{Cost, Plan, note_words};
 pub(crate) use self::progress::ribbon;
+pub(crate) use self::publication::{HostAddresses, NewPublication, Publication};
 pub(crate) use self::tenant::{
     App, AppList, Collection, CollectionList, Deletion, NewTenant, TenantChange, name_of, possible,
 };

@@ -68,6 +68,11 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
         Some("WEBVTT\n\n00:01.000 --> 00:02.000\nHello"),
     ),
     ("DELETE /v1/videos/{id}/captions/{caption}", Has(&["video:write"]), None),
+    ("POST /v1/videos/{id}/publications", Has(&["video:write"]), Some(r#"{"host":"nowhere"}"#)),
+    ("DELETE /v1/videos/{id}/publications/{host}", Has(&["video:write"]), None),
+    ("GET /v1/hosts", Has(&["video:read"]), None),
+    ("POST /v1/hosts/{id}/test", Has(&["admin"]), None),
+    ("POST /v1/hooks/{id}", Everybody, None),
     ("GET /v1/jobs", Has(&["job:read"]), None),
     ("PUT /v1/jobs/pause", Has(&["job:write"]), None),
     ("DELETE /v1/jobs/pause", Has(&["job:write"]), None),
@@ -155,7 +160,10 @@ impl Things {
         };
         if path.contains("{id}") {
             let id = id.unwrap_or_else(|| panic!("say in `Things` which thing {path} is about"));
-            path.replace("{id}", id).replace("{caption}", "en").replace("{rendition}", "h264-720")
+            path.replace("{id}", id)
+                .replace("{caption}", "en")
+                .replace("{rendition}", "h264-720")
+                .replace("{host}", "nowhere")
         } else {
             // Every app has a pipeline of this name, its own or the one that is built in.
             path.replace("{name}", "default")
@@ -200,6 +208,8 @@ async fn things(house: &House) -> Things {
             ("lease", "job_01jd3x00000000000000000000".to_owned()),
             ("nodes", text(&nodes["items"][0]["id"])),
             ("ledger", text(&ledger["items"][0]["id"])),
+            ("hosts", "nowhere".to_owned()),
+            ("hooks", "nowhere".to_owned()),
         ],
         absent: vec![
             ("videos", "vid_01jd3x00000000000000000000"),
@@ -213,6 +223,8 @@ async fn things(house: &House) -> Things {
             ("lease", "job_01jd3x00000000000000000000"),
             ("nodes", "nowhere"),
             ("ledger", "led_01jd3x00000000000000000000"),
+            ("hosts", "nowhere"),
+            ("hooks", "nowhere"),
         ],
     }
 }
@@ -386,9 +398,16 @@ async fn what_belongs_to_another_app_is_not_there() {
             assert_eq!(code, 401, "{row}: an administrator is no runner: {text}");
             continue;
         }
-        // No session to end, and no Zoom to hear of.
-        let nothing =
-            ["/v1/session", "/v1/ingest/zoom", "/v1/runner/register"].iter().any(|it| row.ends_with(it));
+        // No session to end, no Zoom to hear of, and no host.
+        let nothing = [
+            "/v1/session",
+            "/v1/ingest/zoom",
+            "/v1/runner/register",
+            "/publications/{host}",
+            "/v1/hosts/{id}/test",
+            "/v1/hooks/{id}",
+        ];
+        let nothing = nothing.iter().any(|it| row.ends_with(it));
         assert!(nothing || !matches!(code, 401 | 403 | 404) && code < 500, "{row}: {code} {text}");
     }
 }

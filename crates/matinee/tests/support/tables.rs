@@ -65,7 +65,7 @@ impl Tables {
     /// Every object that is not proven gone.
     pub(crate) async fn objects(&mut self) -> BTreeMap<String, Kept> {
         let sql = "SELECT l.object_id, l.state, o.size_bytes FROM ledger l
-                   LEFT JOIN object o ON o.id = l.object_id WHERE l.state <> 'gone'";
+                   LEFT JOIN object o ON o.id = l.object_id WHERE l.state <> 'gone' AND l.object_id IS NOT NULL";
         let kept = |row: &SqliteRow| Kept {
             state: row.get(1),
             size: row.get::<Option<i64>, _>(2).map(i64::cast_unsigned),
@@ -162,6 +162,12 @@ impl Tables {
         let row =
             rows.iter().find(|row| id::<Object>(row, 0) == object).expect("because the object is there");
         (row.get(1), usize::try_from(row.get::<i64, _>(2)).unwrap())
+    }
+
+    /// What hosts may hold that is not proven gone: its state, how often a deletion has failed, and why the last one has.
+    pub(crate) async fn at_hosts(&mut self) -> Vec<(String, i64, Option<String>)> {
+        let sql = "SELECT state, attempts, last_error FROM ledger WHERE publication_id IS NOT NULL AND state <> 'gone'";
+        self.rows(sql).await.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
 
     /// As if the machine had been started anew since all uploads were written.

@@ -45,6 +45,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "mark",    // the picture of a watermark, in the size in which it is laid on
     "message", // an event as a signed message to an endpoint
     "order",   // what a job reads and makes
+    "outside", // what is asked of a host: within its budget, while it answers
     "ran",     // the programs of an attempt
     "play",    // the addresses of what can be watched and kept
     "still",   // one picture of a moment

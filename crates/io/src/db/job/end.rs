@@ -160,6 +160,16 @@ impl Db {
     }
 }
 
+/// Puts an attempt aside: the job is ready at `at`, or cancelled if somebody asked for that.
+pub(crate) async fn put_off(tx: &mut Tx, lease: &Lease, at: Millis, now: Millis) -> Result<(), DbError> {
+    let row = held(tx, lease, now).await?;
+    if is_unwanted(tx, &row).await? {
+        return confirm_cancel(tx, lease.job, now).await.map(drop);
+    }
+    close_attempt(tx, lease.job, Outcome::Returned, None, now).await?;
+    ready_again(tx, lease.job, at).await.map(drop)
+}
+
 /// Gives back all that a holder has whose name begins so, but these: it is ready at once, or cancelled if somebody asked
 /// for that. Returns how many.
 pub(crate) async fn give_back_all(

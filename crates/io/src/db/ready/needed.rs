@@ -51,7 +51,8 @@ pub(crate) async fn drop_unused(
     reason: &str,
     later: Millis,
 ) -> Result<(), DbError> {
-    let sql = "SELECT object_id FROM ledger WHERE video_id = $1 AND state = 'present'";
+    let sql =
+        "SELECT object_id FROM ledger WHERE video_id = $1 AND state = 'present' AND object_id IS NOT NULL";
     for row in tx.rows(sql, args![video]).await? {
         let object: ObjectId = row.get("object_id")?;
         unwanted_if_unused(tx, object, reason, later).await?;

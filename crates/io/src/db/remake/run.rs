@@ -53,7 +53,8 @@ pub(crate) async fn is_past(tx: &mut Tx, job: JobId) -> Result<bool, DbError> {
 
 /// Does a job work for nothing any more, because another generation has taken the place of its own?
 pub(crate) async fn is_over(tx: &mut Tx, job: JobId) -> Result<bool, DbError> {
-    let sql = "SELECT j.video_id, j.generation FROM job j JOIN video v ON v.id = j.video_id WHERE j.id = $1";
+    let sql = "SELECT j.video_id, j.generation FROM job j JOIN video v ON v.id = j.video_id
+               WHERE j.id = $1 AND j.kind <> 'publish'";
     let Some(row) = tx.row(sql, args![job]).await? else { return Ok(false) };
     Ok(run_of(tx, row.get("video_id")?, row.get("generation")?).await? == Run::Over)
 }

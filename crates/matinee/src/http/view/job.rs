@@ -200,6 +200,7 @@ pub(crate) fn titled(task: Option<&Task>) -> String {
         Task::Assemble { .. } => "Joining one size",
         Task::Finish { .. } => "The last touch",
         Task::Step { step, .. } => return format!("Step {} of the pipeline", step + 1),
+        Task::Publish { host, .. } => return format!("Publishing at {host}"),
         Task::Erase { .. } => "Emptying what was deleted",
     };
     text.to_owned()

@@ -51,13 +51,17 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::VideoDeleted => "The video was deleted.",
         Topic::RenditionReady => "One more size is complete.",
         Topic::RenditionFailed => "One size could not be made; the others go on.",
+        Topic::PublicationPlayable => "The video can be watched at a host.",
+        Topic::PublicationReady => "A host has made all that it makes of the video.",
+        Topic::PublicationFailed => "A host could not make the video, or has lost it.",
         Topic::CollectionDeleted => "A collection was deleted with all that was in it.",
         Topic::AppDeleted => "An app was deleted with all that was in it.",
         Topic::JobDead => "A piece of work was given up.",
         Topic::WebhookDisabled => {
             "Nobody is told at one address any more: it is gone, or has failed for days."
         }
-        Topic::LedgerProvenGone => "A file was deleted, and a second look showed that it is gone.",
+        Topic::LedgerProvenGone => "Something stored was deleted, and a second look showed that it is gone.",
+        Topic::LedgerSeenAgain => "What was proven deleted was there again; it is being deleted again.",
     }
 }
 
@@ -78,6 +82,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
         Kind::Assemble => ("The pieces of one size", "joined into one file"),
         Kind::Finish => ("The last touch", "made"),
         Kind::Step => ("A step of the pipeline", "done"),
+        Kind::Publish => ("The video", "sent to a host"),
         Kind::Erase => ("What was deleted", "emptied"),
     }
 }

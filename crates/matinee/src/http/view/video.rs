@@ -15,7 +15,7 @@ use super::loudness::Loudness;
 use super::progress::{Progress, Step, progress, ribbon, rounded, short_side};
 use super::remake::{MadeBy, Remake};
 use super::time::seconds;
-use super::{Caption, Reason, time};
+use super::{Caption, Publication, Reason, time};
 use crate::flow::job::{Job, done};
 use crate::flow::play::{Asker, Playback, brought_in};
 use crate::flow::upload::Upload;
@@ -97,6 +97,8 @@ pub(crate) struct Video {
     captions: Vec<Caption>,
     /// Where players find it; null while nothing can be played.
     playback: Option<Addresses>,
+    /// What there is of it at hosts; empty for who only has its public link.
+    publications: Vec<Publication>,
 }
 
 /// A page of videos, the newest first.
@@ -256,7 +258,14 @@ impl Video {
             captions: whole.captions.iter().map(Caption::of).collect(),
             progress: progress(ribbon),
             playback: playback.map(|playback| Addresses::of(playback, external)),
+            publications: Vec::new(),
         }
+    }
+
+    /// The same with what there is of it at hosts.
+    pub(crate) fn at_hosts(mut self, publications: Vec<Publication>) -> Self {
+        self.publications = publications;
+        self
     }
 
     /// A video whose bytes are still on their way in.
@@ -302,6 +311,7 @@ impl Video {
             captions: Vec::new(),
             progress: Progress { overall: 0.0, steps },
             playback: playback.map(|playback| Addresses::of(playback, external)),
+            publications: Vec::new(),
         }
     }
 
@@ -324,6 +334,9 @@ impl Video {
         let mut value = serde_json::to_value(self).expect("because a video is made of plain values");
         if let Some(fields) = value.as_object_mut() {
             fields.remove("playback");
+            for one in fields.get_mut("publications").and_then(Value::as_array_mut).into_iter().flatten() {
+                one["playback"].take();
+            }
         }
         value.to_string()
     }

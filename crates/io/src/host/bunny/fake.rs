@@ -1,0 +1,278 @@
+//! A fake of Bunny Stream (specs/hosts 13.3): signatures are computed anew on every request, both numberings are spoken.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+use http::Method;
+use matinee_core::time::Millis;
+use serde_json::{Value, json};
+
+use super::sign;
+use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, empty, json, with};
+
+/// The library of the fake.
+pub const LIBRARY: u64 = 133;
+/// The key of the library.
+pub const KEY: &str = "fake-library-key";
+/// The key that signs webhooks.
+pub const READ_ONLY_KEY: &str = "fake-read-only-key";
+
+/// So long a video is encoded, in milliseconds: each stage a quarter of it.
+const ENCODE_MS: i64 = 40_000;
+/// Its smallest page and the largest.
+const PAGE_RANGE: std::ops::RangeInclusive<usize> = 10..=1_000;
+
+/// A running fake.
+#[derive(Clone)]
+pub struct FakeBunny {
+    frame: Frame,
+    library: Arc<Library>,
+}
+
+struct Library {
+    vault: Vault,
+    clock: Clock,
+    videos: Mutex<BTreeMap<String, Video>>,
+    made: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct Video {
+    title: String,
+    made: Millis,
+    uploaded: Option<Millis>,
+    duration_ms: Option<u64>,
+}
+
+impl FakeBunny {
+    /// A library without videos, whose bytes lie below `folder`.
+    pub async fn start(folder: PathBuf, clock: Clock) -> io::Result<Self> {
+        let (frame, listener) = Frame::listen(clock.clone()).await?;
+        let library = Arc::new(Library {
+            vault: Vault::at(folder),
+            clock,
+            videos: Mutex::default(),
+            made: AtomicU64::default(),
+        });
+        let service: Arc<dyn Pretend> = Arc::clone(&library) as _;
+        tokio::spawn(frame.clone().serve(listener, service));
+        Ok(Self { frame, library })
+    }
+
+    /// Address, clock, journal and troubles.
+    pub const fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The names of all videos that exist and are paid for.
+    pub fn there(&self) -> Vec<String> {
+        self.library.videos().keys().cloned().collect()
+    }
+
+    /// SHA-256 of the bytes that have come for a video.
+    pub fn received(&self, id: &str) -> Option<[u8; 32]> {
+        self.library.vault.item(id).map(|item| item.sha256())
+    }
+
+    /// The body of the webhook about a video, and its signature.
+    pub fn hook(&self, id: &str) -> (Vec<u8>, String) {
+        let body =
+            json!({ "VideoLibraryId": LIBRARY, "VideoGuid": id, "Status": 3 }).to_string().into_bytes();
+        let signature = sign::hex(&sign::code(READ_ONLY_KEY, &[&body]));
+        (body, signature)
+    }
+}
+
+impl Library {
+    fn videos(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Video>> {
+        self.videos.lock().expect("because nobody panics while it is held")
+    }
+
+    async fn create(&self, asked: Asked) -> Reply {
+        let (now, lie) = (asked.now, asked.lie);
+        let body = asked.json().await.unwrap_or_default();
+        let Some(title) = body["title"].as_str().filter(|title| !title.is_empty()) else {
+            return said(400, "The field Title is required.");
+        };
+        let video = Video { title: title.to_owned(), made: now, uploaded: None, duration_ms: None };
+        let mut videos = self.videos();
+        let fresh = || format!("00000000-0000-4000-8000-{:012x}", self.made.fetch_add(1, Ordering::Relaxed));
+        let id = fresh();
+        let model = self.model(&id, &video, now);
+        if lie == Some(Fault::Twice) {
+            videos.insert(fresh(), video.clone());
+        }
+        if lie != Some(Fault::Loses) {
+            videos.insert(id, video);
+        }
+        json(200, &model)
+    }
+
+    fn status(&self, asked: &Asked) -> Reply {
+        let id = asked.part(3);
+        self.videos().get(id).map_or_else(
+            || said(404, "Video not found."),
+            |video| json(200, &self.model(id, video, asked.now)),
+        )
+    }
+
+    fn delete(&self, asked: &Asked) -> Reply {
+        let id = asked.part(3);
+        if asked.lie == Some(Fault::Keeps) {
+            return said(200, "OK");
+        }
+        if self.videos().remove(id).is_none() {
+            return said(404, "Video not found.");
+        }
+        self.vault.remove(id);
+        said(200, "OK")
+    }
+
+    fn list(&self, asked: &Asked) -> Reply {
+        for (name, _) in &asked.query {
+            if !["page", "itemsPerPage", "search", "collection", "orderBy"].contains(&name.as_str()) {
+                return said(400, "An unknown parameter.");
+            }
+        }
+        let number = |name: &str| asked.asked(name).and_then(|text| text.parse::<usize>().ok());
+        let page = number("page").unwrap_or(1).max(1);
+        let each = number("itemsPerPage").unwrap_or(100).clamp(*PAGE_RANGE.start(), *PAGE_RANGE.end());
+        let wanted = asked.asked("search").unwrap_or_default().to_lowercase();
+        let videos = self.videos();
+        let mut found: Vec<_> =
+            videos.iter().filter(|(_, video)| video.title.to_lowercase().contains(&wanted)).collect();
+        found.retain(|(_, video)| asked.shows(video.made));
+        found.sort_by_key(|(id, video)| (std::cmp::Reverse(video.made), (*id).clone()));
+        let total = found.len();
+        let items = found.into_iter().skip((page - 1) * each).take(each);
+        let items: Vec<Value> = items.map(|(id, video)| self.model(id, video, asked.now)).collect();
+        json(200, &json!({ "totalItems": total, "currentPage": page, "itemsPerPage": each, "items": items }))
+    }
+
+    /// The video that the signed headers of an upload name; else why not.
+    fn signed(&self, asked: &Asked) -> Result<String, Box<Reply>> {
+        let id = asked.header("videoid").to_owned();
+        let expires = asked.header("authorizationexpire");
+        let expected = sign::hex(&sign::sha256(&[&LIBRARY.to_string(), KEY, expires, &id]));
+        let is_signed = asked.header("authorizationsignature") == expected
+            && asked.header("libraryid") == LIBRARY.to_string()
+            && expires.parse::<i64>().is_ok_and(|end_s| asked.now.0 < end_s * 1_000);
+        if asked.header("tus-resumable") != "1.0.0" {
+            return Err(Box::new(empty(412)));
+        }
+        if !is_signed || !self.videos().contains_key(&id) {
+            return Err(Box::new(empty(401)));
+        }
+        Ok(id)
+    }
+
+    fn tus_create(&self, asked: &Asked) -> Reply {
+        let id = match self.signed(asked) {
+            Ok(id) => id,
+            Err(reply) => return *reply,
+        };
+        let metadata = asked.header("upload-metadata");
+        let has = |name: &str| metadata.split(',').any(|pair| pair.trim().split(' ').next() == Some(name));
+        let Ok(size) = asked.header("upload-length").parse() else { return empty(400) };
+        if !has("filetype") || !has("title") {
+            return empty(400);
+        }
+        self.vault.begin(&id, size);
+        with(empty(201), "location", &format!("/tusupload/{id}"))
+    }
+
+    fn tus_look(&self, asked: &Asked) -> Reply {
+        let id = match self.signed(asked) {
+            Ok(id) => id,
+            Err(reply) => return *reply,
+        };
+        let Some(item) = self.vault.item(&id).filter(|_| asked.part(1) == id) else { return empty(404) };
+        let reply = with(empty(200), "upload-offset", &item.offset.to_string());
+        with(with(reply, "upload-length", &item.size.to_string()), "cache-control", "no-store")
+    }
+
+    async fn tus_append(&self, asked: Asked) -> Reply {
+        let id = match self.signed(&asked) {
+            Ok(id) => id,
+            Err(reply) => return *reply,
+        };
+        if asked.header("content-type") != "application/offset+octet-stream" {
+            return empty(415);
+        }
+        let Ok(offset) = asked.header("upload-offset").parse() else { return empty(400) };
+        let Ok(Some(offset)) = self.vault.append(&id, offset, asked.body).await else { return empty(409) };
+        if self.vault.item(&id).is_some_and(|item| item.is_whole()) {
+            let (now, duration_ms) = (self.clock.now(), self.vault.duration_ms(&id));
+            if let Some(video) = self.videos().get_mut(&id) {
+                (video.uploaded, video.duration_ms) = (Some(now), duration_ms);
+            }
+        }
+        with(empty(204), "upload-offset", &offset.to_string())
+    }
+
+    /// A video as the API shows it.
+    fn model(&self, id: &str, video: &Video, now: Millis) -> Value {
+        let item = self.vault.item(id);
+        let since_ms = video.uploaded.map(|uploaded| now.0 - uploaded.0);
+        let (status, resolutions, progress) = match (since_ms, video.duration_ms) {
+            (None, _) => (0, None, 0),
+            (Some(_), None) => (5, None, 0),
+            (Some(ms), _) if ms < ENCODE_MS / 4 => (1, None, 0),
+            (Some(ms), _) if ms < ENCODE_MS / 2 => (2, None, 25),
+            (Some(ms), _) if ms < ENCODE_MS => (3, Some("360p"), 50),
+            (Some(_), Some(_)) => (4, Some("360p,720p"), 100),
+        };
+        let hash = item.as_ref().filter(|item| item.is_whole()).map(|item| sign::hex(&item.sha256()));
+        json!({
+            "videoLibraryId": LIBRARY, "guid": id, "title": video.title, "dateUploaded": "2026-11-26T10:00:00",
+            "views": 0, "isPublic": false, "status": status, "length": video.duration_ms.unwrap_or_default() / 1_000,
+            "availableResolutions": resolutions, "encodeProgress": progress, "hasOriginal": true,
+            "storageSize": item.map_or(0, |item| item.offset), "thumbnailFileName": "thumbnail.jpg",
+            "originalHash": hash,
+            "transcodingMessages": if status == 5 { json!([{ "level": 3, "message": "no video in it" }]) } else { json!([]) },
+        })
+    }
+}
+
+impl Pretend for Library {
+    fn call(&self, method: &Method, path: &str) -> Option<&'static str> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        Some(match (method.as_str(), parts.as_slice()) {
+            ("POST", ["library", _, "videos"]) => "create",
+            ("GET", ["library", _, "videos"]) => "list",
+            ("GET", ["library", _, "videos", _]) => "status",
+            ("DELETE", ["library", _, "videos", _]) => "delete",
+            ("POST", ["tusupload"]) => "tus create",
+            ("HEAD", ["tusupload", _]) => "tus look",
+            ("PATCH", ["tusupload", _]) => "tus append",
+            _ => return None,
+        })
+    }
+
+    fn reply(&self, asked: Asked) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            let is_tus = asked.call.starts_with("tus");
+            if !is_tus && (asked.header("accesskey") != KEY || asked.part(1) != LIBRARY.to_string()) {
+                return said(401, "Authentication has been denied for this request.");
+            }
+            match asked.call {
+                "create" => self.create(asked).await,
+                "list" => self.list(&asked),
+                "status" => self.status(&asked),
+                "delete" => self.delete(&asked),
+                "tus create" => self.tus_create(&asked),
+                "tus look" => self.tus_look(&asked),
+                _ => self.tus_append(asked).await,
+            }
+        })
+    }
+}
+
+/// What Bunny answers when it returns no video.
+fn said(status: u16, message: &str) -> Reply {
+    json(status, &json!({ "success": status == 200, "message": message, "statusCode": status }))
+}

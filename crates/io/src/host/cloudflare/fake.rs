@@ -1,0 +1,340 @@
+//! A fake of Cloudflare Stream (specs/hosts 13.2): its chunk rule, its reservations, its one budget of requests for all.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::BoxFuture;
+use http::Method;
+use matinee_core::calendar;
+use matinee_core::time::Millis;
+use serde_json::{Map, Value, json};
+
+use super::{CHUNKS, LENGTH_MAX_S, sign};
+use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, empty, json, with};
+
+/// The account of the fake.
+pub const ACCOUNT: &str = "fakeaccount";
+/// Its token.
+pub const TOKEN: &str = "fake-token";
+/// The secret of its webhook.
+pub const WEBHOOK_SECRET: &str = "fake-webhook-secret";
+
+/// So long a video is encoded, in milliseconds: each stage a quarter of it.
+const ENCODE_MS: i64 = 40_000;
+/// What is reserved when nobody says how long a video is, in seconds.
+const RESERVED_S: u64 = 14_400;
+/// Requests within [`WINDOW_MS`]; above it everything is blocked for as long again.
+const BUDGET: u32 = 1_200;
+const WINDOW_MS: i64 = 300_000;
+/// A request of an upload has at most so many bytes.
+const CHUNK_BYTES_MAX: u64 = 209_715_200;
+
+/// A running fake.
+#[derive(Clone)]
+pub struct FakeCloudflare {
+    frame: Frame,
+    account: Arc<Account>,
+}
+
+struct Account {
+    url: String,
+    vault: Vault,
+    clock: Clock,
+    videos: Mutex<BTreeMap<String, Video>>,
+    budget: Mutex<Budget>,
+    minutes: AtomicU64,
+    made: AtomicU64,
+}
+
+#[derive(Default)]
+struct Budget {
+    began: i64,
+    used: u32,
+    blocked_until: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Video {
+    creator: String,
+    meta: Map<String, Value>,
+    made: Millis,
+    uploaded: Option<Millis>,
+    duration_ms: Option<u64>,
+    reserved_s: u64,
+    signed: bool,
+}
+
+impl FakeCloudflare {
+    /// An account without videos and with 1,000 minutes, whose bytes lie below `folder`.
+    pub async fn start(folder: PathBuf, clock: Clock) -> io::Result<Self> {
+        let (frame, listener) = Frame::listen(clock.clone()).await?;
+        let account = Arc::new(Account {
+            url: frame.url(),
+            vault: Vault::at(folder),
+            clock,
+            videos: Mutex::default(),
+            budget: Mutex::default(),
+            minutes: AtomicU64::new(1_000),
+            made: AtomicU64::default(),
+        });
+        let service: Arc<dyn Pretend> = Arc::clone(&account) as _;
+        tokio::spawn(frame.clone().serve(listener, service));
+        Ok(Self { frame, account })
+    }
+
+    /// Address, clock, journal and troubles.
+    pub const fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The names of all videos that exist and are paid for.
+    pub fn there(&self) -> Vec<String> {
+        self.account.videos().keys().cloned().collect()
+    }
+
+    /// SHA-256 of the bytes that have come for a video.
+    pub fn received(&self, id: &str) -> Option<[u8; 32]> {
+        self.account.vault.item(id).map(|item| item.sha256())
+    }
+
+    /// So many minutes are paid for.
+    pub fn buy(&self, minutes: u64) {
+        self.account.minutes.store(minutes, Ordering::Relaxed);
+    }
+
+    /// Seconds that are paid for: of videos that are there and of those that may come.
+    pub fn reserved_s(&self) -> u64 {
+        self.account.reserved_s()
+    }
+
+    /// The body of the webhook about a video, and its header.
+    pub fn hook(&self, id: &str) -> Option<(Vec<u8>, String)> {
+        let now = self.account.clock.now();
+        let body = self.account.model(id, self.account.videos().get(id)?, now).to_string().into_bytes();
+        let time = (now.0 / 1_000).to_string();
+        let code = sign::code(WEBHOOK_SECRET, &[time.as_bytes(), b".", &body]);
+        Some((body, format!("time={time},sig1={}", sign::hex(&code))))
+    }
+}
+
+impl Account {
+    fn videos(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Video>> {
+        self.videos.lock().expect("because nobody panics while it is held")
+    }
+
+    fn reserved_s(&self) -> u64 {
+        self.videos()
+            .values()
+            .map(|video| video.duration_ms.map_or(video.reserved_s, |ms| ms.div_ceil(1_000)))
+            .sum()
+    }
+
+    /// Counts a request; the answer when there are too many.
+    fn over(&self, now: Millis) -> Option<Reply> {
+        let mut budget = self.budget.lock().expect("because nobody panics while it is held");
+        if now.0 - budget.began >= WINDOW_MS {
+            (budget.began, budget.used) = (now.0, 0);
+        }
+        budget.used += 1;
+        if budget.used > BUDGET {
+            budget.blocked_until = budget.blocked_until.max(now.0 + WINDOW_MS);
+        }
+        let left_ms = budget.blocked_until - now.0;
+        (left_ms > 0)
+            .then(|| with(failed(429, 971, "Please wait"), "retry-after", &(left_ms / 1_000 + 1).to_string()))
+    }
+
+    fn tus_create(&self, asked: &Asked) -> Reply {
+        let Ok(size) = asked.header("upload-length").parse::<u64>() else {
+            return failed(400, 10_005, "Bad Request: Upload-Length");
+        };
+        if asked.header("tus-resumable") != "1.0.0" || asked.asked("direct_user") != Some("true") {
+            return failed(400, 10_005, "Bad Request: this is no creation that a fake knows");
+        }
+        let Some(meta) = metadata(asked.header("upload-metadata")) else {
+            return failed(400, 10_005, "Bad Request: Upload-Metadata");
+        };
+        let seconds =
+            ["maxDurationSeconds", "maxdurationseconds"].iter().find_map(|name| meta.get(*name)?.as_str());
+        let reserved_s = match seconds.map(str::parse::<u64>) {
+            None => RESERVED_S,
+            Some(Ok(seconds)) if (1..=LENGTH_MAX_S).contains(&seconds) => seconds,
+            Some(_) => return failed(400, 10_005, "Bad Request: maxDurationSeconds"),
+        };
+        let minutes = self.minutes.load(Ordering::Relaxed);
+        if self.reserved_s() + reserved_s > minutes * 60 {
+            return failed(413, 10_011, "Storage capacity exceeded");
+        }
+        let mut videos = self.videos();
+        let fresh = || format!("{:032x}", self.made.fetch_add(1, Ordering::Relaxed));
+        let id = fresh();
+        let signed = meta.contains_key("requiresignedurls");
+        let creator = asked.header("upload-creator").to_owned();
+        let (uploaded, duration_ms) = (None, None);
+        let video = Video { creator, meta, made: asked.now, uploaded, duration_ms, reserved_s, signed };
+        if asked.lie == Some(Fault::Twice) {
+            videos.insert(fresh(), video.clone());
+        }
+        if asked.lie != Some(Fault::Loses) {
+            videos.insert(id.clone(), video);
+        }
+        self.vault.begin(&id, size);
+        let url = &self.url;
+        with(with(empty(201), "location", &format!("{url}/upload/{id}?tusv2=true")), "stream-media-id", &id)
+    }
+
+    fn tus_look(&self, asked: &Asked) -> Reply {
+        let Some(item) = self.vault.item(asked.part(1)) else { return empty(404) };
+        let reply = with(empty(200), "upload-offset", &item.offset.to_string());
+        with(reply, "upload-length", &item.size.to_string())
+    }
+
+    async fn tus_append(&self, asked: Asked) -> Reply {
+        let id = asked.part(1).to_owned();
+        let Some(item) = self.vault.item(&id) else { return empty(404) };
+        if asked.header("content-type") != "application/offset+octet-stream" {
+            return empty(415);
+        }
+        let (Ok(offset), Ok(len)) =
+            (asked.header("upload-offset").parse::<u64>(), asked.header("content-length").parse::<u64>())
+        else {
+            return empty(400);
+        };
+        let is_last = offset + len == item.size;
+        let fits = len >= CHUNKS.min_bytes && len.is_multiple_of(CHUNKS.step_bytes) && len <= CHUNK_BYTES_MAX;
+        if len > CHUNK_BYTES_MAX || (!is_last && !fits) {
+            return failed(400, 10_005, "Bad Request: the size of this chunk");
+        }
+        let Ok(Some(offset)) = self.vault.append(&id, offset, asked.body).await else { return empty(409) };
+        if self.vault.item(&id).is_some_and(|item| item.is_whole()) {
+            let (now, duration_ms) = (self.clock.now(), self.vault.duration_ms(&id));
+            if let Some(video) = self.videos().get_mut(&id) {
+                (video.uploaded, video.duration_ms) = (Some(now), duration_ms);
+            }
+        }
+        with(empty(204), "upload-offset", &offset.to_string())
+    }
+
+    fn status(&self, asked: &Asked) -> Reply {
+        let id = asked.part(3);
+        self.videos().get(id).map_or_else(
+            || failed(404, 10_003, "Not Found"),
+            |video| result(&self.model(id, video, asked.now)),
+        )
+    }
+
+    fn delete(&self, asked: &Asked) -> Reply {
+        let id = asked.part(3);
+        if asked.lie == Some(Fault::Keeps) {
+            return empty(200);
+        }
+        if self.videos().remove(id).is_none() {
+            return failed(404, 10_003, "Not Found");
+        }
+        self.vault.remove(id);
+        empty(200)
+    }
+
+    fn list(&self, asked: &Asked) -> Reply {
+        if asked.query.iter().any(|(name, _)| !["limit", "creator", "end", "before"].contains(&name.as_str()))
+        {
+            return failed(400, 10_005, "Bad Request: an unknown parameter");
+        }
+        let limit = asked.asked("limit").and_then(|text| text.parse().ok()).unwrap_or(1_000_usize).min(1_000);
+        let end = asked.asked("end").or_else(|| asked.asked("before"));
+        let videos = self.videos();
+        let mut found: Vec<_> = videos
+            .iter()
+            .filter(|(_, video)| asked.asked("creator").is_none_or(|creator| video.creator == creator))
+            .filter(|(_, video)| asked.shows(video.made))
+            .filter(|(_, video)| end.is_none_or(|end| calendar::time(video.made).as_str() <= end))
+            .collect();
+        found.sort_by_key(|(id, video)| (std::cmp::Reverse(video.made), (*id).clone()));
+        let found = found.into_iter().take(limit).map(|(id, video)| self.model(id, video, asked.now));
+        result(&Value::Array(found.collect()))
+    }
+
+    /// A video as the API and the webhook show it.
+    fn model(&self, id: &str, video: &Video, now: Millis) -> Value {
+        let since_ms = video.uploaded.map(|uploaded| now.0 - uploaded.0);
+        let too_long = video.duration_ms.is_some_and(|ms| ms > video.reserved_s * 1_000);
+        let (state, plays, percent, code) = match since_ms {
+            None => ("pendingupload", false, None, None),
+            Some(_) if video.duration_ms.is_none() => ("error", false, None, Some("ERR_NON_VIDEO")),
+            Some(_) if too_long => ("error", false, None, Some("ERR_DURATION_EXCEED_CONSTRAINT")),
+            Some(ms) if ms < ENCODE_MS / 4 => ("queued", false, None, None),
+            Some(ms) if ms < ENCODE_MS / 2 => ("inprogress", false, Some("39.000000"), None),
+            Some(ms) if ms < ENCODE_MS => ("inprogress", true, Some("71.000000"), None),
+            Some(_) => ("ready", true, Some("100.000000"), None),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "the length of a video is exact in an f64")]
+        let seconds = video.duration_ms.map_or(-1.0, |ms| ms as f64 / 1_000.0);
+        json!({
+            "uid": id, "creator": video.creator, "meta": video.meta, "created": calendar::time(video.made),
+            "size": self.vault.item(id).map(|item| item.size), "duration": seconds, "readyToStream": plays,
+            "requireSignedURLs": video.signed, "maxDurationSeconds": video.reserved_s,
+            "status": { "state": state, "pctComplete": percent, "errorReasonCode": code.unwrap_or_default(),
+                        "errorReasonText": code.map(|code| format!("It failed with {code}.")).unwrap_or_default() },
+        })
+    }
+}
+
+impl Pretend for Account {
+    fn call(&self, method: &Method, path: &str) -> Option<&'static str> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        Some(match (method.as_str(), parts.as_slice()) {
+            ("POST", ["accounts", _, "stream"]) => "create",
+            ("GET", ["accounts", _, "stream"]) => "list",
+            ("GET", ["accounts", _, "stream", _]) => "status",
+            ("DELETE", ["accounts", _, "stream", _]) => "delete",
+            ("HEAD", ["upload", _]) => "tus look",
+            ("PATCH", ["upload", _]) => "tus append",
+            _ => return None,
+        })
+    }
+
+    fn reply(&self, asked: Asked) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            if !asked.call.starts_with("tus") {
+                if asked.header("authorization") != format!("Bearer {TOKEN}") || asked.part(1) != ACCOUNT {
+                    return failed(403, 10_000, "Authentication error");
+                }
+                if let Some(reply) = self.over(asked.now) {
+                    return reply;
+                }
+            }
+            match asked.call {
+                "create" => self.tus_create(&asked),
+                "list" => self.list(&asked),
+                "status" => self.status(&asked),
+                "delete" => self.delete(&asked),
+                "tus look" => self.tus_look(&asked),
+                _ => self.tus_append(asked).await,
+            }
+        })
+    }
+}
+
+/// The pairs of `Upload-Metadata`; `None` when they are none.
+fn metadata(header: &str) -> Option<Map<String, Value>> {
+    let pairs = header.split(',').filter(|pair| !pair.trim().is_empty()).map(|pair| {
+        let (name, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
+        let value = String::from_utf8(STANDARD.decode(value).ok()?).ok()?;
+        Some((name.to_owned(), Value::String(value)))
+    });
+    pairs.collect()
+}
+
+fn result(value: &Value) -> Reply {
+    json(200, &json!({ "result": value, "success": true, "errors": [], "messages": [] }))
+}
+
+fn failed(status: u16, code: u32, message: &str) -> Reply {
+    let errors = json!([{ "code": code, "message": message }]);
+    json(status, &json!({ "result": null, "success": false, "errors": errors, "messages": [] }))
+}

@@ -1,0 +1,105 @@
+//! Tokens for viewers: JWT with RS256 (RFC 7515, RFC 7518 section 3.3), signed here, because asking Cloudflare for each
+//! one is meant for few.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use matinee_core::time::Millis;
+use rustls::SignatureScheme;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::sign::SigningKey as Key;
+use serde_json::json;
+
+use super::{HostError, SigningKey};
+
+/// A clock that is a little behind ours must believe a token, too, in seconds.
+const SKEW_S: i64 = 60;
+
+/// Signs tokens with one key.
+#[derive(Debug, Clone)]
+pub(super) struct Signer {
+    id: String,
+    key: Arc<dyn Key>,
+}
+
+impl Signer {
+    /// Reads the key. [`HostError::Refused`] when it is none.
+    pub(super) fn read(key: &SigningKey) -> Result<Self, HostError> {
+        let wrong = |why: String| HostError::Refused(format!("the signing key cannot be used: {why}"));
+        let pem = STANDARD.decode(key.pem.text().trim()).map_err(|error| wrong(error.to_string()))?;
+        let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| wrong(error.to_string()))?;
+        let provider = rustls::crypto::ring::default_provider();
+        let loaded = provider.key_provider.load_private_key(der).map_err(|error| wrong(error.to_string()))?;
+        if loaded.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]).is_none() {
+            return Err(wrong("it is no RSA key".to_owned()));
+        }
+        Ok(Self { id: key.id.clone(), key: loaded })
+    }
+
+    /// A token for one video.
+    pub(super) fn token(&self, video: &str, now: Millis, expires: Millis) -> Result<String, HostError> {
+        let header = json!({ "alg": "RS256", "kid": self.id });
+        let claims =
+            json!({ "sub": video, "kid": self.id, "exp": expires.0 / 1_000, "nbf": now.0 / 1_000 - SKEW_S });
+        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let text = format!("{header}.{claims}");
+        let signer = self.key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]);
+        let signer = signer.expect("because a key of another kind was refused");
+        let signature = signer.sign(text.as_bytes()).map_err(|error| HostError::Again(error.to_string()))?;
+        Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Secret;
+    use super::*;
+    use rustls::pki_types::alg_id;
+    use serde_json::Value;
+
+    /// A key that was made for these tests and is used for nothing else.
+    const PEM: &str = include_str!("../../../../../proto/vectors/cloudflare-key.pem");
+    const PUBLIC: &str = include_str!("../../../../../proto/vectors/cloudflare-key.pub");
+
+    fn signer() -> Signer {
+        Signer::read(&SigningKey { id: "k1".to_owned(), pem: Secret::new(STANDARD.encode(PEM)) }).unwrap()
+    }
+
+    fn is_signed(text: &str, signature: &str) -> bool {
+        let public = STANDARD.decode(PUBLIC.trim()).unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let rsa = algorithms.all.iter().find(|one| {
+            one.public_key_alg_id() == alg_id::RSA_ENCRYPTION
+                && one.signature_alg_id() == alg_id::RSA_PKCS1_SHA256
+        });
+        rsa.unwrap().verify_signature(&public, text.as_bytes(), &signature).is_ok()
+    }
+
+    #[test]
+    fn a_token_is_for_one_video_and_signed_with_the_key() {
+        let token = signer().token("uid1", Millis(1_700_000_000_000), Millis(1_700_003_600_000)).unwrap();
+        let parts: Vec<&str> = token.split('.').collect();
+        let read =
+            |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        assert_eq!(read(parts[0]), json!({ "alg": "RS256", "kid": "k1" }));
+        let claims = json!({ "sub": "uid1", "kid": "k1", "exp": 1_700_003_600, "nbf": 1_699_999_940 });
+        assert_eq!(read(parts[1]), claims);
+        assert!(is_signed(&format!("{}.{}", parts[0], parts[1]), parts[2]));
+        let other = URL_SAFE_NO_PAD.encode(json!({ "sub": "uid2" }).to_string());
+        assert!(!is_signed(&format!("{}.{other}", parts[0]), parts[2]));
+    }
+
+    #[test]
+    fn a_key_that_is_none_says_so_at_the_start() {
+        for pem in
+            ["", "!", &STANDARD.encode("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")]
+        {
+            let key = SigningKey { id: String::new(), pem: Secret::new(pem.to_owned()) };
+            let Err(HostError::Refused(text)) = Signer::read(&key) else { panic!("{pem}") };
+            assert!(text.starts_with("the signing key cannot be used"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The publish job: makes a video at a host, sends it there, and leaves it to the host.
+//!
+//! No host has a key against creating twice. What was asked and not answered is looked for by the intent's key, twice,
+//! before anything is made again; so it may end anywhere, and begin again.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use matinee_core::host::Standing;
+use matinee_core::id::ObjectId;
+use matinee_core::job::retry::Class;
+use matinee_core::ledger::State;
+use matinee_core::limits::{HOST_ASK_MAX_MS, HOST_PUSH_WAIT_MAX_MS, HOST_PUSH_WAIT_MS};
+use matinee_core::plan::Container;
+use matinee_core::publication::{Next, Phase};
+use matinee_core::throttle::Urgency;
+use matinee_core::time::Millis;
+use matinee_core::video::{Medium, Problem, RenditionState};
+use matinee_io::db::{Publication, Video};
+use matinee_io::host::{Created, HostError, Push, Remote, Target, Wanted};
+use matinee_io::random;
+
+use super::coding::video;
+use super::fault::Fault;
+use super::lease::Hold;
+use super::now;
+use super::outside::{self, Stop};
+use super::play::{brought_in, is_changed};
+use crate::node::Node;
+use crate::node::hosts::Known;
+
+/// So often in a row a host may want a fresh signature.
+const SIGNED_MAX: u32 = 3;
+/// So often an attempt goes on after a connection that broke, before it is put aside.
+const BROKEN_MAX: u32 = 3;
+
+/// The file that a host is given.
+struct Whole {
+    file: Arc<File>,
+    wanted: Wanted,
+}
+
+/// How an attempt goes on.
+enum Way<T> {
+    On(T),
+    /// The job was put aside, or is over.
+    Over,
+}
+
+/// One attempt.
+struct Attempt<'a> {
+    node: &'a Node,
+    hold: &'a Hold,
+    to: &'a Known,
+    publication: Publication,
+    whole: Whole,
+}
+
+/// Brings a video to a host, as far as this attempt comes.
+pub(crate) async fn perform(node: &Node, hold: &Hold, host: &str) -> Result<(), Fault> {
+    let Some(to) = node.hosts.named(host) else { return Err(unknown(host)) };
+    let wished = node.db.publication_held(&hold.lease, (random::id(), host), now()).await?;
+    let Some(publication) = wished else { return Ok(()) };
+    let whole = whole(node, video(node, hold).await?, hold).await?;
+    let mut attempt = Attempt { node, hold, to, publication, whole };
+    let target = match outside::open(node, &attempt.publication) {
+        Some(target) if attempt.publication.phase == Phase::Uploading => target,
+        Some(_) | None => match attempt.make().await? {
+            Way::On(target) => target,
+            Way::Over => return Ok(()),
+        },
+    };
+    attempt.send(target).await
+}
+
+fn unknown(host: &str) -> Fault {
+    Fault::new(
+        Class::Refusal,
+        "unknown_host_name",
+        format!("This video is to be published to `{host}`, which this server does not know."),
+        "Put the [[host]] back into the server's configuration, and publish the video again.",
+    )
+}
+
+/// What is sent: the file that somebody brought in, or the largest picture where that one may not be seen.
+async fn whole(node: &Node, video: Video, hold: &Hold) -> Result<Whole, Fault> {
+    let (object, mime) = if is_changed(&video) {
+        (largest(node, &video).await?, "video/mp4")
+    } else {
+        (video.source, mime(video.probe.as_ref().and_then(brought_in)))
+    };
+    let path = node.object_path(object)?;
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok::<_, std::io::Error>((Arc::new(file), size))
+    });
+    let (file, size) = opened.await.map_err(|panic| Fault::world(panic.to_string()))??;
+    hold.progress(0.0);
+    let wanted = Wanted { title: video.title, size, duration_ms: video.duration_ms, mime: mime.to_owned() };
+    Ok(Whole { file, wanted })
+}
+
+async fn largest(node: &Node, video: &Video) -> Result<ObjectId, Fault> {
+    let renditions = node.db.renditions(video.id).await?;
+    let fits = |one: &&matinee_io::db::Rendition| {
+        one.generation == video.encoding
+            && one.medium == Medium::Video
+            && !one.background
+            && one.state == RenditionState::Ready
+    };
+    let largest = renditions.iter().filter(fits).min_by_key(|one| one.place).and_then(|one| one.file);
+    // The source lacks what everybody is to see, so nothing else can be given away.
+    largest.ok_or_else(|| Fault::world("the pictures that may be seen are not made yet"))
+}
+
+const fn mime(container: Option<Container>) -> &'static str {
+    match container {
+        Some(Container::Mov) => "video/mp4",
+        Some(Container::Matroska) => "video/x-matroska",
+        Some(Container::Mpegts) => "video/mp2t",
+        Some(Container::Avi) => "video/x-msvideo",
+        Some(_) | None => "application/octet-stream",
+    }
+}
+
+impl Attempt<'_> {
+    /// Has the video made, or finds the one that was made before.
+    async fn make(&mut self) -> Result<Way<Target>, Fault> {
+        loop {
+            let owed = self.node.db.outside_of(self.publication.id).await?;
+            let Some(owed) = owed.filter(|owed| matches!(owed.state, State::Intended | State::Present))
+            else {
+                return Err(Fault::world("nobody wants it any more"));
+            };
+            if let Some(remote) = owed.remote {
+                return self.adopt(&[], remote).await;
+            }
+            match owed.asked.next(true, self.to.pace) {
+                Next::Create | Next::Absent => return self.create().await,
+                Next::Look(at) if at > now() => return self.later(at).await,
+                Next::Look(_) => {
+                    if let Some(way) = self.look().await? {
+                        return Ok(way);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn create(&self) -> Result<Way<Target>, Fault> {
+        let (node, to, id) = (self.node, self.to, self.publication.id);
+        if let Err(stop) = outside::enter(node, to, Urgency::Work).await {
+            return self.stopped(stop).await;
+        }
+        // From here on it may exist.
+        node.db.publication_asked(&self.hold.lease, id, self.whole.wanted.size, now()).await?;
+        let made = outside::sent(node, to, "create", to.host.create(id, &self.whole.wanted, now())).await;
+        match made {
+            Ok(Created { id: remote, target }) => self.made(&remote, target).await,
+            Err(Stop::Said(HostError::Ambiguous(_))) => self.later(now().plus(to.pace.look_ms)).await,
+            Err(stop) => {
+                // It was told that it did not happen.
+                node.db.outside_unasked(id).await?;
+                self.stopped(stop).await
+            }
+        }
+    }
+
+    async fn made(&self, remote: &str, target: Target) -> Result<Way<Target>, Fault> {
+        let sealed = outside::close(self.node, self.publication.id, &target);
+        let wanted =
+            self.node.db.publication_made(self.publication.id, (remote, Some(sealed)), now()).await?;
+        if wanted { Ok(Way::On(target)) } else { Err(Fault::world("nobody wants it any more")) }
+    }
+
+    /// Looks for what came of a question without an answer; nothing when nothing was found.
+    async fn look(&self) -> Result<Option<Way<Target>>, Fault> {
+        let found = match outside::twins(self.node, self.to, self.publication.id).await {
+            Ok(found) => found,
+            Err(stop) => return self.stopped(stop).await.map(Some),
+        };
+        let Some(first) = found.first() else {
+            self.node.db.outside_looked(matinee_io::db::entry_of(self.publication.id), now()).await?;
+            return Ok(None);
+        };
+        self.adopt(&found, first.id.clone()).await.map(Some)
+    }
+
+    /// Takes a video that is there for the one that was wanted; the others are too many. Where nobody can be told how to
+    /// send it bytes, all go, and it is made anew.
+    async fn adopt(&self, found: &[Remote], remote: String) -> Result<Way<Target>, Fault> {
+        let (node, to, id) = (self.node, self.to, self.publication.id);
+        let Some(target) = to.host.regain(&remote, &self.whole.wanted, now()) else {
+            let mut all: Vec<_> = found.iter().map(|one| (random::id(), one.id.clone())).collect();
+            if all.is_empty() {
+                all.push((random::id(), remote));
+            }
+            node.db.outside_let_go(id, &all, now()).await?;
+            return self.create().await;
+        };
+        let way = self.made(&remote, target).await?;
+        let seen: Vec<_> = found.iter().map(|one| (random::id(), one.id.clone(), id)).collect();
+        node.db.outside_strays(&to.name, &seen, now()).await?;
+        Ok(way)
+    }
+
+    /// Sends what the host does not have yet.
+    async fn send(&mut self, target: Target) -> Result<(), Fault> {
+        match self.push(target).await? {
+            Way::On(()) => {
+                Ok(self.node.db.publication_whole(&self.hold.lease, self.publication.id, now()).await?)
+            }
+            Way::Over => Ok(()),
+        }
+    }
+
+    async fn push(&mut self, target: Target) -> Result<Way<()>, Fault> {
+        let (node, id) = (self.node, self.publication.id);
+        let pusher = node.hosts.pusher.clone().map_err(|error| Fault::world(error.to_string()))?;
+        let (file, size) = (Arc::clone(&self.whole.file), self.whole.wanted.size);
+        let mut target = target;
+        if !target.created {
+            match pusher.begin(target.clone(), size).await {
+                Ok(begun) => target = begun,
+                Err(error) => return self.broke(error).await,
+            }
+            self.keep(Some(&target)).await?;
+        }
+        let (mut signed, mut broken) = (0, 0);
+        let mut stands = pusher.look(&target, size).await;
+        loop {
+            stands = match stands {
+                Ok(Push::Whole) => return Ok(Way::On(())),
+                Ok(Push::At(offset)) => {
+                    (signed, self.publication.offset) = (0, offset);
+                    self.keep(None).await?;
+                    pusher.send(&target, (&file, size), offset).await
+                }
+                Ok(Push::SignAgain) if signed < SIGNED_MAX => {
+                    signed += 1;
+                    let Some(remote) = self.remote().await? else { return Ok(Way::Over) };
+                    match self.to.host.target(&remote, &target, now()).await {
+                        Ok(fresh) => target = fresh,
+                        Err(error) => return self.broke(error).await,
+                    }
+                    self.keep(Some(&target)).await?;
+                    pusher.look(&target, size).await
+                }
+                Ok(Push::SignAgain) => {
+                    return self
+                        .broke(HostError::Unauthorised("it does not take our signature".to_owned()))
+                        .await;
+                }
+                Ok(Push::Gone) => return self.gone().await,
+                Err(HostError::Again(why)) if broken < BROKEN_MAX => {
+                    broken += 1;
+                    tracing::info!(publication = %id, why, "a hand-over of bytes broke; it goes on where it stands");
+                    pusher.look(&target, size).await
+                }
+                Err(error) => return self.broke(error).await,
+            };
+        }
+    }
+
+    /// Keeps how far it is, and where its bytes go if that has changed.
+    async fn keep(&self, target: Option<&Target>) -> Result<(), Fault> {
+        #[expect(clippy::cast_precision_loss, reason = "it is shown in percent")]
+        let done = self.publication.offset as f64 / self.whole.wanted.size.max(1) as f64;
+        self.hold.progress(done);
+        let (id, offset) = (self.publication.id, self.publication.offset);
+        let sealed = target.map(|target| outside::close(self.node, id, target));
+        Ok(self.node.db.publication_sent(&self.hold.lease, id, (sealed, offset), now()).await?)
+    }
+
+    /// The host's name for it.
+    async fn remote(&self) -> Result<Option<String>, Fault> {
+        Ok(self.node.db.outside_of(self.publication.id).await?.and_then(|owed| owed.remote))
+    }
+
+    /// The host does not know the upload any more: it has all of it, or it has lost the video.
+    async fn gone(&self) -> Result<Way<()>, Fault> {
+        let Some(remote) = self.remote().await? else { return Ok(Way::Over) };
+        let asked = ("status", Urgency::Work);
+        let told = match outside::ask(self.node, self.to, asked, self.to.host.status(&remote)).await {
+            Ok(told) => told,
+            Err(stop) => return self.stopped(stop).await,
+        };
+        if !matches!(told.standing, Standing::Gone | Standing::AwaitingUpload) {
+            return Ok(Way::On(()));
+        }
+        let human = "The host has lost the upload before it was complete.".to_owned();
+        self.refused("host_lost_upload", human).await
+    }
+
+    /// The attempt ends for now, or for ever.
+    async fn stopped<T>(&self, stop: Stop) -> Result<Way<T>, Fault> {
+        match stop {
+            Stop::Ours(failure) => Err(failure.into()),
+            Stop::Said(HostError::Refused(why)) => {
+                self.refused("host_refused", format!("The host does not take this video: {why}")).await
+            }
+            // It is woken when a host that was away is back.
+            Stop::Away(_)
+            | Stop::Said(
+                HostError::Full(_)
+                | HostError::Throttled(_)
+                | HostError::Unauthorised(_)
+                | HostError::Again(_)
+                | HostError::Ambiguous(_),
+            ) => self.later(now().plus(HOST_ASK_MAX_MS)).await,
+        }
+    }
+
+    /// Bytes could not be sent: later again, unless the host does not want them.
+    async fn broke<T>(&self, error: HostError) -> Result<Way<T>, Fault> {
+        if let HostError::Refused(why) = error {
+            return self.refused("host_refused", format!("The host does not take this file: {why}")).await;
+        }
+        let failures = self.node.db.publication_broke(self.publication.id).await?;
+        let doubled = HOST_PUSH_WAIT_MS.checked_shl(failures.saturating_sub(1).min(20));
+        let wait_ms = doubled.unwrap_or(HOST_PUSH_WAIT_MAX_MS).min(HOST_PUSH_WAIT_MAX_MS);
+        tracing::info!(publication = %self.publication.id, %error, wait_ms, "bytes could not be sent to a host yet");
+        self.later(now().plus(wait_ms)).await
+    }
+
+    async fn refused<T>(&self, code: &str, human: String) -> Result<Way<T>, Fault> {
+        let fix = "Mend what the host says, and publish the video there again.".to_owned();
+        let reason = Problem { code: code.to_owned(), human, fix };
+        self.node.db.publication_refused(&self.hold.lease, self.publication.id, &reason, now()).await?;
+        Ok(Way::Over)
+    }
+
+    async fn later<T>(&self, at: Millis) -> Result<Way<T>, Fault> {
+        self.node.db.put_off_publication(&self.hold.lease, at, now()).await?;
+        Ok(Way::Over)
+    }
+}

@@ -1,0 +1,116 @@
+//! Videos at hosts as JSON.
+
+use matinee_core::publication::Phase;
+use matinee_core::time::Millis;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::time::seconds;
+use super::{Reason, time};
+use crate::flow::publication as flow;
+
+/// A video at a host.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Publication {
+    /// Its id, which is written into the video at the host.
+    id: String,
+    /// The host by its name in the configuration.
+    host: String,
+    /// `waiting` (the host has not confirmed it), `uploading`, `processing`, `playable`, `ready` or `failed`.
+    #[schema(value_type = String)]
+    state: Phase,
+    /// Per cent of what the host does, if it tells.
+    percent: Option<u8>,
+    /// Since when the host does not answer, as RFC 3339 text; it goes on by itself when it does. Null when all is well.
+    stalled_since: Option<String>,
+    /// The host's own name for it, once known.
+    remote_id: Option<String>,
+    /// Bytes that the host has of those that it is sent.
+    sent_bytes: u64,
+    /// Bytes that it is sent.
+    size_bytes: Option<u64>,
+    /// The length in seconds, as the host measured it.
+    duration: Option<f64>,
+    /// Bytes that are stored there, where the host tells.
+    stored_bytes: Option<u64>,
+    /// Why it failed.
+    reason: Option<Reason>,
+    /// Where viewers find it there; null while it cannot be watched.
+    playback: Option<HostAddresses>,
+    /// When it was wanted, as RFC 3339 text.
+    created_at: String,
+    /// When its state changed last.
+    updated_at: String,
+    /// When the host told of it last.
+    seen_at: Option<String>,
+}
+
+/// Where viewers find a video at a host; signed anew for each answer where the host has a key for that.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HostAddresses {
+    /// The host by its name in the configuration.
+    host: String,
+    /// The HLS playlist.
+    hls: String,
+    /// The DASH manifest, where the host has one.
+    dash: Option<String>,
+    /// The still picture.
+    poster: String,
+    /// A moving picture.
+    preview: Option<String>,
+    /// The length in seconds, as the host measured it.
+    duration: Option<f64>,
+    /// The addresses end at this moment, as RFC 3339 text; null when they are open.
+    expires_at: Option<String>,
+}
+
+/// Which host a video is wanted at.
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPublication {
+    /// The host by its name in the configuration.
+    pub(crate) host: String,
+}
+
+impl HostAddresses {
+    pub(crate) fn of(publication: &flow::Publication, playback: &flow::Playback) -> Self {
+        Self {
+            host: publication.host.clone(),
+            hls: playback.hls.clone(),
+            dash: playback.dash.clone(),
+            poster: playback.poster.clone(),
+            preview: playback.preview.clone(),
+            duration: publication.duration_ms.map(seconds),
+            expires_at: playback.expires.map(time),
+        }
+    }
+}
+
+impl Publication {
+    /// What its owner sees; `away` names the hosts that do not answer.
+    pub(crate) fn of(
+        one: &flow::Publication,
+        playback: Option<&flow::Playback>,
+        away: &[(String, Millis)],
+    ) -> Self {
+        let over = matches!(one.phase, Phase::Ready | Phase::Failed);
+        let since = away.iter().find(|(host, _)| *host == one.host && !over).map(|(_, since)| *since);
+        Self {
+            id: one.id.to_string(),
+            host: one.host.clone(),
+            state: one.phase,
+            percent: one.percent,
+            stalled_since: since.map(time),
+            remote_id: one.remote.clone(),
+            sent_bytes: one.offset,
+            size_bytes: one.size,
+            duration: one.duration_ms.map(seconds),
+            stored_bytes: one.bytes,
+            reason: one.reason.as_ref().map(Reason::from),
+            playback: playback.map(|playback| HostAddresses::of(one, playback)),
+            created_at: time(one.created),
+            updated_at: time(one.updated),
+            seen_at: one.seen.map(time),
+        }
+    }
+}

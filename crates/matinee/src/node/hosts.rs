@@ -1,0 +1,100 @@
+//! The hosts that the configuration names, ready to be asked.
+
+use std::sync::Arc;
+
+use matinee_core::publication::Pace;
+use matinee_core::time::Millis;
+use matinee_io::db::{Db, DbError};
+use matinee_io::host::{self, Host, HostError, Pusher, Seal};
+
+use crate::config::{BadConfig, Config};
+
+/// A host with its name here.
+pub(crate) struct Known {
+    pub(crate) name: String,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) pace: Pace,
+}
+
+/// All of them, and what is needed to send them something.
+pub(crate) struct Hosts {
+    all: Vec<Arc<Known>>,
+    /// Sends bytes to any of them.
+    pub(crate) pusher: Result<Pusher, HostError>,
+    /// Seals where they go.
+    pub(crate) seal: Seal,
+}
+
+impl Hosts {
+    /// Opens them; nothing is asked yet.
+    pub(super) fn open(config: &Config, secret: &[u8; 32]) -> Result<Self, BadConfig> {
+        let known = |one: &crate::config::Host| {
+            let opened = host::open(one.open()?).map_err(|error| one.bad(&error.to_string()))?;
+            Ok(Arc::new(Known { name: one.name.clone(), host: opened, pace: one.pace() }))
+        };
+        let all = config.host.iter().map(known).collect::<Result<_, _>>()?;
+        Ok(Self { all, pusher: Pusher::new(), seal: Seal::of(secret) })
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Arc<Known>] {
+        &self.all
+    }
+
+    /// The one of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Known>> {
+        self.all.iter().find(|known| known.name == name)
+    }
+
+    /// Makes sure that nothing lies at a host that nobody could delete any more; else says what and how much.
+    pub(crate) async fn check(&self, db: &Db, now: Millis) -> Result<(), StartRefusal> {
+        for known in &self.all {
+            match db.host_known(&known.name, &known.host.identity(), now).await {
+                Err(DbError::Conflict(before)) => {
+                    let now = known.host.identity();
+                    return Err(StartRefusal::Moved { name: known.name.clone(), before, now });
+                }
+                known => known?,
+            }
+        }
+        for (name, things) in db.held_by_hosts().await? {
+            if self.named(&name).is_none() {
+                return Err(StartRefusal::Missing { name, things });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a server does not start without, or with another, host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartRefusal {
+    /// It is not configured any more.
+    #[error(
+        "the configuration has no [[host]] `{name}`, but {things} videos are there that are not proven gone: nobody could \
+         delete them, and they would be paid for. Put it back, delete those videos, and wait until `matinee hosts ls` \
+         shows none there."
+    )]
+    Missing {
+        /// Its name.
+        name: String,
+        /// How much is there.
+        things: u64,
+    },
+    /// Its name stands for another account.
+    #[error(
+        "the [[host]] `{name}` stands for {now} now, but videos are at {before} under this name that are not proven gone. \
+         Give the new account another name."
+    )]
+    Moved {
+        /// Its name.
+        name: String,
+        /// Whose videos those are.
+        before: String,
+        /// And what is configured.
+        now: String,
+    },
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
