@@ -2,7 +2,8 @@
 
 use matinee_io::store::fake::{Call, Fake, Fault, Inventory, Profile, SECRET_KEY, Trouble};
 
-use super::{code, complaint, folder, json_lines, matinee, text};
+use super::{Server, code, complaint, folder, json_lines, matinee, text};
+use crate::support::until;
 
 /// The configuration of a store at this service.
 fn section(name: &str, fake: &Fake) -> String {
@@ -65,4 +66,27 @@ async fn a_store_that_cannot_be_used_says_why() {
     let lacking = matinee(dir.path(), &["stores"]);
     assert_eq!(code(&lacking), 1);
     assert!(complaint(&lacking).contains("`far` needs a `url`"), "{}", complaint(&lacking));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_serves_while_it_learns_what_its_stores_can_do() {
+    let dir = folder();
+    let far = Fake::start(Profile::R2).await.unwrap();
+    std::fs::write(dir.path().join("key"), SECRET_KEY).unwrap();
+    let away = "[[store]]\nname = \"cellar\"\nkind = \"disk\"\npath = \"away\"\n";
+    std::fs::write(dir.path().join("matinee.toml"), format!("{away}{}", section("far", &far))).unwrap();
+    // It says that it is ready, although one store is away and the other one was not asked yet.
+    let _server = Server::start(dir.path());
+    until("the other one was tried", 60, async || {
+        far.journal().iter().any(|entry| entry.call == Call::Abort).then_some(())
+    })
+    .await;
+    until("nothing of the trial stays", 60, async || (far.inventory() == Inventory::default()).then_some(()))
+        .await;
+    assert_eq!(far.unexpected(), Vec::<String>::new());
+    assert!(!dir.path().join("away").exists());
+    let examined = json_lines(&matinee(dir.path(), &["doctor", "--json"]));
+    let stores: Vec<_> = examined.iter().filter(|finding| finding["check"] == "store").collect();
+    let grades: Vec<_> = stores.iter().map(|finding| finding["grade"].as_str().unwrap()).collect();
+    assert_eq!(grades, ["fix", "ok"], "{stores:?}");
 }
