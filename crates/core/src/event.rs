@@ -46,6 +46,7 @@ topics! {
     VideoRemakeCancelled "video.remake_cancelled" "Encoding the video again was stopped; what there was plays on.";
     VideoCancelled "video.cancelled" "The work for a video was stopped.";
     VideoDeleted "video.deleted" "The video was deleted.";
+    VideoCopyBad "video.copy_bad" "A copy of something of the video was found missing, short or changed.";
     RenditionReady "rendition.ready" "One rendition has its final file.";
     RenditionFailed "rendition.failed" "One rendition cannot be made.";
     PublicationPlayable "publication.playable" "A video can be watched at a host.";

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use self::kind::Kind;
 use crate::arrival::Place;
-use crate::id::{AppId, CollectionId, JobId, RenditionId, VideoId};
+use crate::id::{AppId, CollectionId, EntryId, JobId, RenditionId, VideoId};
 use crate::time::Millis;
 
 /// What a job has to do: its kind with the arguments.
@@ -119,6 +119,13 @@ pub enum Task {
         /// The collection; all of them when the app itself goes.
         collection: Option<CollectionId>,
     },
+    /// Makes one copy of an object. Its row knows which, and whether anybody still wants it.
+    Copy {
+        /// The copy, by its ledger entry.
+        replica: EntryId,
+        /// The store that gets it.
+        store: String,
+    },
 }
 
 impl Task {
@@ -141,7 +148,13 @@ impl Task {
             Self::Step { .. } => Kind::Step,
             Self::Publish { .. } => Kind::Publish,
             Self::Erase { .. } => Kind::Erase,
+            Self::Copy { .. } => Kind::Copy,
         }
+    }
+
+    /// Does it look at the source before anything is known of it?
+    pub const fn is_first_look(&self) -> bool {
+        matches!(self, Self::Probe { .. } | Self::Remux { .. })
     }
 
     /// Does it encode a piece of the ladder that everybody waits for?
@@ -167,7 +180,8 @@ impl Task {
             | Self::Finish { video, .. }
             | Self::Step { video, .. }
             | Self::Publish { video, .. } => Some(video),
-            Self::Erase { .. } => None,
+            // A copy outlives whatever happens to the work for its video.
+            Self::Erase { .. } | Self::Copy { .. } => None,
         }
     }
 }

@@ -50,6 +50,39 @@ pub enum Kind {
     Publication,
 }
 
+impl Kind {
+    /// What lies in stores as long as its video: the rest goes when the work is done, and is never copied.
+    pub const LASTING: [Self; 8] = [
+        Self::Source,
+        Self::Sidecar,
+        Self::Rendition,
+        Self::Webm,
+        Self::Poster,
+        Self::Caption,
+        Self::Sheet,
+        Self::Preview,
+    ];
+
+    /// The word for this kind in keys, configuration and API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Tail => "tail",
+            Self::Work => "work",
+            Self::Sidecar => "sidecar",
+            Self::Chunk => "chunk",
+            Self::AudioPart => "audio_part",
+            Self::Rendition => "rendition",
+            Self::Webm => "webm",
+            Self::Poster => "poster",
+            Self::Caption => "caption",
+            Self::Sheet => "sheet",
+            Self::Preview => "preview",
+            Self::Publication => "publication",
+        }
+    }
+}
+
 /// What happens to a thing outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {

@@ -1,5 +1,6 @@
 //! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
 
+mod copies;
 pub(crate) mod host;
 mod ingest;
 mod pipeline;
@@ -16,9 +17,11 @@ use figment::error::Kind;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use matinee_core::limits;
 use matinee_core::pipeline::{DEFAULT, Pipeline, Quality};
+use matinee_core::placement::Copies;
 use matinee_core::price::Prices;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::copies::{Archive, Scrub};
 pub(crate) use self::host::Host;
 pub(crate) use self::ingest::{Ingest, Secret, Zoom};
 pub(crate) use self::role::Role;
@@ -64,6 +67,10 @@ pub(crate) struct Config {
     pub(crate) store: Vec<Store>,
     /// Services that take videos and stream them.
     pub(crate) host: Vec<Host>,
+    /// How many copies lie in stores, by kind; the working copy in the data directory is not counted.
+    pub(crate) copies: Copies,
+    pub(crate) archive: Archive,
+    pub(crate) scrub: Scrub,
 }
 
 /// Who may do what without an account.
@@ -193,6 +200,9 @@ impl Default for Config {
             bucket: Vec::new(),
             store: Vec::new(),
             host: Vec::new(),
+            copies: Copies::default(),
+            archive: Archive::default(),
+            scrub: Scrub::default(),
         }
     }
 }

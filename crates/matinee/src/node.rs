@@ -13,6 +13,7 @@ use matinee_core::id::{AppId, CollectionId, ObjectId};
 use matinee_core::job::Kind;
 use matinee_core::limits;
 use matinee_core::plan::{Capabilities, Pipeline};
+use matinee_core::replica;
 use matinee_io::cache::Cache;
 use matinee_io::db::Db;
 use matinee_io::db::app::{Defaults, first_collection};
@@ -112,6 +113,18 @@ pub(crate) enum StartFailure {
     /// Something is left at a host that is not known.
     #[error("{0}")]
     Host(#[from] StartRefusal),
+    /// Copies lie in a store that is not configured any more.
+    #[error(
+        "{copies} copies lie, or may lie, in the store `{store}`, which is not in the configuration any more: they would cost \
+         money and never be deleted. Put its [[store]] back. To be rid of it, run `matinee stores drain {store}` and take it \
+         out when `matinee stores ls` shows nothing in it."
+    )]
+    Store {
+        /// The store.
+        store: String,
+        /// How many.
+        copies: u64,
+    },
     /// ffmpeg may not run here.
     #[error(
         "{0} Only if every file that will ever be uploaded is trusted, set `encode.accept_unsandboxed = true`."
@@ -126,6 +139,11 @@ impl Node {
         let (stored, ffmpeg) = tokio::join!(Stored::open(&config), programs);
         let stored = stored?;
         stored.hosts.check(&stored.db, matinee_io::clock::now()).await?;
+        for (store, copies) in stored.db.stores_named().await? {
+            if !config.store.iter().any(|known| known.name == store) {
+                return Err(StartFailure::Store { store, copies });
+            }
+        }
         if let Err(refused @ FfmpegError::Refused) = ffmpeg {
             return Err(StartFailure::Sandbox(refused));
         }
@@ -230,6 +248,7 @@ impl Node {
             Kind::Audio => self.slots().min(limits::SOUNDS_AT_ONCE),
             Kind::Remux | Kind::Poster | Kind::Subtitles | Kind::Storyboard | Kind::Webm | Kind::Erase => 1,
             Kind::Join | Kind::Take | Kind::Assemble | Kind::Finish | Kind::Step | Kind::Publish => 2,
+            Kind::Copy => replica::limits::COPIES_AT_ONCE,
         }
     }
 

@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod codecs;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod early;

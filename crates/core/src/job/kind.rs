@@ -38,11 +38,13 @@ pub enum Kind {
     Publish,
     /// Empties an app or a collection that is being deleted.
     Erase,
+    /// Copies an object to a store, or back from one.
+    Copy,
 }
 
 impl Kind {
     /// All kinds, in the order in which a video needs them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Fetch,
         Self::Join,
         Self::Take,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Step,
         Self::Publish,
         Self::Erase,
+        Self::Copy,
     ];
 
     /// The word for this kind in the database, the API and metrics.
@@ -80,6 +83,7 @@ impl Kind {
             Self::Step => "step",
             Self::Publish => "publish",
             Self::Erase => "erase",
+            Self::Copy => "copy",
         }
     }
 
@@ -107,22 +111,23 @@ impl Kind {
             | Self::Finish
             | Self::Step
             | Self::Publish
-            | Self::Erase => false,
+            | Self::Erase
+            | Self::Copy => false,
         }
     }
 
     /// Does it write so little that it goes on when the disk is full? What makes room must.
     pub const fn writes_little(self) -> bool {
-        matches!(self, Self::Probe | Self::Finish | Self::Step | Self::Publish | Self::Erase)
+        matches!(self, Self::Probe | Self::Finish | Self::Step | Self::Publish | Self::Erase | Self::Copy)
     }
 
     /// Is it worth to let it come to its end when the server stops? What moves bytes goes on where it was anyway.
     pub const fn may_finish(self) -> bool {
-        !matches!(self, Self::Fetch | Self::Join | Self::Take | Self::Publish | Self::Erase)
+        !matches!(self, Self::Fetch | Self::Join | Self::Take | Self::Publish | Self::Erase | Self::Copy)
     }
 
     /// Can its work take the worker down? What only moves bytes cannot, so a lost lease is a restart and nothing worse.
     pub const fn is_risky(self) -> bool {
-        !matches!(self, Self::Fetch | Self::Step | Self::Publish)
+        !matches!(self, Self::Fetch | Self::Step | Self::Publish | Self::Copy)
     }
 }

@@ -44,7 +44,8 @@ impl Plan {
             | Task::Finish { .. }
             | Task::Step { .. }
             | Task::Publish { .. }
-            | Task::Erase { .. } => Load::default(),
+            | Task::Erase { .. }
+            | Task::Copy { .. } => Load::default(),
         }
     }
 

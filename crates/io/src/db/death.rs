@@ -48,7 +48,6 @@ pub(crate) async fn job_died(
         return pull::died(tx, video, &problem_of(error), now).await;
     }
     if matches!(first, Task::Take { .. }) {
-        // Its video does not exist yet.
         return super::ending::not_taken(tx, video, &problem_of(error), now).await;
     }
     let app = match lock_video(tx, video).await {
@@ -68,6 +67,7 @@ pub(crate) async fn job_died(
             Task::Poster { .. }
             | Task::Storyboard { .. }
             | Task::Erase { .. }
+            | Task::Copy { .. }
             | Task::Webm { .. }
             | Task::Step { .. }
             | Task::Publish { .. }
@@ -240,7 +240,8 @@ async fn is_background(tx: &mut Tx, task: &Task, generation: u32) -> Result<bool
         | Task::Finish { background: false, .. }
         | Task::Step { .. }
         | Task::Publish { .. }
-        | Task::Erase { .. } => return Ok(false),
+        | Task::Erase { .. }
+        | Task::Copy { .. } => return Ok(false),
     };
     row.map_or(Ok(false), |row| row.get("background"))
 }

@@ -3,6 +3,7 @@
 use matinee_core::event::Topic;
 use matinee_core::id::{AppId, EntryId, ObjectId, VideoId};
 use matinee_core::ledger::{Kind, State};
+use matinee_core::replica::LOCAL;
 use matinee_core::time::Millis;
 use serde_json::{Value, json};
 
@@ -71,15 +72,23 @@ pub struct LedgerFilter {
 }
 
 impl Db {
-    /// At most `limit` things whose delete is due. What a living attempt may still be writing is not among them.
+    /// At most `limit` objects of the local store whose delete is due. What a living attempt may still be writing is not
+    /// among them.
     pub async fn ledger_due(&self, now: Millis, limit: u32) -> Result<Vec<Entry>, DbError> {
-        self.read((now, limit), |tx, (now, limit)| {
+        self.ledger_due_in(LOCAL, now, limit).await
+    }
+
+    /// The same for what lies in another place.
+    pub async fn ledger_due_in(&self, place: &str, now: Millis, limit: u32) -> Result<Vec<Entry>, DbError> {
+        self.read((place.to_owned(), now, limit), |tx, (place, now, limit)| {
             Box::pin(async move {
-                let sql = "SELECT l.* FROM ledger l WHERE l.state = 'to_delete' AND l.next_try_ms <= $1 AND l.object_id IS NOT NULL
+                let sql = "SELECT l.* FROM ledger l WHERE l.state = 'to_delete' AND l.next_try_ms <= $1 AND l.place = $3
                              AND NOT EXISTS (SELECT 1 FROM object o JOIN job j ON j.id = o.job_id
                                WHERE o.id = l.object_id AND j.state = 2 AND j.attempt = o.attempt)
+                             AND NOT EXISTS (SELECT 1 FROM replica r JOIN job j ON j.id = r.job_id
+                               WHERE r.id = l.id AND j.state = 2 AND j.attempt = r.attempt)
                            ORDER BY l.next_try_ms, l.id LIMIT $2";
-                tx.rows(sql, args![*now, *limit]).await?.iter().map(entry_of).collect()
+                tx.rows(sql, args![*now, *limit, place.as_str()]).await?.iter().map(entry_of).collect()
             })
         })
         .await
@@ -135,14 +144,14 @@ impl Db {
         .await
     }
 
-    /// All that may exist outside, by object, from after `after` on.
+    /// All that may exist in the local store, by object, from after `after` on.
     pub async fn known_objects(&self, after: Option<ObjectId>, limit: u32) -> Result<Vec<Known>, DbError> {
         let after = after.unwrap_or(ObjectId::from_bits(0));
         self.read((after, limit), |tx, (after, limit)| {
             Box::pin(async move {
                 let sql = "SELECT l.object_id, l.place, l.state, o.size_bytes FROM ledger l
                            LEFT JOIN object o ON o.id = l.object_id
-                           WHERE l.state <> 'gone' AND l.object_id > $1 ORDER BY l.object_id LIMIT $2";
+                           WHERE l.state <> 'gone' AND l.place = 'local' AND l.object_id > $1 ORDER BY l.object_id LIMIT $2";
                 let rows = tx.rows(sql, args![*after, *limit]).await?;
                 rows.iter().map(known_of).collect()
             })
@@ -158,6 +167,7 @@ impl Db {
                 tx.execute(
                     "UPDATE ledger SET state = 'to_delete', reason = 'abandoned', next_try_ms = $1
                      WHERE state = 'intended' AND created_ms <= $2 AND object_id IS NOT NULL
+                       AND NOT EXISTS (SELECT 1 FROM replica r WHERE r.id = ledger.id AND r.job_id IS NOT NULL)
                        AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.object_id = ledger.object_id
                                        AND u.state = 'open')
                        AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.tail_id = ledger.object_id
@@ -179,8 +189,7 @@ async fn gone(tx: &mut Tx, entry: EntryId, proof: Value, now: Millis) -> Result<
                AND object_id IS NOT NULL RETURNING *";
     let row = tx.row(sql, args![entry, proof, now]).await?.ok_or(DbError::Absent)?;
     let entry = entry_of(&row)?;
-    let sql = "DELETE FROM replica WHERE object_id = $1 AND store = $2";
-    tx.execute(sql, args![entry.object, entry.place.as_str()]).await?;
+    tx.execute("DELETE FROM replica WHERE id = $1", args![entry.id]).await?;
     let sql = "DELETE FROM object WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM replica WHERE object_id = $1)";
     tx.execute(sql, args![entry.object]).await?;
     prune_if_gone(tx, entry.video).await?;

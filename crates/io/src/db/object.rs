@@ -3,16 +3,15 @@
 use matinee_core::id::{AppId, EntryId, ObjectId, VideoId};
 use matinee_core::job::Lease;
 use matinee_core::ledger::{Kind, State};
+use matinee_core::replica::{self, LOCAL};
 use matinee_core::time::Millis;
 
 use super::Db;
 use super::error::DbError;
 use super::lease::held;
+use super::replica::stop_copies;
 use super::tx::Tx;
 use super::value::args;
-
-/// The store below the data directory.
-pub const LOCAL: &str = "local";
 
 /// An object that is about to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +96,8 @@ pub(crate) async fn intend(tx: &mut Tx, owner: Owner, object: NewObject, now: Mi
     )
     .await?;
     tx.execute(
-        "INSERT INTO replica (object_id, store, state) VALUES ($1, $2, $3)",
-        args![object.id, LOCAL, State::Intended],
+        "INSERT INTO replica (id, object_id, store, key, state, created_ms) VALUES ($1, $2, $3, '', $4, $5)",
+        args![first_entry(object.id), object.id, LOCAL, replica::State::Intended, now],
     )
     .await?;
     tx.execute(
@@ -135,11 +134,8 @@ pub(crate) async fn present(
     if made == 0 {
         return Err(DbError::LeaseLost);
     }
-    tx.execute(
-        "UPDATE replica SET state = 'present', verified_ms = $3 WHERE object_id = $1 AND store = $2",
-        args![object, LOCAL, now],
-    )
-    .await?;
+    let sql = "UPDATE replica SET state = 'present', verified_ms = $2 WHERE id = $1";
+    tx.execute(sql, args![first_entry(object), now]).await?;
     tx.execute_one(
         "UPDATE object SET size_bytes = $2, blake3 = $3 WHERE id = $1",
         args![object, size, blake3],
@@ -160,7 +156,8 @@ pub(crate) async fn unwanted(
         args![object, reason, when],
     )
     .await?;
-    tx.execute("UPDATE replica SET state = 'to_delete' WHERE object_id = $1", args![object]).await.map(drop)
+    tx.execute("UPDATE replica SET state = 'to_delete' WHERE object_id = $1", args![object]).await?;
+    stop_copies(tx, object, when).await
 }
 
 /// The same as [`unwanted`], unless a part, a rendition, a picture, a caption or a video still points at the object.

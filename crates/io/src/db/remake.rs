@@ -17,7 +17,6 @@ use self::run::save;
 use super::Db;
 use super::error::DbError;
 use super::lease::{Held, lock_video};
-use super::object::first_entry;
 use super::ready::needed::{drop_unused, is_whole, let_go_of_work, may_be_run_again, wanted_in_background};
 use super::rendition::{Rendition, renditions_of};
 use super::told::tell;
@@ -95,8 +94,9 @@ impl Db {
 
 async fn begin(tx: &mut Tx, wish: &Wish) -> Result<Result<(), Refusal>, DbError> {
     let video = own(tx, wish.app, wish.video).await?;
-    let sql = "SELECT 1 AS there FROM ledger WHERE id = $1 AND state = 'present'";
-    let source = tx.row(sql, args![first_entry(video.source)]).await?.is_some();
+    // One that lies in a store only is brought back by the job that needs it.
+    let sql = "SELECT 1 AS there FROM replica WHERE object_id = $1 AND state = 'present'";
+    let source = tx.row(sql, args![video.source]).await?.is_some();
     let sql = "SELECT count(DISTINCT generation) AS kept FROM rendition
                WHERE video_id = $1 AND generation > $2 AND retired_ms IS NOT NULL";
     let retired = tx.row(sql, args![wish.video, VIRTUAL]).await?.ok_or(DbError::Absent)?.get("kept")?;

@@ -17,6 +17,7 @@ mod postgres;
 mod pulls;
 mod random;
 mod remake;
+mod replicas;
 mod rules;
 mod runners;
 mod schedule;

@@ -16,7 +16,7 @@ use super::ledger::prune_if_gone;
 use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::value::args;
-use super::{job, word};
+use super::{job, replica, word};
 
 /// Which videos to list; an empty field means all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -168,6 +168,7 @@ pub(crate) async fn delete(tx: &mut Tx, (app, id): (AppId, VideoId), now: Millis
     .await?;
     let sql = "UPDATE replica SET state = 'to_delete' WHERE object_id IN (SELECT id FROM object WHERE video_id = $1)";
     tx.execute(sql, args![id]).await?;
+    replica::stop_copies_of_video(tx, id, now).await?;
     prune_if_gone(tx, id).await?;
     tell(tx, app, Topic::VideoDeleted, (id.to_string(), json!({})), now).await
 }

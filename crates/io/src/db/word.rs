@@ -1,6 +1,6 @@
 //! The words for states in the database; nowhere else are they made or read.
 
-use matinee_core::{caption, ledger, publication, runner, upload, video, webhook};
+use matinee_core::{caption, ledger, publication, replica, runner, upload, video, webhook};
 
 use super::error::DbError;
 use super::value::{Arg, Column, Row};
@@ -52,6 +52,7 @@ words! {
     webhook::State { Active "active" Paused "paused" Gone "gone" Failing "failing" }
     webhook::Delivery { Waiting "waiting" Delivered "delivered" Failed "failed" }
     ledger::State { Intended "intended" Present "present" ToDelete "to_delete" Gone "gone" }
+    replica::State { Intended "intended" Present "present" Suspect "suspect" ToDelete "to_delete" }
     ledger::Kind {
         Source "source" Tail "tail" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
         Rendition "rendition" Webm "webm" Poster "poster" Sheet "sheet" Preview "preview"

@@ -128,6 +128,11 @@ impl Local {
         Ok(file)
     }
 
+    /// Another file has taken the place of the object's.
+    pub(super) fn forget(&self, object: ObjectId) {
+        self.open.remove(&object);
+    }
+
     /// Reads `len` bytes from `offset`; meant for small reads, since all of it is in memory.
     pub async fn read_at(&self, object: ObjectId, offset: u64, len: usize) -> Result<Bytes, StoreError> {
         let file = self.file(object)?;

@@ -11,6 +11,7 @@ mod inbox;
 mod join;
 mod local;
 mod memory;
+mod mend;
 mod port;
 mod quarantine;
 mod s3;
@@ -33,6 +34,7 @@ pub use facts::{ConditionalPut, Facts};
 pub use inbox::Inbox;
 pub use local::{Local, Writer, free_bytes_at};
 pub use memory::Memory;
+pub use mend::Mending;
 pub use port::{
     Answer, Begun, Depth, Hidden, KEY_BYTES_MAX, Looked, OldVersion, OpenUpload, Page, Proof, Put, Reading,
     RemoteError, Seen, Store, Told, Untold,

@@ -3,6 +3,7 @@
 mod app;
 mod collection;
 mod configuration;
+mod copies;
 mod db;
 mod doctor;
 mod encode;
@@ -17,6 +18,7 @@ mod openapi;
 mod pipeline;
 mod plan;
 mod progress;
+mod restore;
 mod rm;
 mod runner;
 mod serve;
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Ls(videos::ListArguments),
     /// Shows a video: its state, its sizes, what happened to it
     Show(videos::ShowArguments),
+    /// Brings the source of a video back from an archive
+    Videos(restore::Arguments),
     /// Encodes a video again; what there is plays on meanwhile
     Encode(encode::Arguments),
     /// Deletes videos with all that is stored of them
@@ -122,6 +126,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Plan(arguments) => with_runtime(plan::run(flags, &arguments, out)),
         Command::Ls(arguments) => with_runtime(videos::list(flags, &arguments, out)),
         Command::Show(arguments) => with_runtime(videos::show(flags, &arguments, out)),
+        Command::Videos(arguments) => with_runtime(restore::run(flags, &arguments, out)),
         Command::Encode(arguments) => with_runtime(encode::run(flags, &arguments, out)),
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),
         Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use matinee_core::replica::LOCAL;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -80,7 +81,7 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let working = tokio::spawn(worker::run(Arc::clone(&node)));
     let sweeping = tokio::spawn(flow::sweep::run(Arc::clone(&node)));
-    let sources = sources(&node);
+    let sources = sources(&node).into_iter().chain(stores(&node)).collect::<Vec<_>>();
     let hearing = tokio::spawn(flow::upload::hear(Arc::clone(&node)));
     let notifying = tokio::spawn(flow::notify::run(Arc::clone(&node)));
     let learning = tokio::spawn(flow::store::run(Arc::clone(&node)));
@@ -113,6 +114,15 @@ async fn serve(
         tracing::warn!(%failure, "that this node ends could not be written down");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Frees what is to go from each store, and reads again what lies in it.
+fn stores(node: &Arc<Node>) -> Vec<JoinHandle<()>> {
+    let names = || node.stores.iter().map(|opened| opened.name.clone());
+    let freeing = names().map(|name| tokio::spawn(flow::free::run(Arc::clone(node), name)));
+    let scrubbed = names().chain([LOCAL.to_owned()]);
+    let scrubbing = scrubbed.map(|name| tokio::spawn(flow::scrub::run(Arc::clone(node), name)));
+    freeing.chain(scrubbing).collect()
 }
 
 /// Looks through the places outside that the configuration names, and deals with what was taken.

@@ -7,10 +7,11 @@ use matinee_io::store::trial::{self, Step};
 use matinee_io::store::{Facts, Opened};
 use serde_json::json;
 
-use super::Form;
 use super::text::{Column, plain, table};
-use crate::config::store::{Class, Kind};
+use super::{Form, copies};
+use crate::config::store::Kind;
 use crate::config::{self, Config, Flags};
+use matinee_core::placement::Class;
 
 /// The beginning of the keys of what is tried; always the same, so that the next trial removes what a broken one left.
 const TRIAL: &str = "matinee-test/object";
@@ -40,6 +41,14 @@ enum Order {
         #[command(flatten)]
         form: Form,
     },
+    /// Reads everything in a store again and compares every byte
+    Scrub(copies::ScrubArguments),
+    /// Says which copies are bad or lacking; the server makes them anew by itself
+    Repair(Form),
+    /// Moves everything of one store to another, while it plays
+    Move(copies::MoveArguments),
+    /// Empties a store: what lies in it is copied elsewhere first
+    Drain(copies::DrainArguments),
 }
 
 /// Does what was asked.
@@ -50,6 +59,10 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let config = config::load(flags)?;
     match &arguments.order {
+        Some(Order::Scrub(order)) => copies::scrub(&*super::open_stored(flags).await?, order, out).await,
+        Some(Order::Repair(form)) => copies::repair(&*super::open_stored(flags).await?, *form, out).await,
+        Some(Order::Move(order)) => copies::relocate(&*super::open_stored(flags).await?, order, out).await,
+        Some(Order::Drain(order)) => copies::drain(&*super::open_stored(flags).await?, order, out).await,
         None => list(&config, arguments.form, out).await,
         Some(Order::Ls(form)) => list(&config, *form, out).await,
         Some(Order::Test { name, form }) => test(&config, name, *form, out).await,

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use matinee_core::ledger;
+use matinee_core::placement::{Class, DEFAULT_KEY, check_key};
+use matinee_core::replica::LOCAL;
 use matinee_io::store::{Access, Place, StoreConfig, Stores};
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +12,6 @@ use super::{BadConfig, Config, Secret};
 
 /// The longest name of a store.
 const NAME_MAX: usize = 32;
-/// What the store of the data directory is called.
-const LOCAL: &str = "local";
 
 /// A place that keeps copies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,17 @@ pub(crate) struct Store {
     /// `s3`: a file that holds the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) secret_key_file: Option<PathBuf>,
+    /// What fails together with it, for example a house or a provider; its own name when it is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) domain: Option<String>,
+    /// How much it gets beside the others of its class; 0 gets nothing new.
+    pub(crate) weight: u32,
+    /// The kinds of objects that it takes, such as `source` and `rendition`; all that last, an archive only sources.
+    pub(crate) takes: Option<Vec<ledger::Kind>>,
+    /// The key of each copy below the prefix: a template of {app}, {collection}, {video}, {kind}, {object} and {copy}.
+    pub(crate) key: String,
+    /// It is being emptied: what lies in it is copied elsewhere, and goes then.
+    pub(crate) draining: bool,
     /// `s3`: the storage class of what is put, for example `STANDARD_IA`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_class: Option<String>,
@@ -52,14 +64,6 @@ pub(crate) struct Store {
 pub(crate) enum Kind {
     S3,
     Disk,
-}
-
-/// What a store is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Class {
-    Replica,
-    Archive,
 }
 
 impl Default for Store {
@@ -75,12 +79,26 @@ impl Default for Store {
             access_key: String::new(),
             secret_key: Secret::default(),
             secret_key_file: None,
+            domain: None,
+            weight: 1,
+            takes: None,
+            key: DEFAULT_KEY.to_owned(),
+            draining: false,
             storage_class: None,
         }
     }
 }
 
 impl Store {
+    /// The kinds of objects that it takes.
+    pub(crate) fn takes(&self) -> Vec<ledger::Kind> {
+        match (&self.takes, self.class) {
+            (Some(kinds), _) => kinds.clone(),
+            (None, Class::Replica) => ledger::Kind::LASTING.to_vec(),
+            (None, Class::Archive) => vec![ledger::Kind::Source],
+        }
+    }
+
     /// Where it is, or what is missing to know that.
     fn place(&self) -> Result<Place, String> {
         match self.kind {
@@ -162,6 +180,11 @@ fn check_store(store: &mut Store, number: usize, data: &Path) -> Result<(), BadC
         })?;
         store.secret_key = Secret::of(text.trim());
     }
+    check_key(&store.key).map_err(|wrong| lacks(&name, &format!("has a wrong `key`: {wrong}")))?;
+    if let Some(kind) = store.takes.iter().flatten().find(|kind| !ledger::Kind::LASTING.contains(kind)) {
+        let wrong = format!("takes `{}`, which goes when the work is done and is never copied", kind.name());
+        return Err(lacks(&name, &wrong));
+    }
     if let Some(path) = &mut store.path {
         let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|error| lacks(&name, &format!("has a wrong `path`: {error}")))
@@ -204,6 +227,9 @@ mod tests {
             ("[[store]]\nname = \"a\"\nkind = \"s3\"\nurl = \"s3://b\"".to_owned(), Some("access_key")),
             (format!("[[store]]\n{s3}secret_key_file = \"/no/such/file\""), Some("/no/such/file")),
             (format!("[[store]]\n{s3}class = \"cold\""), Some("cold")),
+            (format!("[[store]]\n{s3}takes = [\"source\", \"poster\"]\nkey = \"x/{{video}}\""), None),
+            (format!("[[store]]\n{s3}takes = [\"chunk\"]"), Some("never copied")),
+            (format!("[[store]]\n{s3}key = \"x/{{title}}\""), Some("wrong `key`")),
             (format!("[[store]]\n{s3}bucket = \"b\""), Some("unknown field")),
             (format!("[[store]]\n{s3}[[store]]\n{s3}"), Some("two [[store]]")),
             (format!("data = \"/far/data\"\n[[store]]\n{disk}"), Some("outside the data directory")),

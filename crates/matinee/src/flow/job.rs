@@ -102,6 +102,12 @@ pub(crate) async fn cancel(node: &Node, app: AppId, id: JobId) -> Result<Job, Fa
             "What is being deleted cannot be kept any more; this job must come to its end.".to_owned();
         return Err(Failure::Refused { conflict: true, human });
     }
+    if matches!(job.task, Some(Task::Copy { .. })) {
+        let human =
+            "The configuration asks for this copy, so it would be made anew; drain the store instead."
+                .to_owned();
+        return Err(Failure::Refused { conflict: true, human });
+    }
     let told = node.db.cancel_job(app, id, now()).await.map(|_| ());
     after(node, app, id, told, "The job is over already; there is nothing to cancel.").await
 }

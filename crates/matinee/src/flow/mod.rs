@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod app;
+pub(crate) mod archive;
 pub(crate) mod arrival;
 mod assemble;
 pub(crate) mod attend;
@@ -14,6 +15,8 @@ pub(crate) mod catalogue;
 pub(crate) mod chosen;
 mod chunk;
 mod coding;
+pub(crate) mod copies;
+mod copy;
 mod damage;
 pub(crate) mod doctor;
 pub(crate) mod drain;
@@ -24,9 +27,11 @@ pub(crate) mod event;
 pub(crate) mod fault;
 mod fetch;
 mod finish;
+pub(crate) mod free;
 mod gate;
 mod hashed;
 pub(crate) mod health;
+mod home;
 pub(crate) mod import;
 mod indexed;
 mod intake;
@@ -40,6 +45,7 @@ mod message;
 pub(crate) mod moving;
 pub(crate) mod notify;
 mod order;
+mod outage;
 mod outside;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
@@ -51,14 +57,18 @@ pub(crate) mod publication;
 mod publish;
 pub(crate) mod pull;
 pub(crate) mod ran;
+mod reach;
 pub(crate) mod remake;
 mod remux;
 pub(crate) mod reproducer;
+mod reread;
 pub(crate) mod roster;
 pub(crate) mod runner;
 pub(crate) mod scratch;
+pub(crate) mod scrub;
 pub(crate) mod serve;
 pub(crate) mod settle;
+pub(crate) mod standing;
 mod step;
 mod still;
 pub(crate) mod store;
@@ -175,6 +185,7 @@ pub(crate) fn now() -> Millis {
 
 /// Does what a job's task says; the worker knows nothing of it.
 pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault::Fault> {
+    home::ready(node, hold).await?;
     match hold.task {
         Task::Fetch { .. } => fetch::perform(node, hold).await,
         Task::Join { .. } => join::perform(node, hold).await,
@@ -194,6 +205,7 @@ pub(crate) async fn perform(node: &Node, hold: &lease::Hold) -> Result<(), fault
         Task::Finish { background, .. } => finish::perform(node, hold, background).await,
         Task::Step { step, .. } => step::perform(node, hold, step).await,
         Task::Publish { ref host, .. } => publish::perform(node, hold, host).await,
+        Task::Copy { replica, .. } => copy::perform(node, hold, replica).await,
         Task::Erase { app, collection } => erase::perform(node, hold, (app, collection)).await,
     }
 }

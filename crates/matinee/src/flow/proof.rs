@@ -7,8 +7,8 @@ use matinee_core::id::ObjectId;
 pub(crate) use matinee_core::inventory::Difference;
 use matinee_core::inventory::{Known, difference, differences};
 use matinee_core::ledger::State;
+use matinee_core::replica::LOCAL;
 use matinee_core::time::Millis;
-use matinee_io::db::LOCAL;
 use matinee_io::store::{Listed, StoreError};
 
 use super::{Failure, now};

@@ -19,7 +19,7 @@ use matinee_core::{caption, language, limits};
 use matinee_io::db::{Caption, PresentedTrack, Video};
 use matinee_io::store;
 
-use super::{Failure, early, now};
+use super::{Failure, early, now, reach};
 use crate::node::Node;
 pub(crate) use crate::shelf::Shown;
 use crate::shelf::{Board, Placed, Shelved, ShelvedPart, Words, target_duration_s};
@@ -352,7 +352,7 @@ pub(crate) async fn segment_body(node: &Node, placed: &Placed) -> Result<Body, F
     let len = row.head_len as usize + row.ranges_len as usize;
     let sidecar = match sidecar {
         Some(known) => slice(known, row.offset, len).ok_or(Failure::Absent)?,
-        None => node.store.read_at(object, row.offset, len).await?,
+        None => reach::read_at(node, object, row.offset, len).await?,
     };
     let rope = virtual_pieces(&row, &sidecar, source).map_err(|error| Failure::Never(error.to_string()))?;
     Ok(body(&rope))
@@ -377,7 +377,7 @@ fn body(rope: &Rope<ObjectId>) -> Body {
 
 /// The length of an object in bytes.
 pub(crate) async fn object_size(node: &Node, object: ObjectId) -> Result<u64, Failure> {
-    node.store.size(object).await?.ok_or(Failure::Absent)
+    reach::size(node, object).await?.ok_or(Failure::Absent)
 }
 
 /// The file of a track, or the source under its own name.
@@ -415,5 +415,5 @@ pub(crate) fn stream(
     node: &Node,
     body: Body,
 ) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    node.store.stream(body.pieces)
+    reach::stream(node, body.pieces)
 }

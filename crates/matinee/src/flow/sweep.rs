@@ -10,7 +10,7 @@ use matinee_io::random;
 use matinee_io::store::{Removed, StoreError};
 use serde_json::json;
 
-use super::{Failure, engine, now, roster};
+use super::{Failure, copies, engine, now, roster};
 use crate::node::Node;
 
 /// So many entries of the ledger are worked in one round.
@@ -47,6 +47,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
     }
     node.db.forget_retired(now(), ROUND).await?;
     ledger(node).await?;
+    copies::round(node).await?;
     node.db.forget_closed(now()).await?;
     if rounds.is_multiple_of(limits::BEAT_ROUNDS) {
         node.db.beat(&roster::beat(node)).await?;
@@ -57,6 +58,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
         node.db.prune_uploads(now().plus(-limits::FINISHED_UPLOAD_MS), ROUND).await?;
         node.db.prune_jobs(now(), limits::DONE_JOB_MS).await?;
         node.db.prune_deliveries(now().plus(-webhook::limits::DELIVERY_KEPT_MS), ROUND).await?;
+        copies::review(node).await?;
         node.db.forget_failed(ROUND, now()).await?;
         hopeless(node).await?;
         super::scratch::clear_aside(node)?;

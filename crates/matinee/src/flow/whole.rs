@@ -10,7 +10,7 @@ use matinee_io::db::job::{Filter, Job};
 use matinee_io::db::{Caption, Publication, Rendition, Video};
 
 use super::roster::roster;
-use super::{Failure, now};
+use super::{Failure, now, reach};
 use crate::node::Node;
 use crate::shelf::View;
 
@@ -60,7 +60,7 @@ pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
         (State::Processing, Some(duration_ms)) => outlook(node, &video, duration_ms, &jobs).await?,
         (State::Processing | State::Ready | State::Failed, _) => None,
     };
-    let size = node.store.size(video.source).await.map_err(|error| Failure::Again(error.to_string()))?;
+    let size = reach::size(node, video.source).await.map_err(|error| Failure::Again(error.to_string()))?;
     Ok(Whole {
         video,
         renditions,

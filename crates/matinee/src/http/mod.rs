@@ -34,6 +34,7 @@ mod resumable;
 mod runner;
 pub(crate) mod server;
 mod session;
+mod store;
 mod tail;
 mod token;
 mod trace;
@@ -121,6 +122,8 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(node::drain, node::resume))
         .routes(routes!(host::list))
         .routes(routes!(host::test))
+        .routes(routes!(store::list))
+        .routes(routes!(store::drain, store::resume))
 }
 
 /// Where an app is told what happens.

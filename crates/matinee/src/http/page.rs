@@ -83,7 +83,7 @@ enum Place<'p> {
 }
 
 /// Pages that have a name.
-const NAMES: [&str; 6] = ["claim", "deletions", "jobs", "notifications", "pipelines", "runners"];
+const NAMES: [&str; 7] = ["claim", "deletions", "jobs", "notifications", "pipelines", "runners", "storage"];
 
 fn place(path: &str) -> Place<'_> {
     let name = path.trim_start_matches('/');

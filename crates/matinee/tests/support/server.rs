@@ -83,6 +83,17 @@ impl Place {
 
     /// Runs a command of the binary on this data, which must work; what it prints.
     pub(crate) fn tell(&self, words: &[&str]) -> String {
+        let output = self.output(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The same for a command that may say that something is wrong.
+    pub(crate) fn ask(&self, words: &[&str]) -> String {
+        String::from_utf8(self.output(words).stdout).unwrap().trim().to_owned()
+    }
+
+    fn output(&self, words: &[&str]) -> std::process::Output {
         let mut command = super::process::command(env!("CARGO_BIN_EXE_matinee"));
         command.current_dir(self.dir.path()).args(words).args(["--config", "matinee.toml", "--data"]);
         for (name, _) in
@@ -90,9 +101,7 @@ impl Place {
         {
             command.env_remove(name);
         }
-        let output = command.arg(self.data()).output().unwrap();
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        command.arg(self.data()).output().unwrap()
     }
 
     /// Starts the binary; it listens on a port that the kernel chooses, unless flags say otherwise.
@@ -189,6 +198,11 @@ impl Server {
         Self::begin(Arc::new(place), None, 0).await
     }
 
+    /// A server in a place that stays when it ends.
+    pub(crate) async fn of(place: &Arc<Place>) -> Self {
+        Self::begin(Arc::clone(place), None, 0).await
+    }
+
     /// A node of this name in a place that it shares.
     pub(crate) async fn node(place: &Arc<Place>, name: &str) -> Self {
         Self::begin(Arc::clone(place), Some(name.to_owned()), 0).await
@@ -283,6 +297,11 @@ impl Server {
     /// Writes another configuration file, for the next start.
     pub(crate) fn configure(&self, config: &str) {
         self.place.configure(config);
+    }
+
+    /// The same for a command that may say that something is wrong.
+    pub(crate) fn ask(&self, words: &[&str]) -> String {
+        self.place.ask(words)
     }
 
     /// A second process on the data of this one.

@@ -48,6 +48,13 @@ impl Tables {
         sqlx::query(sql).fetch_all(&mut self.connection).await.unwrap()
     }
 
+    /// How many objects there are whose copies nobody has looked at.
+    pub(crate) async fn unplaced(&mut self) -> i64 {
+        let sql = "SELECT count(*) FROM object WHERE placed IS NULL AND size_bytes IS NOT NULL
+                     AND kind NOT IN ('chunk', 'work', 'tail', 'audio_part')";
+        self.rows(sql).await[0].get(0)
+    }
+
     /// What is retired was so for long enough. Only of a server that does not run.
     pub(crate) async fn end_grace(mut self) {
         let sql = "UPDATE rendition SET retired_ms = 1 WHERE retired_ms IS NOT NULL";

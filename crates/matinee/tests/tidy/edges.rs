@@ -32,12 +32,14 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "roster",  // the nodes, and what they have learned
     "arrival", // what comes from outside, announced with the job that takes it
     "coding",  // one run of an encoder and one stored output
+    "copies",  // where copies are to be
     "damage",  // what is said of a damaged source
     "early",   // a source that is played while it arrives
     "engine",  // encoders in hardware
     "fault",   // why an attempt failed, and whether it is worth another
     "gate",    // which sizes of a ladder are worth their bytes
     "hashed",  // what a source hashes to that came through the spool
+    "home",    // what a job reads, brought here first
     "indexed", // the index of a file, read for `core::media`
     "intake",  // how an upload begins
     "lease",   // the right to do one attempt
@@ -47,6 +49,9 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "order",   // what a job reads and makes
     "outside", // what is asked of a host: within its budget, while it answers
     "ran",     // the programs of an attempt
+    "outage",  // a store that does not answer
+    "reach",   // bytes from wherever a good copy lies
+    "reread",  // what lies somewhere, hashed again
     "play",    // the addresses of what can be watched and kept
     "still",   // one picture of a moment
     "scratch", // the empty directory of one attempt

@@ -19,7 +19,7 @@ use crate::errand::{Errand, Input, Leased, Output, Wish, hash_text, hex};
 use crate::flow::fault::Fault;
 use crate::flow::lease::{self, Hold, Room};
 use crate::flow::order::order;
-use crate::flow::{Failure, mark, now};
+use crate::flow::{Failure, home, mark, now};
 use crate::node::Node;
 
 /// Takes a job for a runner, when there is one within half a minute. What the runner does not know of goes back first.
@@ -104,6 +104,7 @@ impl<'a> Wanted<'a> {
 
     /// Says all that the work needs. The rows of its outputs are committed before their addresses are given out.
     async fn describe(&self, hold: &Hold) -> Result<Errand, Fault> {
+        home::ready(self.node, hold).await?;
         let order = order(self.node, hold).await?;
         let (planned, names) = (&order.planned, order.outputs(&hold.task)?);
         let objects: Vec<NewObject> =

@@ -202,6 +202,7 @@ pub(crate) fn titled(task: Option<&Task>) -> String {
         Task::Step { step, .. } => return format!("Step {} of the pipeline", step + 1),
         Task::Publish { host, .. } => return format!("Publishing at {host}"),
         Task::Erase { .. } => "Emptying what was deleted",
+        Task::Copy { store, .. } => return format!("A copy for {store}"),
     };
     text.to_owned()
 }

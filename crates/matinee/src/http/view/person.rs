@@ -49,6 +49,9 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::VideoRemakeCancelled => "Encoding the video again was stopped; it plays as it was.",
         Topic::VideoCancelled => "The work for this video was stopped.",
         Topic::VideoDeleted => "The video was deleted.",
+        Topic::VideoCopyBad => {
+            "A copy of a file in a store was found damaged; it is made anew from another one."
+        }
         Topic::RenditionReady => "One more size is complete.",
         Topic::RenditionFailed => "One size could not be made; the others go on.",
         Topic::PublicationPlayable => "The video can be watched at a host.",
@@ -84,6 +87,7 @@ const fn work(kind: Kind) -> (&'static str, &'static str) {
         Kind::Step => ("A step of the pipeline", "done"),
         Kind::Publish => ("The video", "sent to a host"),
         Kind::Erase => ("What was deleted", "emptied"),
+        Kind::Copy => ("A copy", "put into a store"),
     }
 }
 

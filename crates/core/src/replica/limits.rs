@@ -1,0 +1,46 @@
+//! Limits of copies and their stores, each with its reason.
+
+use crate::limits::BACKGROUND_PRIO;
+
+/// The order of jobs that copy objects to stores: behind everything that is encoded, in the background, too.
+pub const COPY_PRIO: i64 = 2 * BACKGROUND_PRIO;
+
+/// Copies that one node makes at the same time: two, so that a slow store leaves a lane to the others, and a line is not
+/// filled with more.
+pub const COPIES_AT_ONCE: u32 = 2;
+
+/// A copy whose job was given up gets another one after this, in milliseconds: nobody else would ask for it again.
+pub const DEAD_COPY_MS: i64 = 3_600_000;
+
+/// Objects whose copies are looked at in one round of the sweeper, and rows that are marked in one transaction.
+pub const PLACE_BATCH: u32 = 200;
+
+/// The first pause in milliseconds after a store did not answer; doubled each time.
+pub const STORE_PAUSE_FIRST_MS: i64 = 5_000;
+
+/// The longest pause in milliseconds between two questions whether a store is back: what waits for it is due within five
+/// minutes of its return.
+pub const STORE_PAUSE_MAX_MS: i64 = 60_000;
+
+/// What lies in a store that was away for so long is copied elsewhere, in milliseconds: a restart or a repair is over by then.
+pub const STORE_LOST_MS: i64 = 3_600_000;
+
+/// So long one store is waited for while bytes are played and another one has them too, in milliseconds: a player that
+/// waits two seconds has not stopped yet.
+pub const REACH_PATIENCE_MS: u64 = 2_000;
+
+/// A source that was brought back from an archive stays for at least so long, in milliseconds: whoever wanted it back has not
+/// done yet what for.
+pub const RESTORED_KEEP_MS: i64 = 86_400_000;
+
+/// Each copy is read again and compared so often, in milliseconds: disks and providers lose bits in years, not in weeks.
+pub const SCRUB_EVERY_MS: i64 = 30 * 86_400_000;
+
+/// Bytes that are read again from one store in a second: 20 TB in those 30 days, and a tenth of a slow disk.
+pub const SCRUB_BYTES_PER_S: u64 = 8 << 20;
+
+/// Copies that are looked at again before the list of the next ones is read.
+pub const SCRUB_BATCH: u32 = 50;
+
+/// How often is looked whether a copy is to be read again, in milliseconds.
+pub const SCRUB_LOOK_MS: i64 = 60_000;

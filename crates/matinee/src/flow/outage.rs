@@ -1,0 +1,44 @@
+//! A store that does not answer: asked again after a pause by one question at a time, told once, and all that waited for it
+//! is due when it is back. Nobody else waits for it.
+
+use matinee_core::replica::limits::{STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS};
+use matinee_io::store::RemoteError;
+
+use super::{Failure, now};
+use crate::node::Node;
+
+/// May this store be asked now? Says since when it is away, and why, when not.
+pub(crate) async fn ask(node: &Node, name: &str) -> Result<(), Failure> {
+    let known = node.db.store_states().await?.into_iter().find(|state| state.name == name);
+    let Some(state) = known.filter(|state| state.retry.is_some_and(|retry| now().since(retry) < 0)) else {
+        return Ok(());
+    };
+    let error = state.error.unwrap_or_default();
+    Err(Failure::Again(format!("the store {name} does not answer for now: {error}")))
+}
+
+/// The store has answered.
+pub(crate) async fn answered(node: &Node, name: &str) -> Result<(), Failure> {
+    let away =
+        node.db.store_states().await?.into_iter().any(|state| state.name == name && state.away.is_some());
+    if away && node.db.store_back(name, now()).await? {
+        tracing::info!(store = name, "a store answers again; what waited for it goes on");
+    }
+    Ok(())
+}
+
+/// The store has not done it. When that is about the store and not about one object, nobody asks it for a while.
+pub(crate) async fn failed(node: &Node, name: &str, error: &RemoteError) -> Result<(), Failure> {
+    if !error.is_of_the_store() {
+        return Ok(());
+    }
+    let known = node.db.store_states().await?.into_iter().find(|state| state.name == name);
+    let since = known.and_then(|state| state.away);
+    if since.is_none() {
+        tracing::warn!(store = name, %error, "a store does not answer; what it should get waits, all else goes on");
+    }
+    let away_ms = since.map_or(0, |since| now().since(since));
+    let pause_ms = away_ms.clamp(STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS);
+    node.db.store_away(name, &error.to_string(), now().plus(pause_ms), now()).await?;
+    Ok(())
+}

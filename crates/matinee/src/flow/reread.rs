@@ -1,0 +1,101 @@
+//! What lies somewhere, read again from its first byte to its last and hashed: the only proof that is believed.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use matinee_core::hash::{self, Running};
+use matinee_io::clock::Stopwatch;
+use matinee_io::store::{Reading, RemoteError, Store};
+
+/// Bytes of a file that are hashed at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// What was found: the length and the hash, if it is there.
+pub(super) type Found = Option<(u64, [u8; 32])>;
+
+/// How fast may be read.
+pub(super) struct Pace {
+    bytes_per_s: Option<u64>,
+    since: Stopwatch,
+    bytes: u64,
+}
+
+impl Pace {
+    /// As fast as it goes.
+    pub(super) fn free() -> Self {
+        Self::of(None)
+    }
+
+    /// At most so many bytes in a second; 0 is no limit.
+    pub(super) fn of(bytes_per_s: Option<u64>) -> Self {
+        Self { bytes_per_s: bytes_per_s.filter(|rate| *rate > 0), since: Stopwatch::start(), bytes: 0 }
+    }
+
+    /// So many were read: waits until that is not too fast.
+    pub(super) async fn keep(&mut self, bytes: u64) {
+        let Some(rate) = self.bytes_per_s else { return };
+        self.bytes += bytes;
+        let due_ms = self.bytes.saturating_mul(1_000) / rate;
+        let early_ms = due_ms.saturating_sub(self.since.elapsed_ms());
+        if early_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(early_ms)).await;
+        }
+    }
+}
+
+/// The length and the hash of what is in a file.
+pub(super) async fn hashed(file: Arc<File>, pace: &mut Pace) -> std::io::Result<(u64, [u8; 32])> {
+    let (mut hash, mut at, mut buffer) = (Running::default(), 0, vec![0; READ_BYTES]);
+    loop {
+        let file = Arc::clone(&file);
+        let read = tokio::task::spawn_blocking(move || {
+            let read = file.read_at(&mut buffer, at)?;
+            hash.add(&buffer[..read]);
+            Ok::<_, std::io::Error>((read, hash, buffer))
+        });
+        let read_bytes;
+        (read_bytes, hash, buffer) = read.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)))?;
+        if read_bytes == 0 {
+            return Ok((at, hash.end()));
+        }
+        at += read_bytes as u64;
+        pace.keep(read_bytes as u64).await;
+    }
+}
+
+/// The length and the hash of what lies in a store under a key, where `size` bytes should lie.
+pub(super) async fn read_back(
+    store: &dyn Store,
+    (key, size): (&str, u64),
+    pace: &mut Pace,
+) -> Result<Found, RemoteError> {
+    let Some(there) = store.look(key).await? else { return Ok(None) };
+    if there.size != size || size == 0 {
+        return Ok(Some((there.size, hash::of(b""))));
+    }
+    match store.read(key, 0..size).await {
+        Ok(bytes) => hash_of(bytes, pace).await,
+        Err(RemoteError::Absent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn hash_of(mut bytes: Reading, pace: &mut Pace) -> Result<Found, RemoteError> {
+    let (mut hash, mut size) = (Running::default(), 0);
+    while let Some(chunk) = bytes.next().await {
+        match chunk {
+            Ok(chunk) => {
+                hash.add(&chunk);
+                size += chunk.len() as u64;
+                pace.keep(chunk.len() as u64).await;
+            }
+            Err(RemoteError::Short) => return Ok(Some((size, hash.end()))),
+            Err(RemoteError::Absent) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some((size, hash.end())))
+}

@@ -1,0 +1,185 @@
+//! The stores as whoever runs the server sees them: what lies in each, what waits for it, and whether it answers; and what
+//! moves all of one to another.
+
+use matinee_core::id::ObjectId;
+use matinee_core::placement::{Class, Rules};
+use matinee_core::replica::limits::PLACE_BATCH;
+use matinee_core::replica::{LOCAL, State};
+use matinee_core::time::Millis;
+use matinee_io::db::{DbError, Lag, NewReplica, StoreState, Unplaced};
+
+use super::{Failure, copies, now};
+use crate::node::Node;
+
+/// A store, and how it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) name: String,
+    /// Where it is, for people.
+    pub(crate) place: String,
+    pub(crate) class: Class,
+    /// What fails together with it.
+    pub(crate) domain: String,
+    /// Since when it is being emptied; the beginning of time when the configuration says so.
+    pub(crate) draining: Option<Millis>,
+    pub(crate) state: StoreState,
+    pub(crate) lag: Vec<Lag>,
+}
+
+impl Standing {
+    /// How many copies in this state, and their bytes.
+    pub(crate) fn count(&self, state: State) -> (u64, u64) {
+        self.of(state).map_or((0, 0), |lag| (lag.copies, lag.bytes))
+    }
+
+    /// The figures of this state.
+    pub(crate) fn of(&self, state: State) -> Option<&Lag> {
+        self.lag.iter().find(|lag| lag.state == state)
+    }
+}
+
+/// All stores, the data directory first.
+pub(crate) async fn all(node: &Node) -> Result<Vec<Standing>, Failure> {
+    let (lag, states) = (node.db.lag().await?, node.db.store_states().await?);
+    let state = |name: &str| {
+        let nothing = StoreState {
+            name: name.to_owned(),
+            draining: None,
+            away: None,
+            retry: None,
+            error: None,
+            seen: None,
+        };
+        states.iter().find(|state| state.name == name).cloned().unwrap_or(nothing)
+    };
+    let of = |name: &str| lag.iter().filter(|lag| lag.store == name).cloned().collect();
+    let local = Standing {
+        name: LOCAL.to_owned(),
+        place: node.config.data.display().to_string(),
+        class: Class::Replica,
+        domain: LOCAL.to_owned(),
+        draining: None,
+        state: state(LOCAL),
+        lag: of(LOCAL),
+    };
+    let others = node.config.store.iter().map(|store| {
+        let opened = node.stores.get(&store.name);
+        let state = state(&store.name);
+        Standing {
+            name: store.name.clone(),
+            place: opened.map(|opened| opened.place.clone()).unwrap_or_default(),
+            class: store.class,
+            domain: store.domain.clone().unwrap_or_else(|| store.name.clone()),
+            draining: state.draining.or_else(|| store.draining.then_some(Millis(0))),
+            lag: of(&store.name),
+            state,
+        }
+    });
+    Ok(std::iter::once(local).chain(others).collect())
+}
+
+/// Empties a store from now on, or lets it be filled again. What lies in it is copied elsewhere, and goes when that is proven.
+pub(crate) async fn drain(node: &Node, name: &str, drained: bool) -> Result<Standing, Failure> {
+    known(node, name)?;
+    let draining =
+        node.db.store_states().await?.into_iter().any(|state| state.name == name && state.draining.is_some());
+    if draining != drained {
+        node.db.drain_store(name, drained.then(now)).await?;
+    }
+    all(node).await?.into_iter().find(|standing| standing.name == name).ok_or(Failure::Absent)
+}
+
+/// What would be copied where if a store were emptied: bytes by the store that gets them, and objects that find no other.
+pub(crate) struct Forecast {
+    pub(crate) to: Vec<(String, u64, u64)>,
+    pub(crate) stranded: u64,
+}
+
+/// Says what emptying a store would do, and changes nothing.
+pub(crate) async fn forecast(node: &Node, name: &str) -> Result<Forecast, Failure> {
+    known(node, name)?;
+    let mut rules = copies::rules(node).await?;
+    rules.stores.iter_mut().filter(|place| place.name == name).for_each(|place| place.open = false);
+    let mut forecast = Forecast { to: Vec::new(), stranded: 0 };
+    let mut after = None;
+    loop {
+        let page = node.db.objects_in(name, after, PLACE_BATCH).await?;
+        let Some(last) = page.last() else { return Ok(forecast) };
+        after = Some(last.object);
+        for object in &page {
+            add(&mut forecast, &rules, object, name);
+        }
+    }
+}
+
+fn add(forecast: &mut Forecast, rules: &Rules, object: &Unplaced, leaving: &str) {
+    let held: Vec<(&str, State)> =
+        object.held.iter().map(|(_, store, state)| (store.as_str(), *state)).collect();
+    let judged = rules.judge((object.object, object.kind), &held);
+    let stays = held.iter().any(|(store, state)| *store != leaving && *store != LOCAL && state.is_good());
+    forecast.stranded += u64::from(judged.missing.is_empty() && !stays);
+    for store in judged.missing {
+        match forecast.to.iter_mut().find(|(name, ..)| name == store) {
+            Some((_, objects, bytes)) => (*objects, *bytes) = (*objects + 1, *bytes + object.size),
+            None => forecast.to.push((store.to_owned(), 1, object.size)),
+        }
+    }
+}
+
+/// How a wish to move all of a store was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Moving {
+    /// Copies that are to be made.
+    pub(crate) objects: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Objects of which the other store has a copy already, or will.
+    pub(crate) there: u64,
+}
+
+/// Moves everything from one store to another: each object is copied and proven there before it goes here. Asked again, it goes
+/// on where it was.
+pub(crate) async fn relocate(
+    node: &Node,
+    (from, to): (&str, &str),
+    dry_run: bool,
+) -> Result<Moving, Failure> {
+    known(node, from)?;
+    known(node, to)?;
+    if from == to {
+        return Err(Failure::Refused {
+            conflict: false,
+            human: format!("`{from}` is where it lies already"),
+        });
+    }
+    let (mut moving, mut after): (Moving, Option<ObjectId>) = (Moving::default(), None);
+    loop {
+        let page = node.db.objects_in(from, after, PLACE_BATCH).await?;
+        let Some(last) = page.last() else { return Ok(moving) };
+        after = Some(last.object);
+        for object in &page {
+            let in_target = object.held.iter().any(|(_, store, state)| store == to && state.counts());
+            let begun = !in_target && (dry_run || begin(node, object, (from, to)).await?);
+            if begun {
+                (moving.objects, moving.bytes) = (moving.objects + 1, moving.bytes + object.size);
+            } else {
+                moving.there += 1;
+            }
+        }
+    }
+}
+
+async fn begin(node: &Node, object: &Unplaced, (from, to): (&str, &str)) -> Result<bool, Failure> {
+    let old = object.held.iter().find(|(_, store, state)| store == from && *state == State::Present);
+    let new = NewReplica { replaces: old.map(|(id, ..)| *id), ..copies::new_copy(node, to, object) };
+    match node.db.add_replica(object.object, &new, now()).await {
+        Ok(()) => Ok(true),
+        Err(DbError::Conflict(_) | DbError::Absent) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A store of the configuration.
+fn known(node: &Node, name: &str) -> Result<(), Failure> {
+    if node.stores.get(name).is_some() { Ok(()) } else { Err(Failure::Absent) }
+}

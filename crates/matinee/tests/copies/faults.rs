@@ -1,0 +1,126 @@
+//! Stores that are away, servers that die in the middle of a copy, and bits that change.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use super::{Stores, filmed, lasting, local, settled, told};
+use crate::support::sender::upload;
+use crate::support::server::Server;
+use crate::support::{clips, until};
+
+#[tokio::test]
+async fn a_store_that_is_away_holds_nobody_up_and_gets_everything_when_it_is_back() {
+    let stores = Stores::new();
+    let config = format!(
+        "[copies]\nsource = 2\nrendition = 2\nsmall = 2\n{}{}",
+        stores.config("near", ""),
+        stores.config("lost", "")
+    );
+    let aside = stores.root("aside");
+    std::fs::rename(stores.root("lost"), &aside).unwrap();
+    let (server, video) = filmed(&config, 4).await;
+    settled(&server, "near", 60).await;
+    assert_eq!(stores.hashes("near"), lasting(&server).await, "the others do not wait for it");
+    let away = until("it is told as away", 30, async || {
+        let store = told(&server, "lost").await;
+        (store["state"] == "away").then_some(store)
+    })
+    .await;
+    assert!(away["waiting_objects"].as_u64().unwrap() > 0 && away["waiting_since"].is_string(), "{away}");
+    assert_eq!(server.logged().matches("a store does not answer").count(), 1, "told once");
+    // What is deleted meanwhile goes where it can.
+    let second = upload(&server, &clips::mp4(2), "second.mp4").await.video;
+    server.video_in(&second, &["ready"], 120).await;
+    std::fs::rename(&aside, stores.root("lost")).unwrap();
+    settled(&server, "lost", 120).await;
+    assert_eq!(stores.hashes("lost"), lasting(&server).await);
+    std::fs::rename(stores.root("lost"), &aside).unwrap();
+    for id in [&video, &second] {
+        let gone = server.request(reqwest::Method::DELETE, &format!("/v1/videos/{id}")).send().await.unwrap();
+        assert_eq!(gone.status(), 204);
+    }
+    until("the others are empty", 60, async || {
+        (stores.files("near").is_empty() && local(&server).is_empty()).then_some(())
+    })
+    .await;
+    assert!(told(&server, "lost").await["leaving_objects"].as_u64().unwrap() > 0, "not forgotten");
+    std::fs::rename(&aside, stores.root("lost")).unwrap();
+    until("the one that was away is empty, too", 120, async || {
+        (stores.files("lost").is_empty() && told(&server, "lost").await["leaving_objects"] == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_dies_while_it_copies_leaves_nothing_half_behind() {
+    let stores = Stores::new();
+    let mut server = Server::with(&stores.config("far", "")).await;
+    let big = clips::sized("640x360", 20);
+    let video = upload(&server, &big, "big.mp4").await.video;
+    server.video_in(&video, &["ready"], 240).await;
+    // Each time in another moment of the copying.
+    for _ in 0..4 {
+        server = server.again().await;
+        until("something is being copied or is done", 60, async || {
+            let (_, jobs) = server.get("/v1/jobs?limit=100").await;
+            let copies = jobs["items"].as_array()?.iter().filter(|job| job["kind"] == "copy");
+            let begun = copies.filter(|job| job["state"] != "ready").count();
+            (begun > 0).then_some(())
+        })
+        .await;
+        server.kill();
+    }
+    let server = server.again().await;
+    settled(&server, "far", 120).await;
+    assert_eq!(stores.hashes("far"), lasting(&server).await, "each once, and nothing besides");
+}
+
+fn flip(path: &Path, at: u64) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = usize::try_from(at).unwrap() % bytes.len();
+    bytes[at] ^= 0x10;
+    let mut file = std::fs::File::options().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file.write_all(&bytes).unwrap();
+}
+
+#[tokio::test]
+async fn one_pass_finds_every_flipped_bit_and_all_that_is_short_or_missing() {
+    let stores = Stores::new();
+    let (server, _) = filmed(&stores.config("far", ""), 4).await;
+    settled(&server, "far", 60).await;
+    let (good, here) = (stores.hashes("far"), lasting(&server).await);
+    let files: Vec<_> = stores.files("far").into_keys().collect();
+    assert!(files.len() >= 4, "{files:?}");
+    flip(&files[0], 1_000_003);
+    let half = std::fs::metadata(&files[1]).unwrap().len() / 2;
+    std::fs::File::options().write(true).open(&files[1]).unwrap().set_len(half).unwrap();
+    std::fs::remove_file(&files[2]).unwrap();
+    let mut objects: Vec<_> = Vec::new();
+    for shard in std::fs::read_dir(server.data().join("objects")).unwrap() {
+        objects.extend(std::fs::read_dir(shard.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
+    }
+    objects.sort();
+    // Of another object than those that are bad in the store.
+    let bad: Vec<String> = files[..3].iter().map(|path| path.display().to_string()).collect();
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let other = objects.iter().find(|path| !bad.iter().any(|key| key.contains(&name(path)))).unwrap();
+    flip(other, 7);
+    let found = server.ask(&["stores", "scrub", "far", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(found.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&found["changed"], &found["short"], &found["missing"]),
+        (&1.into(), &1.into(), &1.into()),
+        "{found}"
+    );
+    let found = server.ask(&["stores", "scrub", "local", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(found.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&found["changed"], &found["short"], &found["missing"]),
+        (&1.into(), &0.into(), &0.into()),
+        "{found}"
+    );
+    settled(&server, "far", 120).await;
+    until("the local file is good again", 60, async || (local(&server) == here).then_some(())).await;
+    until("the bad ones are gone", 60, async || (stores.hashes("far") == good).then_some(())).await;
+}
