@@ -17,6 +17,7 @@ import type {
   Problem,
   Runner,
   Server,
+  Store,
   Template,
   TimelineItem,
   Try,
@@ -113,6 +114,9 @@ export const api = {
     call<Pipeline>('PUT', `/v1/pipelines/${id(name)}`, fields, isNew ? { 'if-none-match': '*' } : {}),
   archivePipeline: (name: string) => call<void>('DELETE', `/v1/pipelines/${id(name)}`),
   playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
+  stores: () => call<Page<Store>>('GET', '/v1/stores'),
+  drainStore: (store: string, on: boolean) =>
+    call<Store>(on ? 'PUT' : 'DELETE', `/v1/stores/${id(store)}/drain`),
   runners: () => call<Page<Runner>>('GET', '/v1/runners'),
   invite: (name: string) =>
     call<{ registration_token: string; runner: Runner }>('POST', '/v1/runners', { name }),

@@ -367,6 +367,25 @@ export interface TimelineItem {
 }
 
 /** A job that a runner works on. */
+/** A store, and how it stands. */
+export interface Store {
+  id: string;
+  place: string;
+  class: 'replica' | 'archive';
+  domain: string;
+  state: 'working' | 'away' | 'draining';
+  away_since: string | null;
+  error: string | null;
+  objects: number;
+  bytes: number;
+  waiting_objects: number;
+  waiting_bytes: number;
+  waiting_since: string | null;
+  bad_objects: number;
+  leaving_objects: number;
+  scrubbed_since: string | null;
+}
+
 interface RunnerJob {
   id: string;
   kind: string;

@@ -11,6 +11,7 @@ const LINKS: readonly Link[] = [
   { path: '/pipelines', label: 'Pipelines' },
   { path: '/jobs', label: 'Jobs' },
   { path: '/runners', label: 'Runners', admin: true },
+  { path: '/storage', label: 'Storage', admin: true },
   { path: '/deletions', label: 'Deletions', admin: true },
   { path: '/notifications', label: 'Notifications', admin: true },
 ];

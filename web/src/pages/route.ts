@@ -10,10 +10,11 @@ export type Route =
   | { page: 'runners' }
   | { page: 'deletions' }
   | { page: 'notifications' }
+  | { page: 'storage' }
   | { page: 'not-found' };
 
 /** Pages whose address is their name. */
-const NAMED = ['pipelines', 'claim', 'runners', 'deletions', 'notifications', 'jobs'] as const;
+const NAMED = ['pipelines', 'claim', 'runners', 'storage', 'deletions', 'notifications', 'jobs'] as const;
 
 /** Reads a path; anything unknown is the not-found page. */
 export function routeOf(path: string): Route {

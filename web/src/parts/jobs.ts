@@ -100,7 +100,7 @@ export function actions(job: Job): { retry: boolean; cancel: boolean; first: boo
   const open = job.state === 'blocked' || job.state === 'ready' || job.state === 'leased';
   return {
     retry: job.state === 'dead',
-    cancel: open && !job.stopping && job.kind !== 'erase',
+    cancel: open && !job.stopping && job.kind !== 'erase' && job.kind !== 'copy',
     first: job.state === 'blocked' || job.state === 'ready',
     reproducer: job.state === 'dead',
   };
