@@ -25,8 +25,6 @@ use super::value::args;
 pub(crate) use self::cascade::task_of;
 #[cfg(test)]
 pub(crate) use self::claim::explain_claim;
-#[cfg(test)]
-pub(crate) use self::claim::explain_claim;
 pub use self::claim::{Claim, Claimed, Renewed, Room, Slots};
 pub use self::end::{Ended, Reaped};
 pub(crate) use self::end::{give_back_all, put_off};
