@@ -78,7 +78,6 @@ macro_rules! select {
         )
     };
 }
-pub(super) use select;
 
 impl Db {
     /// Makes an endpoint, which is told what happens from now on.
