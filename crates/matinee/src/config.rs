@@ -3,6 +3,7 @@
 mod copies;
 pub(crate) mod host;
 mod ingest;
+mod log;
 mod pipeline;
 mod role;
 pub(crate) mod source;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::copies::{Archive, Scrub};
 pub(crate) use self::host::Host;
 pub(crate) use self::ingest::{Ingest, Secret, Zoom};
+pub(crate) use self::log::{Log, LogFormat};
 pub(crate) use self::role::Role;
 pub(crate) use self::source::{Bucket, Watch};
 pub(crate) use self::store::Store;
@@ -119,24 +121,6 @@ pub(crate) struct Encode {
     pub(crate) devices: Option<Vec<String>>,
     /// An encoder that takes no step for so long is ended and started again; slow ones get 20 of their own steps.
     pub(crate) stall: Span,
-}
-
-/// What is written about the work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Log {
-    /// `text` or `json`.
-    pub(crate) format: LogFormat,
-    /// A filter such as `info` or `matinee=debug,sqlx=warn`.
-    pub(crate) level: String,
-}
-
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
 }
 
 /// A length of time such as `30s`, `15m`, `24h` or `7d`.
@@ -236,12 +220,6 @@ impl Default for Encode {
             devices: None,
             stall: Span { ms: limits::STALL_MS },
         }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".to_owned() }
     }
 }
 

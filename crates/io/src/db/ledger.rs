@@ -83,6 +83,7 @@ impl Db {
         self.read((place.to_owned(), now, limit), |tx, (place, now, limit)| {
             Box::pin(async move {
                 let sql = "SELECT l.* FROM ledger l WHERE l.state = 'to_delete' AND l.next_try_ms <= $1 AND l.place = $3
+                             AND l.object_id IS NOT NULL
                              AND NOT EXISTS (SELECT 1 FROM object o JOIN job j ON j.id = o.job_id
                                WHERE o.id = l.object_id AND j.state = 2 AND j.attempt = o.attempt)
                              AND NOT EXISTS (SELECT 1 FROM replica r JOIN job j ON j.id = r.job_id
