@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use matinee_core::pipeline::check_name;
 use matinee_core::publication::Pace;
+use matinee_core::replica::LOCAL;
 use matinee_io::host::{self, Secret, bunny, cloudflare};
 use serde::{Deserialize, Serialize};
 
@@ -309,6 +310,9 @@ pub(super) fn check(config: &mut Config) -> Result<(), BadConfig> {
         if before.iter().any(|other| other.name == host.name) {
             return Err(BadConfig(format!("two [[host]] have the name `{}`", host.name)));
         }
+        if host.name == LOCAL || config.store.iter().any(|store| store.name == host.name) {
+            return Err(host.bad("a store has this name; the ledger names both, so take another one"));
+        }
         if [&host.poll, &host.look_after, &host.probe_after].iter().any(|span| span.ms < 1_000)
             || host.look_again_after.ms < host.look_after.ms
         {
@@ -356,6 +360,7 @@ mod tests {
             (CLOUDFLARE.to_owned(), None),
             (format!("{BUNNY}{CLOUDFLARE}"), None),
             (format!("{BUNNY}{BUNNY}"), Some("two [[host]] have the name `bn`")),
+            (BUNNY.replace("\"bn\"", "\"local\""), Some("a store has this name")),
             (without(BUNNY, "name"), Some("number 1 needs a `name`")),
             (without(BUNNY, "library"), Some("`library` is missing")),
             (without(BUNNY, "api_key"), Some("`api_key_file`")),

@@ -250,6 +250,10 @@ async fn objects_and_publications_do_not_mix_in_the_ledger(bench: Bench) {
     assert_eq!(bench.db.known_objects(None, 9).await.unwrap().len(), 1);
     bench.db.delete_video(bench.app, video, T0).await.unwrap();
     assert_eq!(bench.db.ledger_due(T0, 9).await.unwrap().len(), 1, "only the source is a matter of stores");
+    assert!(
+        bench.db.ledger_due_in(HOST, T0, 9).await.unwrap().is_empty(),
+        "also when a store has a host's name"
+    );
     assert_eq!(bench.due(T0).await.len(), 1);
 }
 
