@@ -55,13 +55,14 @@ impl Stores {
     }
 }
 
+/// What is removed while we look is not there.
 fn collect(dir: &Path, found: &mut BTreeMap<PathBuf, blake3::Hash>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
+    for entry in std::fs::read_dir(dir).into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, found);
-        } else {
-            found.insert(path.clone(), blake3::hash(&std::fs::read(&path).unwrap()));
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            found.insert(path, blake3::hash(&bytes));
         }
     }
 }
@@ -118,6 +119,13 @@ async fn filmed(config: &str, seconds: u32) -> (Server, String) {
     let server = Server::with(config).await;
     let video = upload(&server, &clips::mp4(seconds), "film.mp4").await.video;
     server.video_in(&video, &["ready"], 120).await;
+    // Small pictures come when it is ready already.
+    until("nothing is made of it any more", 120, async || {
+        let (_, jobs) = server.get("/v1/jobs?limit=100").await;
+        let over = |job: &Value| job["kind"] == "copy" || job["state"] == "done";
+        jobs["items"].as_array()?.iter().all(over).then_some(())
+    })
+    .await;
     (server, video)
 }
 
