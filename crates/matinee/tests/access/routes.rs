@@ -212,6 +212,7 @@ async fn things(house: &House) -> Things {
             ("nodes", text(&nodes["items"][0]["id"])),
             ("ledger", text(&ledger["items"][0]["id"])),
             ("hosts", "nowhere".to_owned()),
+            ("stores", "nowhere".to_owned()),
             ("hooks", "nowhere".to_owned()),
         ],
         absent: vec![
@@ -227,6 +228,7 @@ async fn things(house: &House) -> Things {
             ("nodes", "nowhere"),
             ("ledger", "led_01jd3x00000000000000000000"),
             ("hosts", "nowhere"),
+            ("stores", "nowhere"),
             ("hooks", "nowhere"),
         ],
     }
@@ -401,13 +403,14 @@ async fn what_belongs_to_another_app_is_not_there() {
             assert_eq!(code, 401, "{row}: an administrator is no runner: {text}");
             continue;
         }
-        // No session to end, no Zoom to hear of, and no host.
+        // No session to end, no Zoom to hear of, no host and no store but the data directory.
         let nothing = [
             "/v1/session",
             "/v1/ingest/zoom",
             "/v1/runner/register",
             "/publications/{host}",
             "/v1/hosts/{id}/test",
+            "/v1/stores/{id}/drain",
             "/v1/hooks/{id}",
         ];
         let nothing = nothing.iter().any(|it| row.ends_with(it));

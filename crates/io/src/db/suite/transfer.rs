@@ -33,7 +33,9 @@ async fn all_rows_come_over_and_then_only_what_has_changed() {
     let first = copy(&from, &to, T0.0).await.unwrap();
     let rows = sum(&first, |one| one.rows);
     assert!(rows > 20, "{first:?}");
-    assert_eq!(sum(&first, |one| one.written), rows);
+    // How far events were handed on is a row that every database begins with.
+    let own = first.iter().filter(|one| one.table != "outbox");
+    assert!(own.clone().all(|one| one.written == one.rows) && own.count() > 20, "{first:?}");
     let again = copy(&from, &to, T0.0).await.unwrap();
     assert_eq!((sum(&again, |one| one.written), sum(&again, |one| one.removed)), (0, 0), "{again:?}");
     let hashes = |copied: &[Copied]| copied.iter().map(|one| one.blake3).collect::<Vec<_>>();
