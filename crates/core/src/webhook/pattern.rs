@@ -100,7 +100,7 @@ mod tests {
             assert_eq!(is_like(topic.name(), pattern), wanted, "{pattern} {topic:?}");
         }
         let two = topics(&["upload.created", "*.ready"]).unwrap();
-        assert_eq!(two.names(), ["upload.created", "video.ready", "rendition.ready"]);
+        assert_eq!(two.names(), ["upload.created", "video.ready", "rendition.ready", "publication.ready"]);
         assert_eq!(Topics::all().names().len(), Topic::ALL.len());
     }
 

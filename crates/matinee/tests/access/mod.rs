@@ -4,6 +4,7 @@ pub(crate) mod people;
 mod routes;
 mod senders;
 mod tenants;
+mod undescribed;
 
 use reqwest::{Method, Response};
 use serde_json::json;

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::people::{House, SCOPES, path_of, told};
+use super::undescribed::UNDESCRIBED;
 use crate::support::sender::{named, tus};
 use crate::support::until;
 
@@ -120,31 +121,6 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("DELETE /v1/videos/{id}", Has(&["video:write"]), None),
     ("DELETE /v1/collections/{id}", Has(&["video:write"]), None),
     ("DELETE /v1/apps/{id}", Has(&["admin"]), None),
-];
-
-/// Routes that are in no OpenAPI document: why not, and what somebody without any right is answered to a GET.
-const UNDESCRIBED: &[(&str, u16, &str)] = &[
-    ("/v1/openapi.json", 200, "the document itself"),
-    ("/files", 405, "the protocols of uploads describe themselves; see `uploads_have_their_own_table`"),
-    ("/files/", 405, "the same"),
-    ("/files/{key}", 401, "the same"),
-    ("/files/{key}/tail", 405, "the same"),
-    ("/upload", 405, "a form for browsers without scripts; see `uploads_have_their_own_table`"),
-    (
-        "/r/{pass}",
-        401,
-        "its token is in the path, and the runner shows its own besides; see the tests of runners",
-    ),
-    ("/metrics", 200, "text for Prometheus on this machine, which may ask without a token; others need one"),
-    (
-        "/p/{token}/{video}/{generation}/{name}",
-        404,
-        "its token is in the path; see `a_media_address_opens_one_video`",
-    ),
-    ("/p/{token}/{video}/{generation}/{track}/{name}", 404, "the same"),
-    ("/p/{token}/{video}/{generation}/{track}/{kind}/{name}", 404, "the same"),
-    ("/healthz", 200, "says only that the process lives"),
-    ("/readyz", 200, "says only that the process can work"),
 ];
 
 /// What the administrator's app has, by what a path is about; and the same of nobody.
