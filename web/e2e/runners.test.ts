@@ -86,7 +86,7 @@ test('a runner that works shows its slots and its job on a phone in the dark', a
       const seen = await page.evaluate(() => document.body.textContent ?? '');
       return /chunk of a video/.test(seen) && /2 of 2|1 of 2/.test(seen);
     },
-    90_000,
+    150_000,
   );
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);
@@ -98,4 +98,4 @@ test('a runner that works shows its slots and its job on a phone in the dark', a
     return page.evaluate(asked, video);
   };
   await until('its work is done', async () => (await state()) === 'ready', 180_000);
-}, 300_000);
+}, 400_000);
