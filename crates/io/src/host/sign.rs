@@ -42,7 +42,7 @@ pub(super) fn hmac(key: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
     mac
 }
 
-/// The 32 bytes of [`hmac`].
+/// The 32 bytes of [`hmac()`].
 pub(super) fn code(key: &str, parts: &[&[u8]]) -> [u8; 32] {
     hmac(key, parts).finalize().into_bytes().into()
 }
