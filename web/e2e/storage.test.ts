@@ -52,6 +52,12 @@ test('a store shows what lies in it, on a phone in the dark', async () => {
   );
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);
+  const shot = process.env.SHOTS;
+  if (shot) await page.screenshot({ path: join(shot, 'storage-360-dark.png'), fullPage: true });
+  await page.setViewport({ width: 1280, height: 900 });
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
+  if (shot) await page.screenshot({ path: join(shot, 'storage-1280.png'), fullPage: true });
+  await page.setViewport({ width: 360, height: 740 });
 });
 
 test('a store that does not answer says so, and is emptied and filled again by a press', async () => {
