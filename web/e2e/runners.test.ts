@@ -1,6 +1,6 @@
 // The page of runners with a real one that works, on a phone and in the dark; and a video that is put off.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
@@ -74,19 +74,23 @@ test('a runner that works shows its slots and its job on a phone in the dark', a
   await press(page, 'Make a registration token');
   await says(page, 'Run this on the other machine');
   const command = await page.evaluate(() => document.body.textContent ?? '');
-  const token = /--token (mat_\w+)/.exec(command)?.[1];
+  const token = /--token (mat_[\w-]+)/.exec(command)?.[1];
   expect(token).toBeTruthy();
   const words = ['runner', '--server', server.url, '--token', token ?? '', '--slots', '2'];
   runner?.kill('SIGKILL');
   const data = mkdtempSync(join(home, 'runner-'));
-  runner = spawn(binary(), [...words, '--data', data], { cwd: home, stdio: 'ignore' });
+  const log = join(data, 'said.log');
+  const said = openSync(log, 'a');
+  runner = spawn(binary(), [...words, '--data', data], { cwd: home, stdio: ['ignore', said, said] });
+  closeSync(said);
   await until(
     'a job has begun',
     async () => {
       const seen = await page.evaluate(() => document.body.textContent ?? '');
       return /chunk of a video/.test(seen) && /2 of 2|1 of 2/.test(seen);
     },
-    150_000,
+    90_000,
+    async () => readFileSync(log, 'utf8'),
   );
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);

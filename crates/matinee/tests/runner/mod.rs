@@ -222,9 +222,9 @@ async fn cut_connections_and_a_restarted_server_cost_no_work() {
     let runner = Runner::start_at(&format!("http://127.0.0.1:{}", proxy.port), &token, &[], &[]);
     let sent = upload(&server, &film(), "cut.mp4").await;
     proxy.now(|faults| faults.cut_after = Some(20_000));
-    until("a body was cut", 90, async || (proxy.bodies().len() > 1).then_some(())).await;
+    until("a body was cut", 90, async || (proxy.repeated().len() > 1).then_some(())).await;
     proxy.now(|faults| faults.cut_after = None);
-    let bodies = proxy.bodies();
+    let bodies = proxy.repeated();
     assert!(bodies[1] < bodies[0], "the second goes on where the first was cut: {bodies:?}");
     runner.encodes().await;
     server.kill();

@@ -38,7 +38,14 @@ impl Faults {
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     faults: Arc<Mutex<Faults>>,
-    bodies: Arc<Mutex<Vec<u64>>>,
+    bodies: Arc<Mutex<Vec<Body>>>,
+}
+
+/// A body that was offered.
+struct Body {
+    /// The method and the address that it was for.
+    to: String,
+    len: u64,
 }
 
 impl Proxy {
@@ -65,14 +72,23 @@ impl Proxy {
 
     /// The lengths of the bodies that were offered, oldest first.
     pub(crate) fn bodies(&self) -> Vec<u64> {
-        self.bodies.lock().unwrap().clone()
+        self.bodies.lock().unwrap().iter().map(|body| body.len).collect()
+    }
+
+    /// The lengths of the bodies that were offered for the same address, oldest first, of the address that was
+    /// offered most.
+    pub(crate) fn repeated(&self) -> Vec<u64> {
+        let bodies = self.bodies.lock().unwrap();
+        let to = |to: &str| bodies.iter().filter(|body| body.to == to).map(|body| body.len).collect();
+        let all = bodies.iter().map(|body| to(&body.to));
+        all.max_by_key(Vec::len).unwrap_or_default()
     }
 }
 
 async fn serve(
     mut client: TcpStream,
     faults: &Mutex<Faults>,
-    bodies: &Mutex<Vec<u64>>,
+    bodies: &Mutex<Vec<Body>>,
 ) -> std::io::Result<()> {
     let (mut left, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
     let end = loop {
@@ -97,7 +113,8 @@ async fn serve(
         now
     };
     if head.starts_with("PATCH") || head.starts_with("PUT /r/") {
-        bodies.lock().unwrap().push(len);
+        let to = head.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        bodies.lock().unwrap().push(Body { to, len });
     }
     if let Some(status) = now.refusal(&head, len) {
         return refuse(client, status).await;
