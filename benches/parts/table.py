@@ -54,8 +54,8 @@ def span(spread, digits=2):
     return f"{spread['median']:.{digits}f} ({spread['min']:.{digits}f}–{spread['max']:.{digits}f})"
 
 
-def verdict(value, goal):
-    return f"≤ {goal}: {'reached' if value <= goal else '**missed**'}"
+def verdict(value, goal, unit=""):
+    return f"≤ {goal}{unit}: {'reached' if value <= goal else '**missed**'}"
 
 
 def of_playable(rows):
@@ -131,7 +131,7 @@ def of_encode(result):
         "| | | Goal |",
         "|---|---|---|",
         f"| Cutting into chunks, CPU to one pass | {span(result['chunked'])} | {verdict(result['chunked']['median'], encode.GOAL_CHUNKED)} |",
-        f"| CPU until a compatible source is playable, to the ladder's | {first * 100:.2f} % | {verdict(first, encode.GOAL_PLAYABLE)} |",
+        f"| CPU until a compatible source is playable, to the ladder's | {first * 100:.2f} % | {verdict(first * 100, encode.GOAL_PLAYABLE * 100, " %")} |",
         f"| Seconds from the last byte: playable | {span(result['playable_s'])} | |",
         f"| Seconds from the last byte to each rendition | {ready} | |",
         f"| Work done again after `kill -9` of server and encoders, CPU s for each of {kills['kills']} kills | {each:.1f} "
