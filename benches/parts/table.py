@@ -131,7 +131,7 @@ def of_encode(result):
         "| | | Goal |",
         "|---|---|---|",
         f"| Cutting into chunks, CPU to one pass | {span(result['chunked'])} | {verdict(result['chunked']['median'], encode.GOAL_CHUNKED)} |",
-        f"| CPU until a compatible source is playable, to the ladder's | {first * 100:.2f} % | {verdict(first * 100, encode.GOAL_PLAYABLE * 100, " %")} |",
+        f"| CPU until a compatible source is playable, to the ladder's | {first * 100:.2f} % | {verdict(first * 100, encode.GOAL_PLAYABLE * 100, ' %')} |",
         f"| Seconds from the last byte: playable | {span(result['playable_s'])} | |",
         f"| Seconds from the last byte to each rendition | {ready} | |",
         f"| Work done again after `kill -9` of server and encoders, CPU s for each of {kills['kills']} kills | {each:.1f} "
