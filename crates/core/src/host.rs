@@ -2,6 +2,8 @@
 //!
 //! Nothing here is fatal because it is unknown: a word that we do not know counts as work that goes on.
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{
     HOST_ASK_FIRST_MS, HOST_ASK_MAX_MS, HOST_ENCODE_GRACE_MS, HOST_ENCODE_TIMES, HOST_TARGET_GRACE_MS,
 };
@@ -28,6 +30,19 @@ pub enum Standing {
     Gone,
     /// The host says a word that we do not know.
     Unknown(String),
+}
+
+/// What a host says that is used of what was paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Seconds of video that are stored or reserved there.
+    pub stored_s: Option<u64>,
+    /// The most that may be, in seconds.
+    pub limit_s: Option<u64>,
+    /// Videos there, whoever put them there.
+    pub videos: Option<u64>,
+    /// When it said so.
+    pub at: Millis,
 }
 
 /// Why a host failed a video.

@@ -41,6 +41,11 @@ impl Phase {
     pub const fn plays(self) -> bool {
         matches!(self, Self::Playable | Self::Ready)
     }
+
+    /// Does the host have all bytes?
+    pub const fn has_all(self) -> bool {
+        matches!(self, Self::Processing | Self::Playable | Self::Ready)
+    }
 }
 
 /// What an answer of the host makes of a publication.
@@ -54,6 +59,33 @@ pub struct Turn {
     pub reason: Option<Problem>,
 }
 
+/// The code of a publication that the host does not know any more.
+const LOST: &str = "host_lost";
+
+impl Turn {
+    /// Does the host not know it any more?
+    pub fn is_lost(&self) -> bool {
+        self.reason.as_ref().is_some_and(|reason| reason.code == LOST)
+    }
+
+    /// The same, unless the video is longer than its sender may send.
+    #[must_use]
+    pub fn within(self, duration_ms: Option<u64>, max_ms: Option<u64>) -> Self {
+        let long = duration_ms.zip(max_ms).filter(|(duration_ms, max_ms)| duration_ms > max_ms);
+        let (Some((duration_ms, max_ms)), true) = (long, self.phase != Phase::Failed) else { return self };
+        let reason = Problem {
+            code: "too_long".to_owned(),
+            human: format!(
+                "The video is {} s long; at most {} s were allowed.",
+                duration_ms / 1_000,
+                max_ms / 1_000
+            ),
+            fix: "Cut the video, or ask for an upload that may be longer.".to_owned(),
+        };
+        Self { phase: Phase::Failed, percent: None, reason: Some(reason) }
+    }
+}
+
 /// What the host says of a publication that is in `phase`; only this can fail it, never a clock.
 ///
 /// `full` says whether the host was asked for this one video. A list is late: what it says may be older than what is known,
@@ -63,7 +95,7 @@ pub fn turn(phase: Phase, standing: &Standing, full: bool) -> Turn {
     let stays = to(phase, None);
     match standing {
         // The host does not have it, or does not want it.
-        Standing::Gone => failed("host_lost", "The host does not know this video any more.".to_owned()),
+        Standing::Gone => failed(LOST, "The host does not know this video any more.".to_owned()),
         Standing::Failed(fault) => {
             let text = if fault.text.is_empty() { "it gives no reason" } else { fault.text.as_str() };
             failed(&fault.code, format!("The host could not make a video of it: {text}"))
@@ -201,6 +233,22 @@ mod tests {
         assert_eq!((told.phase, reason.code.as_str()), (Phase::Failed, "host_err_non_video"));
         assert!(reason.human.ends_with("no film"), "{}", reason.human);
         assert_eq!(turn(Phase::Ready, &Standing::Gone, true).reason.unwrap().code, "host_lost");
+    }
+
+    #[test]
+    fn a_video_that_is_longer_than_was_allowed_fails_with_its_length() {
+        let ready = || Turn { phase: Phase::Ready, percent: None, reason: None };
+        for (duration_ms, max_ms) in [(None, Some(1)), (Some(9), None), (Some(9), Some(9))] {
+            assert_eq!(ready().within(duration_ms, max_ms), ready());
+        }
+        let long = ready().within(Some(9_500), Some(9_000));
+        assert_eq!((long.phase, long.reason.as_ref().unwrap().code.as_str()), (Phase::Failed, "too_long"));
+        let failed = turn(Phase::Uploading, &Standing::Gone, true);
+        assert_eq!(
+            failed.clone().within(Some(9_500), Some(9_000)),
+            failed,
+            "the host's own reason comes first"
+        );
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Way {
     Zoom,
     /// An object of a bucket that is looked through.
     Bucket,
+    /// Straight to a host: no byte of it comes here.
+    Direct,
 }
 
 impl Way {
@@ -41,6 +43,7 @@ impl Way {
             Self::Url => "url",
             Self::Zoom => "zoom",
             Self::Bucket => "bucket",
+            Self::Direct => "direct",
         }
     }
 }

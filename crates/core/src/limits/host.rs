@@ -64,6 +64,9 @@ pub const BREAKER_THROTTLED_MS: i64 = 300_000;
 /// All of a host is compared with the ledger so often, in milliseconds.
 pub const HOST_SCAN_MS: i64 = 86_400_000;
 
+/// A host is asked so often what is used of what was paid for, in milliseconds: one question among the 90 of its list.
+pub const HOST_USAGE_MS: i64 = 900_000;
+
 /// From so many tries in vain to delete one thing on, somebody should know: four hours have gone by.
 pub const HOST_ALARM_ATTEMPTS: u32 = 8;
 

@@ -184,7 +184,7 @@ async fn finish_if_whole(tx: &mut Tx, id: UploadId, now: Millis) -> Result<(), D
         load: Load::default(),
         idem_key: Some(format!("join/{}", upload.video)),
     };
-    become_video(tx, &upload, size, &join, now).await
+    become_video(tx, &upload, (size, Some(&join)), now).await
 }
 
 async fn publish_joined(

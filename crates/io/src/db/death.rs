@@ -322,8 +322,8 @@ async fn clear(tx: &mut Tx, video: VideoId, refused: bool, now: Millis) -> Resul
     tx.execute(sql, args![video]).await?;
     tx.execute("DELETE FROM caption WHERE video_id = $1", args![video]).await?;
     drop_unused(tx, video, "work", now).await?;
-    if refused {
-        object::unwanted(tx, row.get("source_id")?, "refused", now).await?;
+    if let (true, Some(source)) = (refused, row.get("source_id")?) {
+        object::unwanted(tx, source, "refused", now).await?;
     }
     Ok(())
 }

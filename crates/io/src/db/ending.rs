@@ -6,7 +6,7 @@ use matinee_core::job::load::Load;
 use matinee_core::job::{Lease, NewJob, Task};
 use matinee_core::quota::{Refusal, Whose};
 use matinee_core::time::Millis;
-use matinee_core::upload::Phase;
+use matinee_core::upload::{Phase, Way};
 use matinee_core::video::{Policy, Problem};
 use serde_json::json;
 
@@ -18,7 +18,7 @@ use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::upload::row::{Upload, upload_of};
 use super::value::args;
-use super::{job, object, quota, slab, tail, word};
+use super::{job, object, publication, quota, slab, tail, word};
 
 /// The end of an upload whose last byte is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +83,14 @@ impl Db {
     pub async fn expire_uploads(&self, now: Millis, limit: u32) -> Result<Vec<UploadId>, DbError> {
         self.write((now, limit), |tx, (now, limit)| {
             Box::pin(async move {
-                // A final upload lives as long as its parts: it ends with the first of them that ends.
+                // A final upload lives as long as its parts: it ends with the first of them that ends. And what goes to a
+                // host ends by the word of the host only: perhaps it is complete there.
                 let sql = Sql::Each {
-                    sqlite: "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1
+                    sqlite:
+                        "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1 AND way <> 'direct'
                                AND (concat IS NULL OR concat = 'partial') ORDER BY expires_ms LIMIT $2",
-                    postgres: "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1
+                    postgres:
+                        "SELECT * FROM upload WHERE state = 'open' AND expires_ms <= $1 AND way <> 'direct'
                                AND (concat IS NULL OR concat = 'partial')
                              ORDER BY expires_ms LIMIT $2 FOR UPDATE SKIP LOCKED",
                 };
@@ -148,6 +151,8 @@ impl Db {
                        WHERE u.state IN ('cancelled', 'expired', 'lost') AND u.updated_ms < $1
                          AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.object_id = u.object_id
                                          AND l.state <> 'gone')
+                         AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.video_id = u.video_id
+                                         AND l.publication_id IS NOT NULL AND l.state <> 'gone')
                        LIMIT $2)",
                     args![*before, *limit],
                 )
@@ -248,7 +253,7 @@ pub(crate) async fn finish_in(tx: &mut Tx, finish: &Finish) -> Result<Result<Vid
         load: Load::default(),
         idem_key: Some(format!("probe/{}", upload.video)),
     };
-    become_video(tx, &upload, finish.size, &probe, finish.now).await?;
+    become_video(tx, &upload, (finish.size, Some(&probe)), finish.now).await?;
     Ok(Ok(upload.video))
 }
 
@@ -262,6 +267,11 @@ async fn still_welcome(
         Err(error) => return Err(error),
         Ok(()) => {}
     }
+    welcome(tx, upload).await
+}
+
+/// May the app and the collection of an upload still have its video?
+pub(crate) async fn welcome(tx: &mut Tx, upload: &Upload) -> Result<Result<(), Refusal>, DbError> {
     match quota::admit(tx, (upload.app, upload.collection), 0, 0).await {
         Err(DbError::Refused(refusal)) => Ok(Err(refusal)),
         Err(DbError::Absent) => Ok(Err(Refusal::Closed { whose: Whose::Collection })),
@@ -280,14 +290,14 @@ pub(crate) async fn filled(tx: &mut Tx, id: UploadId, size: u64, now: Millis) ->
     .await
 }
 
-/// The video of an upload comes to be, with its first job.
+/// The video of an upload comes to be, with its first job; what went straight to a host has no source, and no job.
 pub(crate) async fn become_video(
     tx: &mut Tx,
     upload: &Upload,
-    size: u64,
-    first: &NewJob,
+    (size, first): (u64, Option<&NewJob>),
     now: Millis,
 ) -> Result<(), DbError> {
+    let source = (upload.way != Way::Direct).then_some(upload.object);
     tx.execute(
         "INSERT INTO video (id, app_id, collection_id, upload_id, source_id, title, policy, state, generation,
            created_ms, updated_ms, facts, external_id, pipeline, run_after_ms)
@@ -297,7 +307,7 @@ pub(crate) async fn become_video(
             upload.app,
             upload.collection,
             upload.id,
-            upload.object,
+            source,
             upload.title.as_str(),
             Policy::App,
             now,
@@ -308,7 +318,9 @@ pub(crate) async fn become_video(
         ],
     )
     .await?;
-    job::insert(tx, first, now).await?;
+    if let Some(first) = first {
+        job::insert(tx, first, now).await?;
+    }
     let facts = json!({ "video": upload.video, "size": size });
     tell(tx, upload.app, Topic::UploadCompleted, (upload.id.to_string(), facts), now).await?;
     let facts = json!({ "upload": upload.id, "title": upload.title });
@@ -348,6 +360,9 @@ async fn end_one(tx: &mut Tx, upload: &Upload, ending: End<'_>, now: Millis) -> 
     object::unwanted(tx, upload.object, word::Word::word(phase), now).await?;
     if upload.is_partial() {
         return Ok(());
+    }
+    if upload.way == Way::Direct {
+        publication::forget(tx, upload.video, word::Word::word(phase), now).await?;
     }
     // What was known of its source goes with it: addresses can be secrets.
     tx.execute("DELETE FROM pull WHERE upload_id = $1", args![upload.id]).await?;

@@ -207,7 +207,9 @@ async fn forget_collection(tx: &mut Tx, id: CollectionId, now: Millis) -> Result
     let sql = "SELECT c.app_id, c.name FROM collection c WHERE c.id = $1 AND c.deleting_ms IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM video WHERE collection_id = $1)
                AND NOT EXISTS (SELECT 1 FROM upload u WHERE u.collection_id = $1 AND (u.state = 'open'
-                 OR EXISTS (SELECT 1 FROM ledger l WHERE l.object_id = u.object_id AND l.state <> 'gone')))";
+                 OR EXISTS (SELECT 1 FROM ledger l WHERE l.object_id = u.object_id AND l.state <> 'gone')
+                 OR EXISTS (SELECT 1 FROM ledger l WHERE l.video_id = u.video_id AND l.publication_id IS NOT NULL
+                            AND l.state <> 'gone')))";
     let Some(row) = tx.row(sql, args![id]).await? else { return Ok(()) };
     let (app, name): (AppId, String) = (row.get("app_id")?, row.get("name")?);
     tx.execute("DELETE FROM upload WHERE collection_id = $1", args![id]).await?;

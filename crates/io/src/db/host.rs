@@ -1,14 +1,17 @@
 //! What all nodes share of a host: its circuit breaker, its token bucket, whose turn it is, and its last calls.
 
 use matinee_core::breaker::{Answer, Breaker};
+use matinee_core::host::Usage;
 use matinee_core::limits::HOST_CALLS_KEPT;
 use matinee_core::throttle::{Left, Rate, Urgency};
 use matinee_core::time::Millis;
+use serde_json::json;
 
 use super::error::DbError;
 use super::tx::{Sql, Tx};
+use super::vacate::{Vacating, vacating_of};
 use super::value::{Row, args};
-use super::{Db, job};
+use super::{Db, job, word};
 
 /// What is known of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,10 @@ pub struct HostRow {
     pub spoke: Option<Millis>,
     /// What was wrong last, and when.
     pub error: Option<(String, Millis)>,
+    /// What is used of what was paid for, where it tells.
+    pub usage: Option<Usage>,
+    /// Is it being emptied?
+    pub vacating: Option<Vacating>,
 }
 
 /// A call that was made.
@@ -175,6 +182,28 @@ impl Db {
         .await
     }
 
+    /// Is it time to ask a host what is used there? Then the next time is `next`.
+    pub async fn host_usage(&self, name: &str, next: Millis, now: Millis) -> Result<bool, DbError> {
+        self.write((name.to_owned(), next, now), |tx, (name, next, now)| {
+            Box::pin(async move {
+                let sql = "UPDATE host SET usage_ms = $2 WHERE name = $1 AND usage_ms <= $3";
+                Ok(tx.execute(sql, args![name.as_str(), *next, *now]).await? > 0)
+            })
+        })
+        .await
+    }
+
+    /// What a host says that is used there.
+    pub async fn host_used(&self, name: &str, usage: Usage) -> Result<(), DbError> {
+        self.write((name.to_owned(), usage), |tx, (name, usage)| {
+            Box::pin(async move {
+                let sql = "UPDATE host SET usage = $2 WHERE name = $1";
+                tx.execute(sql, args![name.as_str(), json!(usage)]).await.map(drop)
+            })
+        })
+        .await
+    }
+
     /// All hosts that were ever configured.
     pub async fn hosts(&self) -> Result<Vec<HostRow>, DbError> {
         self.read((), |tx, ()| {
@@ -268,6 +297,8 @@ fn host_of(row: &Row) -> Result<HostRow, DbError> {
         breaker: breaker_of(row)?,
         spoke: row.get("spoke_ms")?,
         error: error.zip(row.get("error_ms")?),
+        usage: word::json(row, "usage")?,
+        vacating: vacating_of(row)?,
     })
 }
 

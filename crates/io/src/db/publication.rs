@@ -1,7 +1,7 @@
 //! Publications: videos at hosts. Each has its intent in the ledger from before the host hears of it.
 
 mod heard;
-mod row;
+pub(crate) mod row;
 mod sent;
 
 use matinee_core::event::Topic;
@@ -69,25 +69,7 @@ impl Db {
                 if lock_video(tx, new.video).await? != new.app {
                     return Err(DbError::Absent);
                 }
-                if let Some(there) = living(tx, new.video, &new.host).await? {
-                    return Ok(there);
-                }
-                let made = intend(tx, new, *now).await?;
-                let task = Task::Publish { video: new.video, host: new.host.clone() };
-                let new = NewJob {
-                    id: *job,
-                    app: new.app,
-                    video: Some(new.video),
-                    task,
-                    prio: 0,
-                    weight: 0,
-                    run_at: *now,
-                    needs: Vec::new(),
-                    load: Load::default(),
-                    idem_key: None,
-                };
-                job::insert(tx, &new, *now).await?;
-                Ok(made)
+                wish(tx, (new, *job), *now).await
             })
         })
         .await
@@ -115,6 +97,33 @@ impl Db {
     }
 }
 
+/// See [`Db::publish`]; the video is locked.
+async fn wish(
+    tx: &mut Tx,
+    (new, job): (&NewPublication, JobId),
+    now: Millis,
+) -> Result<Publication, DbError> {
+    if let Some(there) = living(tx, new.video, &new.host).await? {
+        return Ok(there);
+    }
+    let made = intend(tx, new, now).await?;
+    let task = Task::Publish { video: new.video, host: new.host.clone() };
+    let new = NewJob {
+        id: job,
+        app: new.app,
+        video: Some(new.video),
+        task,
+        prio: 0,
+        weight: 0,
+        run_at: now,
+        needs: Vec::new(),
+        load: Load::default(),
+        idem_key: None,
+    };
+    job::insert(tx, &new, now).await?;
+    Ok(made)
+}
+
 /// The publication of a video at a host, unless it has failed; that one makes room.
 async fn living(tx: &mut Tx, video: VideoId, host: &str) -> Result<Option<Publication>, DbError> {
     let sql = "DELETE FROM publication WHERE video_id = $1 AND host = $2 AND phase = 'failed'";
@@ -123,7 +132,8 @@ async fn living(tx: &mut Tx, video: VideoId, host: &str) -> Result<Option<Public
     tx.row(sql, args![video, host]).await?.as_ref().map(publication_of).transpose()
 }
 
-async fn intend(tx: &mut Tx, new: &NewPublication, now: Millis) -> Result<Publication, DbError> {
+/// Writes a publication that is wanted, with its row in the ledger.
+pub(crate) async fn intend(tx: &mut Tx, new: &NewPublication, now: Millis) -> Result<Publication, DbError> {
     let sql =
         "INSERT INTO publication (id, app_id, video_id, host, phase, offset_bytes, unchanged, failures, created_ms, updated_ms)
                VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $6, $6) RETURNING *";
@@ -151,6 +161,15 @@ async fn unwanted(tx: &mut Tx, id: PublicationId, reason: &str, now: Millis) -> 
     let sql = "UPDATE ledger SET state = 'to_delete', reason = $2, next_try_ms = $3
                WHERE publication_id = $1 AND state IN ('intended', 'present')";
     tx.execute(sql, args![id, reason, now]).await.map(drop)
+}
+
+/// Nobody wants a video anywhere any more that a host alone was to have.
+pub(crate) async fn forget(tx: &mut Tx, video: VideoId, reason: &str, now: Millis) -> Result<(), DbError> {
+    let sql = "DELETE FROM publication WHERE video_id = $1 RETURNING id";
+    for row in tx.rows(sql, args![video]).await? {
+        unwanted(tx, row.get("id")?, reason, now).await?;
+    }
+    Ok(())
 }
 
 async fn cancel_job(tx: &mut Tx, video: VideoId, host: &str, now: Millis) -> Result<(), DbError> {

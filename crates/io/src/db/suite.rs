@@ -6,6 +6,7 @@ mod background;
 mod captions;
 mod claims;
 mod concat;
+mod directs;
 mod encoding;
 mod evidence;
 mod hardware;

@@ -33,7 +33,7 @@ pub struct NewUpload {
     pub collection: CollectionId,
     /// The video that it will become; reserved from now on.
     pub video: VideoId,
-    /// The object that its bytes are written to.
+    /// The object that its bytes are written to; of one that goes to a host only a name.
     pub object: ObjectId,
     /// The secret part of its URL: at least 128 random bits as text.
     pub url_key: String,
@@ -241,21 +241,25 @@ pub(crate) async fn create(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> 
 
 /// Writes the rows of a new upload and of the object that its bytes will be, within the quotas.
 pub(crate) async fn insert(tx: &mut Tx, new: &NewUpload) -> Result<(), DbError> {
+    enter(tx, new, reservation(new.size, 0)).await?;
+    let owner = Owner { app: new.app, video: new.video, lease: None };
+    object::intend(tx, owner, NewObject { id: new.object, kind: Kind::Source }, new.now).await
+}
+
+/// Writes the row of a new upload alone, which reserves so many bytes.
+pub(crate) async fn enter(tx: &mut Tx, new: &NewUpload, reserved: u64) -> Result<(), DbError> {
     if let Some(max) = new.allowance.max_bytes
         && new.size.is_some_and(|size| size > max)
     {
         return Err(DbError::Refused(Refusal::TooLarge { max }));
     }
-    let reserved = reservation(new.size, 0);
     quota::admit(tx, (new.app, new.collection), reserved, 1).await?;
     if let Some(key) = &new.repeat_key {
         let sql =
             "UPDATE upload SET repeat_key = NULL WHERE app_id = $1 AND repeat_key = $2 AND created_ms < $3";
         tx.execute(sql, args![new.app, key.as_str(), new.now.plus(-REPEAT_MS)]).await?;
     }
-    insert_row(tx, new, reserved).await?;
-    let owner = Owner { app: new.app, video: new.video, lease: None };
-    object::intend(tx, owner, NewObject { id: new.object, kind: Kind::Source }, new.now).await
+    insert_row(tx, new, reserved).await
 }
 
 /// Tells that there is a new upload.

@@ -41,7 +41,9 @@ pub(crate) fn list<W: Word>(states: &[W]) -> serde_json::Value {
 }
 
 words! {
-    upload::Way { Tus "tus" Resumable "resumable" Form "form" Path "path" Url "url" Zoom "zoom" Bucket "bucket" }
+    upload::Way {
+        Tus "tus" Resumable "resumable" Form "form" Path "path" Url "url" Zoom "zoom" Bucket "bucket" Direct "direct"
+    }
     upload::Phase { Open "open" Finished "finished" Cancelled "cancelled" Expired "expired" Lost "lost" }
     video::State { Processing "processing" Ready "ready" Failed "failed" }
     video::Policy { App "app" Public "public" }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
-use matinee_core::host::Standing;
+use matinee_core::host::{Standing, Usage};
 use matinee_core::id::PublicationId;
 use matinee_core::throttle::Rate;
 use matinee_core::time::Millis;
@@ -199,6 +199,9 @@ pub trait Host: Send + Sync {
 
     /// Deletes a video; again is no error.
     fn delete<'a>(&'a self, id: &'a str) -> Said<'a, Deleted>;
+
+    /// What is used of what was paid for; nothing where the host does not tell.
+    fn usage(&self, now: Millis) -> Said<'_, Option<Usage>>;
 
     /// Where this viewer finds the video. No network; `facts` are [`Remote::facts`].
     fn playback(&self, id: &str, facts: &Value, now: Millis) -> Result<Playback, HostError>;

@@ -1,14 +1,17 @@
 //! `matinee hosts`: the services that videos are published to, and whether they do what they say.
 
+mod pretend;
+
 use std::io::Write;
 use std::process::ExitCode;
 
 use matinee_core::breaker::Breaker;
 
+use self::pretend::Pretend;
 use super::Form;
 use super::text::{Column, ago, plain, table};
 use crate::config::Flags;
-use crate::flow::publication::{self, Shown};
+use crate::flow::publication::{self, Shown, Vacate};
 use crate::flow::{Failure, now};
 use crate::http::view;
 use crate::node::Node;
@@ -38,6 +41,29 @@ enum Order {
         #[command(flatten)]
         form: Form,
     },
+    /// Empties a host: each video there of which we have the file goes, or is at another host first
+    Drain(Drain),
+    /// Pretends to be a host, to try everything without an account; what it is sent it forgets when it ends
+    Pretend(Pretend),
+}
+
+/// Which host to empty, and how.
+#[derive(Debug, clap::Args)]
+struct Drain {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The host where each video is to be ready first
+    #[arg(long, value_name = "OTHER")]
+    to: Option<String>,
+    /// Lets it be filled again
+    #[arg(long, conflicts_with = "to")]
+    stop: bool,
+    /// Says what would go, and changes nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Does what was asked.
@@ -46,11 +72,14 @@ pub(crate) async fn run(
     arguments: &Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let node = super::open_stored(flags).await?;
+    let opened = super::open_stored(flags);
     match &arguments.order {
-        None => list(&node, arguments.form, out).await,
-        Some(Order::Ls(form)) => list(&node, *form, out).await,
-        Some(Order::Test { name, form }) => test(&node, name, *form, out).await,
+        None => list(&*opened.await?, arguments.form, out).await,
+        Some(Order::Ls(form)) => list(&*opened.await?, *form, out).await,
+        Some(Order::Test { name, form }) => test(&*opened.await?, name, *form, out).await,
+        Some(Order::Drain(drain)) => empty(&*opened.await?, drain, out).await,
+        // What pretends to be a host has nothing to do with any server.
+        Some(Order::Pretend(wish)) => pretend::run(wish, out).await,
     }
 }
 
@@ -83,6 +112,7 @@ async fn list(node: &Node, form: Form, out: &mut impl Write) -> anyhow::Result<E
 
 fn row(host: &Shown) -> Vec<String> {
     let state = match host.breaker {
+        Breaker::Closed if host.vacating.is_some() => "being emptied".to_owned(),
         Breaker::Closed => "well".to_owned(),
         Breaker::Open { since, .. } => format!("away since {}", ago(now(), since)),
     };
@@ -99,12 +129,54 @@ fn row(host: &Shown) -> Vec<String> {
     ]
 }
 
+async fn empty(node: &Node, wish: &Drain, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let before = publication::hosts(node).await?.into_iter().find(|host| host.name == wish.name);
+    let Some(mut host) = before else { return Ok(absent()) };
+    if !wish.dry_run {
+        let how = match wish.to.as_deref() {
+            _ if wish.stop => Vacate::Stop,
+            Some(to) => Vacate::To(to),
+            None => Vacate::Away,
+        };
+        host = match publication::vacate(node, &wish.name, how).await {
+            Err(Failure::Refused { human, .. }) => {
+                super::complain(&format!("matinee: {human}"));
+                return Ok(ExitCode::from(super::ERROR));
+            }
+            done => done?,
+        };
+    }
+    if wish.form.json {
+        writeln!(out, "{}", serde_json::to_string(&view::Host::of(&host, true))?)?;
+    } else if !wish.form.quiet {
+        let left = host.left;
+        let name = plain(&host.name);
+        if wish.stop {
+            writeln!(out, "Videos may be published to {name} again.")?;
+        } else {
+            let first = wish
+                .to
+                .as_deref()
+                .map_or(String::new(), |to| format!(", each when it is ready at {}", plain(to)));
+            let verb = if wish.dry_run { "would go" } else { "go" };
+            writeln!(
+                out,
+                "{} videos {verb} from {name}{first}; {} stay, because they are nowhere else.",
+                left.published, left.only_there
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn absent() -> ExitCode {
+    super::complain("matinee: there is no host of this name. `matinee hosts` lists them.");
+    ExitCode::from(super::NOT_FOUND)
+}
+
 async fn test(node: &Node, name: &str, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let steps = match publication::trial(node, name).await {
-        Err(Failure::Absent) => {
-            super::complain("matinee: there is no host of this name. `matinee hosts` lists them.");
-            return Ok(ExitCode::from(super::NOT_FOUND));
-        }
+        Err(Failure::Absent) => return Ok(absent()),
         steps => steps?,
     };
     let trial = view::HostTrial::of(&steps);

@@ -17,11 +17,13 @@ pub(crate) enum Restored {
 /// Brings the source of a video back into the data directory.
 pub(crate) async fn restore(node: &Node, (app, id): (AppId, VideoId)) -> Result<Restored, Failure> {
     let video = node.db.video(app, id).await?.ok_or(Failure::Absent)?;
-    if node.store.exists(video.source).await? {
-        return Ok(Restored::Here);
-    }
-    if home::bring(node, video.source).await? {
-        return Ok(Restored::Coming);
+    if let Some(source) = video.source {
+        if node.store.exists(source).await? {
+            return Ok(Restored::Here);
+        }
+        if home::bring(node, source).await? {
+            return Ok(Restored::Coming);
+        }
     }
     let human = "No store has a good copy of this source.".to_owned();
     Err(Failure::Refused { conflict: true, human })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use matinee_core::breaker::Breaker;
 use matinee_core::host::ask_again_ms;
 use matinee_core::id::PublicationId;
-use matinee_core::limits::{HOST_ASK_FIRST_MS, HOST_SCAN_MS, HOST_TURN_MS};
+use matinee_core::limits::{HOST_ASK_FIRST_MS, HOST_SCAN_MS, HOST_TURN_MS, HOST_USAGE_MS};
 use matinee_core::publication::{Phase, turn};
 use matinee_core::throttle::Urgency;
 use matinee_core::time::Millis;
@@ -17,7 +17,7 @@ use matinee_io::host::{Query, Remote};
 use matinee_io::random;
 
 use super::outside::{self, Stop};
-use super::{Failure, now};
+use super::{Failure, direct, now, vacate};
 use crate::node::Node;
 use crate::node::hosts::Known;
 
@@ -62,8 +62,13 @@ async fn watch(node: &Node, to: &Known) -> Result<(), Stop> {
     if let Some(Breaker::Open { probe, .. }) = row.map(|row| row.breaker) {
         return if now() < probe { Ok(()) } else { outside::probe(node, to).await };
     }
+    direct::waiting(node, to).await?;
     for publication in node.db.publications_due(&to.name, now(), ROUND).await? {
         status(node, to, &publication).await?;
+    }
+    for late in direct::overdue(node, to).await? {
+        status(node, to, &late).await?;
+        direct::expire(node, &late).await?;
     }
     let spread_ms = i64::from(u16::from_le_bytes(random::bytes())) * SPREAD_MS / i64::from(u16::MAX);
     if node.db.host_poll(&to.name, now().plus(to.pace.poll_ms + spread_ms), now()).await? {
@@ -72,7 +77,20 @@ async fn watch(node: &Node, to: &Known) -> Result<(), Stop> {
     if node.db.host_scan(&to.name, now().plus(HOST_SCAN_MS), now()).await? {
         scan(node, to).await?;
     }
+    vacate::round(node, to).await?;
+    if node.db.host_usage(&to.name, now().plus(HOST_USAGE_MS), now()).await? {
+        usage(node, to).await?;
+    }
     Ok(())
+}
+
+/// Asks what is used of what was paid for.
+async fn usage(node: &Node, to: &Known) -> Result<(), Stop> {
+    let asked = ("usage", Urgency::Work);
+    match outside::ask(node, to, asked, to.host.usage(now())).await? {
+        Some(usage) => Ok(node.db.host_used(&to.name, usage).await?),
+        None => Ok(()),
+    }
 }
 
 /// Asks for one video: the host gave a hint, or its list does not show it.
@@ -115,6 +133,7 @@ async fn tell(
         duration_ms: remote.duration_ms,
         bytes: remote.bytes,
         facts: remote.facts,
+        again: (random::id(), random::id()),
     };
     Ok(node.db.publication_told(publication.id, &told, now()).await?)
 }

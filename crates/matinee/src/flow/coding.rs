@@ -35,7 +35,7 @@ pub(crate) async fn planned(node: &Node, hold: &Hold) -> Result<Planned, Fault> 
     let plan = plan.ok_or_else(|| Fault::world("the video has no plan yet"))?;
     let plan = serde_json::from_value(plan)
         .map_err(|error| Fault::unverified(format!("the stored plan cannot be read: {error}")))?;
-    let input = video.input_of(hold.generation);
+    let input = video.input_of(hold.generation).ok_or_else(no_source)?;
     Ok(Planned { video, plan, input })
 }
 
@@ -44,6 +44,15 @@ pub(crate) async fn video(node: &Node, hold: &Hold) -> Result<Video, Fault> {
     let Some(id) = hold.task.video() else { return Err(Fault::world("this job has no video")) };
     let video = node.db.video_any(id).await?;
     video.ok_or_else(|| Fault::world("the video is being deleted"))
+}
+
+/// The file that somebody brought in.
+pub(crate) fn source(video: &Video) -> Result<ObjectId, Fault> {
+    video.source.ok_or_else(no_source)
+}
+
+fn no_source() -> Fault {
+    Fault::unverified("only a host has this video, so there is no file that a job could read")
 }
 
 /// ffmpeg, which a claimed job of an encoding kind always has.

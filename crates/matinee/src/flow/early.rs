@@ -14,6 +14,7 @@ use matinee_core::media::layout::{Layout, LayoutTrack, layout, layout_so_far};
 use matinee_core::media::segment::rows_encode;
 use matinee_core::media::{Index, TrackKind};
 use matinee_core::plan::Rate;
+use matinee_core::upload::Way;
 use matinee_core::video::Medium;
 use matinee_core::{language, limits};
 use matinee_io::db::{Arriving, NewTrack, Shape, Video, VirtualTrack};
@@ -58,7 +59,9 @@ pub(super) async fn shown(node: &Node, video: VideoId) -> Result<Arc<Shown>, Fai
 /// whether they are.
 async fn arriving(node: &Node, video: VideoId) -> Result<Option<Arriving>, Failure> {
     let arriving = node.db.arriving(video).await?;
-    let Some(arriving) = arriving else { return Ok(None) };
+    let Some(arriving) = arriving.filter(|arriving| arriving.upload.way != Way::Direct) else {
+        return Ok(None);
+    };
     let app = arriving.upload.app;
     // A video that begins anew is made by another pipeline than its upload has named.
     let template = match &arriving.made_by {
@@ -239,8 +242,8 @@ fn tracks(there: &There, layout: Layout) -> Arc<[shelf::Arriving]> {
 
 /// Were the last bytes that came first the last bytes of the source? Players may have seen segments that they name.
 pub(super) async fn tail_was_true(node: &Node, video: &Video) -> Result<bool, Failure> {
-    let Some(tail) = node.db.tail(video.id).await? else { return Ok(true) };
-    let (source, file) = (node.store.file(video.source)?, node.store.file(tail.object)?);
+    let (Some(tail), Some(source)) = (node.db.tail(video.id).await?, video.source) else { return Ok(true) };
+    let (source, file) = (node.store.file(source)?, node.store.file(tail.object)?);
     let same = tokio::task::spawn_blocking(move || same_end(&source, &file, tail.size)).await;
     let same = same.map_err(|panic| Failure::Never(panic.to_string()))??;
     if !same {

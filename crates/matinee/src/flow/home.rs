@@ -20,7 +20,7 @@ pub(super) async fn ready(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let Some(video) = node.db.video_any(video).await? else { return Ok(()) };
     let wanted = [video.source, video.input_of(hold.generation)];
     // Only a probe may have to begin at the source; all else reads what the probe has chosen.
-    for object in &wanted[usize::from(!hold.task.is_first_look())..] {
+    for object in wanted[usize::from(!hold.task.is_first_look())..].iter().flatten() {
         if bring(node, *object).await? {
             let human = "The source of this video lies in a store and is being brought back; the work goes on when it is here.";
             return Err(Fault::world(human));

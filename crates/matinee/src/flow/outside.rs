@@ -42,6 +42,24 @@ impl From<matinee_io::db::DbError> for Stop {
     }
 }
 
+/// There is no host of this name.
+pub(super) fn unknown(node: &Node, host: &str) -> Failure {
+    let human = format!("There is no host `{host}`; this server has: {}.", node.hosts.names());
+    Failure::Refused { conflict: false, human }
+}
+
+/// Nothing new goes to a host that is being emptied.
+pub(super) fn emptied(host: &str) -> Failure {
+    let human = format!("The host `{host}` is being emptied.");
+    Failure::Refused { conflict: true, human }
+}
+
+/// Is this host being emptied?
+pub(super) async fn is_emptied(node: &Node, host: &str) -> Result<bool, Failure> {
+    let rows = node.db.hosts().await?;
+    Ok(rows.iter().any(|row| row.name == host && row.vacating.is_some()))
+}
+
 /// Takes the right to send one request to a host.
 pub(super) async fn enter(node: &Node, to: &Known, urgency: Urgency) -> Result<(), Stop> {
     gate(node, to, (urgency, false)).await

@@ -44,15 +44,19 @@ pub(crate) async fn foresee_video(
             template.ok_or(Failure::Refused { conflict: false, human })?.pipeline
         }
     };
-    if node.store.size(video.source).await?.is_none() {
-        let human = "The file that this video came from is not kept any more.".to_owned();
-        return Err(Failure::Refused { conflict: true, human });
+    let gone = || {
+        let human = "The file that this video came from is not kept here.".to_owned();
+        Failure::Refused { conflict: true, human }
+    };
+    let source = video.source.ok_or_else(gone)?;
+    if node.store.size(source).await?.is_none() {
+        return Err(gone());
     }
     let ffmpeg = node.ffmpeg.as_ref().map_err(|error| Failure::Again(error.to_string()))?;
     // Somebody waits, and others may ask at the same time.
     let _turn = node.planning.enter(app).await.ok_or(Failure::Busy)?;
     let again = |fault: Fault| Failure::Again(fault.problem.human);
-    let path = node.object_path(video.source)?;
+    let path = node.object_path(source)?;
     let anywhere = anywhere(node).await.map_err(again)?;
     foresee(ffmpeg, &path, &pipeline, (&anywhere, &node.stop)).await.map_err(|fault| match fault.class {
         Class::World => again(fault),

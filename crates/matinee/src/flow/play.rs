@@ -136,7 +136,7 @@ pub(crate) async fn early(node: &Node, video: VideoId) -> Result<Option<Playback
 }
 
 /// When the addresses of a video of this length end.
-fn expires(duration_ms: u64) -> Millis {
+pub(crate) fn expires(duration_ms: u64) -> Millis {
     const ROUND_MS: i64 = limits::PATH_TOKEN_ROUND_MS;
     let ends = now().plus(video::addresses_ms(duration_ms));
     Millis(ends.0.div_euclid(ROUND_MS) * ROUND_MS + ROUND_MS)

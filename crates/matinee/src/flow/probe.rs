@@ -18,7 +18,7 @@ use matinee_io::db::{Caption, NewCaption, NewTrack, Probed, Shape, Stored, Video
 use matinee_io::random;
 use serde_json::json;
 
-use super::coding::{anywhere, ffmpeg, keep, video};
+use super::coding::{anywhere, ffmpeg, keep, source, video};
 use super::damage;
 use super::early::{self, virtual_track};
 use super::fault::Fault;
@@ -31,7 +31,7 @@ use crate::node::Node;
 /// Looks at the source of a video and publishes what follows from it.
 pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
     let video = video(node, hold).await?;
-    let object = video.work.unwrap_or(video.source);
+    let object = video.work.map_or_else(|| source(&video), Ok)?;
     let path = node.object_path(object)?;
     let Looked { probe, timeline, index } = look(ffmpeg(node)?, &path, &hold.stop).await?;
     let probe = match first_of(&video, hold.generation) {

@@ -2,14 +2,16 @@
 
 use http::HeaderMap;
 use matinee_core::breaker::Breaker;
-use matinee_core::host::Standing;
+use matinee_core::host::{Standing, Usage};
 use matinee_core::id::{AppId, EntryId, PublicationId, VideoId};
+use matinee_core::publication::Phase;
 use matinee_core::throttle::Urgency;
 use matinee_core::time::Millis;
+use matinee_core::upload::Way;
 use matinee_io::clock::Stopwatch;
-use matinee_io::db::NewPublication;
 pub(crate) use matinee_io::db::Publication;
 pub(crate) use matinee_io::db::host::Call;
+use matinee_io::db::{Left, NewPublication, Upload, Vacating};
 pub(crate) use matinee_io::host::{Forged, Playback};
 use matinee_io::host::{HostError, Query, Wanted};
 use matinee_io::random;
@@ -37,6 +39,12 @@ pub(crate) struct Shown {
     pub(crate) error: Option<(String, Millis)>,
     /// Videos there that are not proven gone.
     pub(crate) held: u64,
+    /// What is used of what was paid for, where it tells.
+    pub(crate) usage: Option<Usage>,
+    /// Is it being emptied?
+    pub(crate) vacating: Option<Vacating>,
+    /// What is left there.
+    pub(crate) left: Left,
     pub(crate) calls: Vec<Call>,
 }
 
@@ -54,19 +62,34 @@ pub(crate) async fn publish(
     (app, video): (AppId, VideoId),
     host: &str,
 ) -> Result<Publication, Failure> {
-    node.db.video(app, video).await?.ok_or(Failure::Absent)?;
+    let known = node.db.video(app, video).await?.ok_or(Failure::Absent)?;
     if node.hosts.named(host).is_none() {
-        let known: Vec<&str> = node.hosts.all().iter().map(|known| known.name.as_str()).collect();
-        let human = format!("There is no host `{host}`; this server has: {}.", known.join(", "));
-        return Err(Failure::Refused { conflict: false, human });
+        return Err(outside::unknown(node, host));
+    }
+    if outside::is_emptied(node, host).await? {
+        return Err(outside::emptied(host));
+    }
+    if known.source.is_none() {
+        let there = node.db.publications(video).await?;
+        let living = |one: &Publication| one.host == host && one.phase != Phase::Failed;
+        if let Some(there) = there.into_iter().find(living) {
+            return Ok(there);
+        }
+        let human = "This video went straight to a host, so its file cannot be published from here.";
+        return Err(Failure::Refused { conflict: true, human: human.to_owned() });
     }
     let new = NewPublication { id: random::id(), app, video, host: host.to_owned() };
     Ok(node.db.publish(&new, random::id(), now()).await?)
 }
 
-/// Nobody wants a video at a host any more: it is deleted there.
-pub(crate) async fn withdraw(node: &Node, video: (AppId, VideoId), host: &str) -> Result<(), Failure> {
-    Ok(node.db.withdraw(video, host, now()).await?)
+/// Nobody wants a video at a host any more: it is deleted there. The only place of a video is left with the video.
+pub(crate) async fn withdraw(node: &Node, (app, video): (AppId, VideoId), host: &str) -> Result<(), Failure> {
+    let known = node.db.video(app, video).await?.ok_or(Failure::Absent)?;
+    if known.source.is_none() {
+        let human = "Only this host has the video; delete the video instead.".to_owned();
+        return Err(Failure::Refused { conflict: true, human });
+    }
+    Ok(node.db.withdraw((app, video), host, now()).await?)
 }
 
 /// Where viewers find a publication; nothing while it cannot be watched there.
@@ -80,6 +103,17 @@ pub(crate) fn playback(node: &Node, publication: &Publication) -> Option<Playbac
             None
         }
     }
+}
+
+/// What there is at hosts of an upload that goes straight to one, with the hosts that do not answer, and since when.
+pub(crate) async fn of_upload(
+    node: &Node,
+    upload: &Upload,
+) -> Result<(Vec<Publication>, Vec<(String, Millis)>), Failure> {
+    if upload.way != Way::Direct {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    Ok((node.db.publications(upload.video).await?, whole::away(node).await?))
 }
 
 /// The hosts that do not answer, and since when.
@@ -117,11 +151,50 @@ pub(crate) async fn hosts(node: &Node) -> Result<Vec<Shown>, Failure> {
             breaker: row.map_or(Breaker::Closed, |row| row.breaker),
             spoke: row.and_then(|row| row.spoke),
             error: row.and_then(|row| row.error.clone()),
+            usage: row.and_then(|row| row.usage),
+            vacating: row.and_then(|row| row.vacating.clone()),
+            left: node.db.left_at_host(&known.name).await?,
             held: held.iter().find(|(name, _)| *name == known.name).map_or(0, |(_, things)| *things),
             calls: node.db.host_calls(&known.name, CALLS_SHOWN).await?,
         });
     }
     Ok(all)
+}
+
+/// What is to happen to all that a host has of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vacate<'a> {
+    /// It goes.
+    Away,
+    /// It goes when it is ready at this other host.
+    To(&'a str),
+    /// It stays, and more may come.
+    Stop,
+}
+
+/// Empties a host, or lets it be filled again.
+pub(crate) async fn vacate(node: &Node, host: &str, wish: Vacate<'_>) -> Result<Shown, Failure> {
+    let known = node.hosts.named(host).ok_or(Failure::Absent)?;
+    if let Vacate::To(to) = wish {
+        if node.hosts.named(to).is_none() {
+            return Err(outside::unknown(node, to));
+        }
+        if to == host {
+            let human = "What leaves a host cannot go to the same host.".to_owned();
+            return Err(Failure::Refused { conflict: false, human });
+        }
+        if outside::is_emptied(node, to).await? {
+            return Err(outside::emptied(to));
+        }
+    }
+    node.db.host_known(&known.name, &known.host.identity(), now()).await?;
+    let how = match wish {
+        Vacate::Away => Some(Vacating { since: now(), to: None }),
+        Vacate::To(to) => Some(Vacating { since: now(), to: Some(to.to_owned()) }),
+        Vacate::Stop => None,
+    };
+    node.db.vacate_host(host, how).await?;
+    hosts(node).await?.into_iter().find(|shown| shown.name == host).ok_or(Failure::Absent)
 }
 
 /// Tries a host with a video that is made, found, asked for and deleted; it is in the ledger like every other. Stops at the first

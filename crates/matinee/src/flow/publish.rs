@@ -1,7 +1,5 @@
-//! The publish job: makes a video at a host, sends it there, and leaves it to the host.
-//!
-//! No host has a key against creating twice. What was asked and not answered is looked for by the intent's key, twice,
-//! before anything is made again; so it may end anywhere, and begin again.
+//! The publish job: has a video made at a host, sends it there, and leaves it to the host. It may end anywhere, and begin
+//! again.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -9,18 +7,18 @@ use std::sync::Arc;
 use matinee_core::host::Standing;
 use matinee_core::id::ObjectId;
 use matinee_core::job::retry::Class;
-use matinee_core::ledger::State;
 use matinee_core::limits::{HOST_ASK_MAX_MS, HOST_PUSH_WAIT_MAX_MS, HOST_PUSH_WAIT_MS};
 use matinee_core::plan::Container;
-use matinee_core::publication::{Next, Phase};
+use matinee_core::publication::Phase;
 use matinee_core::throttle::Urgency;
 use matinee_core::time::Millis;
 use matinee_core::video::{Medium, Problem, RenditionState};
 use matinee_io::db::{Publication, Video};
-use matinee_io::host::{Created, HostError, Push, Remote, Target, Wanted};
+use matinee_io::host::{HostError, Push, Target, Wanted};
 use matinee_io::random;
 
-use super::coding::video;
+use super::coding::{source, video};
+use super::creation::{Intent, Made};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::now;
@@ -61,6 +59,14 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, host: &str) -> Result<(), 
     let Some(to) = node.hosts.named(host) else { return Err(unknown(host)) };
     let wished = node.db.publication_held(&hold.lease, (random::id(), host), now()).await?;
     let Some(publication) = wished else { return Ok(()) };
+    if publication.remote.is_none() && outside::is_emptied(node, host).await? {
+        let reason = Problem {
+            code: "host_emptied".to_owned(),
+            human: format!("The host `{host}` is being emptied."),
+            fix: "Publish the video to another host.".to_owned(),
+        };
+        return Ok(node.db.publication_refused(&hold.lease, publication.id, &reason, now()).await?);
+    }
     let whole = whole(node, video(node, hold).await?, hold).await?;
     let mut attempt = Attempt { node, hold, to, publication, whole };
     let target = match outside::open(node, &attempt.publication) {
@@ -87,7 +93,7 @@ async fn whole(node: &Node, video: Video, hold: &Hold) -> Result<Whole, Fault> {
     let (object, mime) = if is_changed(&video) {
         (largest(node, &video).await?, "video/mp4")
     } else {
-        (video.source, mime(video.probe.as_ref().and_then(brought_in)))
+        (source(&video)?, mime(video.probe.as_ref().and_then(brought_in)))
     };
     let path = node.object_path(object)?;
     let opened = tokio::task::spawn_blocking(move || {
@@ -127,82 +133,20 @@ const fn mime(container: Option<Container>) -> &'static str {
 impl Attempt<'_> {
     /// Has the video made, or finds the one that was made before.
     async fn make(&mut self) -> Result<Way<Target>, Fault> {
-        loop {
-            let owed = self.node.db.outside_of(self.publication.id).await?;
-            let Some(owed) = owed.filter(|owed| matches!(owed.state, State::Intended | State::Present))
-            else {
-                return Err(Fault::world("nobody wants it any more"));
-            };
-            if let Some(remote) = owed.remote {
-                return self.adopt(&[], remote).await;
-            }
-            match owed.asked.next(true, self.to.pace) {
-                Next::Create | Next::Absent => return self.create().await,
-                Next::Look(at) if at > now() => return self.later(at).await,
-                Next::Look(_) => {
-                    if let Some(way) = self.look().await? {
-                        return Ok(way);
-                    }
-                }
-            }
-        }
-    }
-
-    async fn create(&self) -> Result<Way<Target>, Fault> {
-        let (node, to, id) = (self.node, self.to, self.publication.id);
-        if let Err(stop) = outside::enter(node, to, Urgency::Work).await {
-            return self.stopped(stop).await;
-        }
-        // From here on it may exist.
-        node.db.publication_asked(&self.hold.lease, id, self.whole.wanted.size, now()).await?;
-        let made = outside::sent(node, to, "create", to.host.create(id, &self.whole.wanted, now())).await;
-        match made {
-            Ok(Created { id: remote, target }) => self.made(&remote, target).await,
-            Err(Stop::Said(HostError::Ambiguous(_))) => self.later(now().plus(to.pace.look_ms)).await,
-            Err(stop) => {
-                // It was told that it did not happen.
-                node.db.outside_unasked(id).await?;
-                self.stopped(stop).await
-            }
-        }
-    }
-
-    async fn made(&self, remote: &str, target: Target) -> Result<Way<Target>, Fault> {
-        let sealed = outside::close(self.node, self.publication.id, &target);
-        let wanted =
-            self.node.db.publication_made(self.publication.id, (remote, Some(sealed)), now()).await?;
-        if wanted { Ok(Way::On(target)) } else { Err(Fault::world("nobody wants it any more")) }
-    }
-
-    /// Looks for what came of a question without an answer; nothing when nothing was found.
-    async fn look(&self) -> Result<Option<Way<Target>>, Fault> {
-        let found = match outside::twins(self.node, self.to, self.publication.id).await {
-            Ok(found) => found,
-            Err(stop) => return self.stopped(stop).await.map(Some),
+        let intent = Intent {
+            node: self.node,
+            to: self.to,
+            id: self.publication.id,
+            wanted: &self.whole.wanted,
+            lease: Some(self.hold.lease),
+            urgency: Urgency::Work,
         };
-        let Some(first) = found.first() else {
-            self.node.db.outside_looked(matinee_io::db::entry_of(self.publication.id), now()).await?;
-            return Ok(None);
-        };
-        self.adopt(&found, first.id.clone()).await.map(Some)
-    }
-
-    /// Takes a video that is there for the one that was wanted; the others are too many. Where nobody can be told how to
-    /// send it bytes, all go, and it is made anew.
-    async fn adopt(&self, found: &[Remote], remote: String) -> Result<Way<Target>, Fault> {
-        let (node, to, id) = (self.node, self.to, self.publication.id);
-        let Some(target) = to.host.regain(&remote, &self.whole.wanted, now()) else {
-            let mut all: Vec<_> = found.iter().map(|one| (random::id(), one.id.clone())).collect();
-            if all.is_empty() {
-                all.push((random::id(), remote));
-            }
-            node.db.outside_let_go(id, &all, now()).await?;
-            return self.create().await;
-        };
-        let way = self.made(&remote, target).await?;
-        let seen: Vec<_> = found.iter().map(|one| (random::id(), one.id.clone(), id)).collect();
-        node.db.outside_strays(&to.name, &seen, now()).await?;
-        Ok(way)
+        match intent.make().await {
+            Ok(Made::There(target)) => Ok(Way::On(target)),
+            Ok(Made::Later(at)) => self.later(at).await,
+            Ok(Made::Unwanted) => Err(Fault::world("nobody wants it any more")),
+            Err(stop) => self.stopped(stop).await,
+        }
     }
 
     /// Sends what the host does not have yet.

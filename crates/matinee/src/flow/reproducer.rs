@@ -89,7 +89,7 @@ pub(crate) async fn pack(node: &Node, app: AppId, id: JobId) -> Result<Reproduce
         Some(video) => node.db.video_any(video).await?,
         None => None,
     };
-    let object = source.map(|video| video.input_of(closer.shown.job.generation));
+    let object = source.and_then(|video| video.input_of(closer.shown.job.generation));
     let path = object.and_then(|object| node.object_path(object).ok());
     let parts = match path {
         Some(path) => {

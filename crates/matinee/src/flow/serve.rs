@@ -129,7 +129,7 @@ async fn read_once(node: &Node, id: VideoId, generation: u32) -> Result<Option<A
     }
     let captions = all_words(node, id, &shelved).await?;
     Ok(Some(Arc::new(Shown {
-        source: Some(video.source),
+        source: video.source,
         kept,
         poster: video.poster,
         captions,

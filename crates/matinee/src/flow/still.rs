@@ -224,7 +224,7 @@ fn from(video: &Video, plan: &Plan, renditions: &[Rendition], (at_us, most): (i6
     let top = planned.renditions.first()?;
     let chunk = planned.chunks.iter().rfind(|chunk| chunk.first <= frame)?;
     Some(Wanted {
-        file: video.input_of(video.encoding),
+        file: video.input_of(video.encoding)?,
         container: plan.container,
         place: Place::Source { frame, near: argv::shortly_before(plan, planned, frame), far: chunk.seek },
         size: most.of((top.width, top.height)),

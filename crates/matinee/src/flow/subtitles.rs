@@ -10,7 +10,7 @@ use matinee_core::video::Problem;
 use matinee_io::db::{MadeCaption, Stored};
 use matinee_io::ffmpeg::{Job, Limits, Program, Stdout};
 
-use super::coding::{Planned, ffmpeg, keep, planned};
+use super::coding::{Planned, ffmpeg, keep, planned, source};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::now;
@@ -49,7 +49,7 @@ struct Work<'a> {
 impl Work<'_> {
     /// Runs ffmpeg on the file that somebody brought in; `false` when it could not make these streams of it.
     async fn converted(&self, streams: &[&Subtitle]) -> Result<bool, Fault> {
-        let source = self.planned.video.source;
+        let source = source(&self.planned.video)?;
         let input = self.node.input_text(source)?;
         let limits = self.planned.plan.limits;
         let wall_ms = limits.wall_s.saturating_mul(1_000);

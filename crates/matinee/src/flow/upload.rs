@@ -3,6 +3,7 @@
 mod arrival;
 mod checked;
 mod concat;
+mod direct;
 mod hold;
 mod listed;
 mod read;
@@ -23,6 +24,7 @@ use matinee_io::{random, spool};
 
 pub(crate) use self::checked::{Checked, Claim, Piece, Wrong, append_on};
 pub(crate) use self::concat::{create_final, status};
+pub(crate) use self::direct::{Direct, announce_at};
 pub(crate) use self::hold::hear;
 pub(crate) use self::listed::{Listed, announce, arriving, give_up, list, show};
 pub(crate) use self::read::{content, sha256};
@@ -258,9 +260,9 @@ pub(crate) async fn terminate(node: &Node, app: AppId, key: &str) -> Result<(), 
 /// the process died, the kernel still has all that was written, and that counts too.
 pub(crate) async fn recover(node: &Node) -> Result<(), Failure> {
     for record in node.db.open_uploads().await? {
-        // A command of its own writes that file, perhaps right now; when it died, the upload expires soon. And a final
-        // upload has no file before its parts are joined.
-        if record.way != Way::Path && !record.is_final() {
+        // A command of its own writes that file, perhaps right now; when it died, the upload expires soon. A final upload has
+        // no file before its parts are joined, and what goes to a host has none at all.
+        if !matches!(record.way, Way::Path | Way::Direct) && !record.is_final() {
             recover_one(node, &record).await?;
         }
     }
@@ -326,7 +328,8 @@ fn lost() -> Problem {
 
 async fn load(node: &Node, app: AppId, key: &str) -> Result<Upload, Failure> {
     let record = node.db.upload_by_key(key).await?;
-    record.filter(|record| record.app == app && record.closed.is_none()).ok_or(Failure::Absent)
+    let here = |record: &Upload| record.closed.is_none() && record.way != Way::Direct;
+    record.filter(|record| record.app == app && here(record)).ok_or(Failure::Absent)
 }
 
 /// The way on which an upload was begun, if there is one; it tells which protocol its requests speak.

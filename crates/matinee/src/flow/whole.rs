@@ -56,11 +56,15 @@ pub(super) async fn whole(node: &Node, video: Video) -> Result<Whole, Failure> {
         State::Ready if !renditions.iter().any(|one| is_open(&video, one)) => Vec::new(),
         State::Processing | State::Failed | State::Ready => jobs(node, video.app, video.id).await?,
     };
-    let outlook = match (video.state, video.duration_ms) {
+    // Only its host knows when a video will be done that is made there.
+    let outlook = match (video.state, video.duration_ms.filter(|_| video.source.is_some())) {
         (State::Processing, Some(duration_ms)) => outlook(node, &video, duration_ms, &jobs).await?,
         (State::Processing | State::Ready | State::Failed, _) => None,
     };
-    let size = reach::size(node, video.source).await.map_err(|error| Failure::Again(error.to_string()))?;
+    let size = match video.source {
+        Some(source) => reach::size(node, source).await.map_err(|error| Failure::Again(error.to_string()))?,
+        None => None,
+    };
     Ok(Whole {
         video,
         renditions,

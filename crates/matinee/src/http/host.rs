@@ -7,7 +7,7 @@ use matinee_core::access::Scope;
 use super::Shared;
 use super::problem::Problem;
 use super::request::Caller;
-use super::view::{HostList, HostTrial, Problems};
+use super::view::{Host, HostDrain, HostList, HostTrial, Problems, Sent};
 use crate::flow::publication as flow;
 
 /// Lists the hosts of the configuration with how they are; other apps than the first one see their names only.
@@ -25,9 +25,36 @@ pub(crate) async fn test(
     caller: Caller,
     Path(host): Path<String>,
 ) -> Result<Json<HostTrial>, Problem> {
-    // Other apps do not spend what the server pays for.
-    if caller.permit(Scope::Admin)? != node.defaults.app {
-        return Err(Problem::not_found());
-    }
+    servers(&node, &caller)?;
     Ok(Json(HostTrial::of(&flow::trial(&node, &host).await?)))
+}
+
+/// Other apps do not spend what the server pays for.
+fn servers(node: &Shared, caller: &Caller) -> Result<(), Problem> {
+    if caller.permit(Scope::Admin)? == node.defaults.app { Ok(()) } else { Err(Problem::not_found()) }
+}
+
+/// Empties a host: nothing new goes there, and each video of ours goes, after it is ready at `to` if that is said. What only the
+/// host has stays.
+#[utoipa::path(put, path = "/v1/hosts/{id}/drain", operation_id = "host_drain", tag = "hosts", params(("id" = String, Path, description = "The host by its name in the configuration.")), request_body = HostDrain, responses((status = 200, body = Host), Problems))]
+pub(crate) async fn drain(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(host): Path<String>,
+    Sent(wish): Sent<HostDrain>,
+) -> Result<Json<Host>, Problem> {
+    servers(&node, &caller)?;
+    let how = wish.to.as_deref().map_or(flow::Vacate::Away, flow::Vacate::To);
+    Ok(Json(Host::of(&flow::vacate(&node, &host, how).await?, true)))
+}
+
+/// Lets a host be filled again; what has left it stays away.
+#[utoipa::path(delete, path = "/v1/hosts/{id}/drain", operation_id = "host_resume", tag = "hosts", params(("id" = String, Path, description = "The host by its name in the configuration.")), responses((status = 200, body = Host), Problems))]
+pub(crate) async fn resume(
+    State(node): State<Shared>,
+    caller: Caller,
+    Path(host): Path<String>,
+) -> Result<Json<Host>, Problem> {
+    servers(&node, &caller)?;
+    Ok(Json(Host::of(&flow::vacate(&node, &host, flow::Vacate::Stop).await?, true)))
 }

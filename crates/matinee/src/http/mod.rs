@@ -122,6 +122,7 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(node::drain, node::resume))
         .routes(routes!(host::list))
         .routes(routes!(host::test))
+        .routes(routes!(host::drain, host::resume))
         .routes(routes!(store::list))
         .routes(routes!(store::drain, store::resume))
 }

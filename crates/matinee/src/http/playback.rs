@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::problem::{Code, Problem};
 use super::request::{Caller, External};
-use super::video::{arriving, playable, visible};
-use super::view::{Addresses, Caption, HostAddresses, Problems, time};
+use super::video::{arriving, only_at, playable, visible};
+use super::view::{Addresses, Caption, HostAddresses, Problems, seconds, time};
 use crate::flow::video::Whole;
 use crate::flow::{play, publication};
 
@@ -71,6 +71,9 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Playback>, Problem> {
     let (playback, reason, hosts) = match visible(&node, &caller, &id).await {
+        Ok((whole, _)) if only_at(&node, &whole).is_some() => {
+            return Ok(Json(at_host(&node, &whole)?));
+        }
         Ok((whole, reach)) => {
             let failed = whole.video.state == matinee_core::video::State::Failed;
             let hosts = elsewhere(&node, &whole);
@@ -83,7 +86,7 @@ pub(crate) async fn show(
     };
     let playback = playback.ok_or_else(|| match reason {
         Some(reason) => Problem::new(Code::VideoFailed, reason.human).fix(reason.fix),
-        None => Problem::new(Code::NotPlayableYet, "Nothing of this video can be played yet."),
+        None => not_yet(),
     })?;
     let addresses = Addresses::of(&playback, &external);
     let downloads = playback.downloads.into_iter().map(|download| Download {
@@ -109,6 +112,26 @@ pub(crate) async fn show(
         downloads: downloads.collect(),
         hosts,
     }))
+}
+
+/// Where a video is watched that a host alone has.
+fn at_host(node: &Shared, whole: &Whole) -> Result<Playback, Problem> {
+    let host = only_at(node, whole).ok_or_else(not_yet)?;
+    let duration_ms = whole.video.duration_ms.unwrap_or_default();
+    Ok(Playback {
+        addresses: Addresses::at_host(&host),
+        duration: seconds(duration_ms),
+        growing: false,
+        expires_at: time(host.expires.unwrap_or_else(|| play::expires(duration_ms))),
+        captions: Vec::new(),
+        chapters: None,
+        downloads: Vec::new(),
+        hosts: elsewhere(node, whole),
+    })
+}
+
+fn not_yet() -> Problem {
+    Problem::new(Code::NotPlayableYet, "Nothing of this video can be played yet.")
 }
 
 /// Where a video can be watched besides.

@@ -66,6 +66,9 @@ pub(crate) struct NewUpload {
     expires_in_s: Option<u64>,
     /// Origins of sites whose pages may send it, such as `https://app.example.org`.
     allowed_origins: Vec<String>,
+    /// The host that it goes straight to, by its name in the configuration: no byte comes here. Needs `size_bytes`, and nothing is
+    /// encoded here.
+    target: Option<String>,
 }
 
 /// Which uploads to list.
@@ -83,7 +86,8 @@ pub(crate) struct Which {
 }
 
 /// Announces an upload and reserves its video. Whoever has the `upload_url` of the answer may send this one upload
-/// without any other credential. With the same `Idempotency-Key` within 24 hours, or the same `external_id`, a repeat
+/// without any other credential. With `target` that is an address of the host, which gets the bytes straight; it is null while the
+/// host does not answer, and there is nothing to do but to ask again. With the same `Idempotency-Key` within 24 hours, or the same `external_id`, a repeat
 /// is answered with 200 and the upload that is there.
 #[utoipa::path(post, path = "/v1/uploads", operation_id = "upload_create", tag = "uploads", request_body = NewUpload, params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeat harmless.")), responses((status = 201, body = Upload), (status = 200, description = "It was announced before.", body = Upload), Problems))]
 pub(crate) async fn create(
@@ -95,7 +99,10 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<Upload>), Problem> {
     let app = caller.permit(Scope::UploadWrite)?;
     let draft = Draft { repeat_key: repeat(&headers)?.map(str::to_owned), ..draft(&node, app, &new).await? };
-    let announced = upload::announce(&node, draft).await?;
+    let announced = match &new.target {
+        Some(host) => upload::announce_at(&node, draft, host).await?,
+        None => upload::announce(&node, draft).await?,
+    };
     let status = if announced.fresh { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(Upload::of(&announced.listed, Some(&external)))))
 }
@@ -149,6 +156,9 @@ fn described(new: &NewUpload, server_max_bytes: u64) -> Result<Described, Proble
         let text = format!("The upload has {size} bytes; at most {max_bytes} are taken.");
         return Err(Problem::new(Code::PayloadTooLarge, text));
     }
+    if new.target.is_some() {
+        straight(new)?;
+    }
     if new.max_duration_s == Some(0) {
         return Err(Problem::new(Code::BadRequest, "`max_duration_s` must be at least 1."));
     }
@@ -164,6 +174,18 @@ fn described(new: &NewUpload, server_max_bytes: u64) -> Result<Described, Proble
     let metadata =
         if file_name.is_empty() { String::new() } else { format!("filename {}", BASE64.encode(file_name)) };
     Ok(Described { title, metadata, max_bytes })
+}
+
+/// What goes straight to a host is not encoded here, and hosts want to know its length.
+fn straight(new: &NewUpload) -> Result<(), Problem> {
+    let wrong = |what: &str| Problem::new(Code::BadRequest, format!("With `target`, {what}."));
+    if new.size_bytes.is_none_or(|size| size == 0) {
+        return Err(wrong("`size_bytes` must say how long the file is"));
+    }
+    if new.pipeline.is_some() || new.run_after.is_some() {
+        return Err(wrong("`pipeline` and `run_after` mean nothing: the host encodes the video"));
+    }
+    Ok(())
 }
 
 fn facts(metadata: Option<&Map<String, Value>>) -> Result<Value, Problem> {
@@ -320,6 +342,11 @@ mod tests {
         assert!(read(r#"{"size_bytes":10,"max_size_bytes":9}"#).is_none());
         assert_eq!(read(r#"{"max_size_bytes":900}"#).unwrap().max_bytes, 100, "the server's own limit stays");
         assert!(read(r#"{"max_size_bytes":18446744073709551615}"#).is_none());
+        assert!(read(r#"{"target":"cf","size_bytes":5}"#).is_some());
+        for odd in [r#"{"target":"cf"}"#, r#"{"target":"cf","size_bytes":0}"#] {
+            assert!(read(odd).is_none(), "{odd}");
+        }
+        assert!(read(r#"{"target":"cf","size_bytes":5,"pipeline":"small"}"#).is_none());
     }
 
     #[test]

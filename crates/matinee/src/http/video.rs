@@ -82,13 +82,21 @@ pub(crate) async fn list(
 /// What a reader sees of a video, with fresh addresses.
 pub(super) fn seen(node: &Shared, external: &External, whole: &Whole, reach: Reach) -> Video {
     let playback = play::playback(node, whole, reach.into());
-    Video::of(whole, playback.as_ref(), external, reach).at_hosts(published(node, whole, reach))
+    let video = Video::of(whole, playback.as_ref(), external, reach);
+    video.at_hosts(published(node, whole, reach)).watched_at(only_at(node, whole).as_ref())
+}
+
+/// Where a video is watched whose file is not ours.
+pub(super) fn only_at(node: &Shared, whole: &Whole) -> Option<publication::Playback> {
+    let mut all = whole.publications.iter().filter(|_| whole.video.source.is_none());
+    all.find_map(|one| publication::playback(node, one))
 }
 
 /// What its owner sees of a video at hosts.
 fn published(node: &Shared, whole: &Whole, reach: Reach) -> Vec<Publication> {
     let owned = whole.publications.iter().filter(|_| reach == Reach::Owner);
-    let one = |one| Publication::of(one, publication::playback(node, one).as_ref(), &whole.away);
+    let only = whole.video.source.is_none();
+    let one = |one| Publication::of(one, publication::playback(node, one).as_ref(), &whole.away).only(only);
     owned.map(one).collect()
 }
 
@@ -147,12 +155,14 @@ async fn shown(node: &Shared, caller: &Caller, external: &External, id: &str) ->
         Ok((whole, reach)) => {
             let playback = playable(node, &whole, reach).await?;
             let video = Video::of(&whole, playback.as_ref(), external, reach);
-            Ok(video.at_hosts(published(node, &whole, reach)))
+            Ok(video.at_hosts(published(node, &whole, reach)).watched_at(only_at(node, &whole).as_ref()))
         }
         Err(problem) => {
             let upload = arriving(node, caller, id).await?.ok_or(problem)?;
             let playback = play::early(node, upload.video).await?;
-            Ok(Video::arriving(&upload, playback.as_ref(), external))
+            let (publications, away) = publication::of_upload(node, &upload).await?;
+            let publications = publications.iter().map(|one| Publication::of(one, None, &away).only(true));
+            Ok(Video::arriving(&upload, playback.as_ref(), external).at_hosts(publications.collect()))
         }
     }
 }

@@ -34,7 +34,7 @@ use utoipa::{IntoResponses, ToSchema};
 pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, sent_up_to, word_of};
 pub(crate) use self::caption::Caption;
 pub(crate) use self::event::{Event, EventList};
-pub(crate) use self::host::{HostList, HostTrial};
+pub(crate) use self::host::{Host, HostDrain, HostList, HostTrial};
 pub(crate) use self::job::{
     GROUPS as JOB_GROUPS, Job, JobDetail, JobList, Pause, STATES as JOB_STATES, titled as job_titled,
 };
@@ -45,6 +45,7 @@ pub(crate) use self::publication::{HostAddresses, NewPublication, Publication};
 pub(crate) use self::tenant::{
     App, AppList, Collection, CollectionList, Deletion, NewTenant, TenantChange, name_of, possible,
 };
+pub(crate) use self::time::seconds;
 pub(crate) use self::timeline::Timeline;
 pub(crate) use self::upload::{STATES as UPLOAD_STATES, Upload, UploadList, phases as upload_phases};
 pub(crate) use self::video::{Addresses, Reach, STATES as VIDEO_STATES, Video, VideoList};

@@ -46,6 +46,12 @@ impl Hosts {
         self.all.iter().find(|known| known.name == name)
     }
 
+    /// The names of all of them.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<&str> = self.all.iter().map(|known| known.name.as_str()).collect();
+        names.join(", ")
+    }
+
     /// Makes sure that nothing lies at a host that nobody could delete any more; else says what and how much.
     pub(crate) async fn check(&self, db: &Db, now: Millis) -> Result<(), StartRefusal> {
         for known in &self.all {

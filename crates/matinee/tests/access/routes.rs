@@ -73,6 +73,8 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("DELETE /v1/videos/{id}/publications/{host}", Has(&["video:write"]), None),
     ("GET /v1/hosts", Has(&["video:read"]), None),
     ("POST /v1/hosts/{id}/test", Has(&["admin"]), None),
+    ("PUT /v1/hosts/{id}/drain", Has(&["admin"]), Some("{}")),
+    ("DELETE /v1/hosts/{id}/drain", Has(&["admin"]), None),
     ("POST /v1/hooks/{id}", Everybody, None),
     ("GET /v1/jobs", Has(&["job:read"]), None),
     ("PUT /v1/jobs/pause", Has(&["job:write"]), None),
@@ -386,6 +388,7 @@ async fn what_belongs_to_another_app_is_not_there() {
             "/v1/runner/register",
             "/publications/{host}",
             "/v1/hosts/{id}/test",
+            "/v1/hosts/{id}/drain",
             "/v1/stores/{id}/drain",
             "/v1/hooks/{id}",
         ];

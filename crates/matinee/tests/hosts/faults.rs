@@ -213,6 +213,33 @@ async fn bytes_that_break_and_signatures_that_end_are_gone_on_with() {
 }
 
 #[tokio::test]
+async fn a_video_that_a_host_loses_is_published_there_again() {
+    let fakes = Fakes::start().await;
+    let (server, video) = ready(&fakes).await;
+    publish(&server, &video, "bn").await;
+    in_state(&server, &video, "bn", "processing").await;
+    fakes.encode();
+    let before = in_state(&server, &video, "bn", "ready").await;
+    let lost = fakes.there("bn")[0].clone();
+    fakes.bunny.lose(&lost);
+    let (body, signature) = fakes.bunny.hook(&lost);
+    let hint = server.request(Method::POST, "/v1/hooks/bn").body(body);
+    let hint =
+        hint.header("x-bunnystream-signature-version", "v1").header("x-bunnystream-signature", signature);
+    let heard = hint.header("x-bunnystream-signature-algorithm", "hmac-sha256").send().await.unwrap();
+    assert_eq!(heard.status(), 200);
+    let again = until("it is made again", SOON_S, async || {
+        publication(&server, &video, "bn").await.filter(|one| one["id"] != before["id"])
+    })
+    .await;
+    assert_ne!(again["state"], "failed", "{again}");
+    in_state(&server, &video, "bn", "processing").await;
+    fakes.encode();
+    in_state(&server, &video, "bn", "ready").await;
+    nothing_is_left(&server, &fakes, &video).await;
+}
+
+#[tokio::test]
 async fn a_webhook_is_a_hint_that_only_the_host_can_give() {
     let fakes = Fakes::start().await;
     // Without its list nothing but a hint can tell in this time.

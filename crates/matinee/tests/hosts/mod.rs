@@ -1,5 +1,7 @@
 //! Videos at hosted services: published, watched there, deleted there until that is proven, whatever goes wrong between.
 
+mod direct;
+
 mod faults;
 mod seeds;
 mod support;
@@ -8,7 +10,10 @@ use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use self::support::{Fakes, SOON_S, empty, in_state, nothing_is_left, publication, publish};
+use self::support::{
+    Fakes, SOON_S, announce_at, empty, in_state, nothing_is_left, publication, publish, send_straight,
+    upload_in,
+};
 use crate::access::people::House;
 use crate::encode::announced;
 use crate::support::invariants::all_hold;
@@ -108,6 +113,53 @@ async fn a_host_is_tried_from_the_command_line_and_leaves_nothing() {
         }
     }
     fakes.understood();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_is_emptied_when_all_is_somewhere_else() {
+    let fakes = Fakes::start().await;
+    let server = Server::with(&fakes.patient()).await;
+    let video = announced(&server, Some("none"), &clips::mp4(2)).await;
+    server.video_in(&video, &["ready"], 120).await;
+    publish(&server, &video, "bn").await;
+    in_state(&server, &video, "bn", "processing").await;
+    fakes.encode();
+    in_state(&server, &video, "bn", "ready").await;
+    let clip = clips::mp4(2);
+    let alone = announce_at(&server, "bn", clip.len()).await;
+    send_straight(&alone, &clip).await;
+    upload_in(&server, &alone, "processing").await;
+
+    let foreseen = server.tell(&["hosts", "drain", "bn", "--to", "cf", "--dry-run"]);
+    assert!(foreseen.contains("1 videos would go from bn") && foreseen.contains("1 stay"), "{foreseen}");
+    assert_eq!(fakes.there("cf").len(), 0, "nothing was changed");
+    server.tell(&["hosts", "drain", "bn", "--to", "cf"]);
+    in_state(&server, &video, "cf", "processing").await;
+    assert_eq!(fakes.there("bn").len(), 2, "it stays until it is somewhere else");
+    fakes.encode();
+    in_state(&server, &video, "cf", "ready").await;
+    until("it has left", SOON_S, async || (fakes.there("bn").len() == 1).then_some(())).await;
+    assert_eq!(publication(&server, &video, "bn").await, None);
+    let path = format!("/v1/videos/{video}/publications");
+    let refused = server.request(Method::POST, &path).json(&json!({ "host": "bn" })).send().await.unwrap();
+    assert_eq!(refused.status(), 409, "nothing new goes there");
+    let new = json!({ "size_bytes": 9, "title": "a", "target": "bn" });
+    let refused = server.request(Method::POST, "/v1/uploads").json(&new).send().await.unwrap();
+    assert_eq!(refused.status(), 409);
+    assert!(server.tell(&["hosts"]).contains("being emptied"));
+
+    server.tell(&["hosts", "drain", "bn", "--stop"]);
+    let shown = server.tell(&["hosts", "ls", "--json"]);
+    let shown: Value = serde_json::from_str(shown.lines().nth(1).unwrap()).unwrap();
+    let health = &shown["health"];
+    assert_eq!((&health["draining_since"], &health["only_there"]), (&Value::Null, &json!(1)), "{shown}");
+    publish(&server, &video, "bn").await;
+    in_state(&server, &video, "bn", "processing").await;
+    for video in [video.as_str(), alone["video_id"].as_str().unwrap()] {
+        let path = format!("/v1/videos/{video}");
+        assert_eq!(server.request(Method::DELETE, &path).send().await.unwrap().status(), 204);
+    }
+    empty(&server, &fakes).await;
 }
 
 #[tokio::test]

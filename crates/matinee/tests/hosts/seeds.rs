@@ -4,11 +4,17 @@ use http::Method;
 use matinee_io::host::fake::Fault;
 use serde_json::json;
 
-use super::support::{Fakes, SOON_S, empty, in_state, publication, publish};
+use super::support::{
+    Fakes, SOON_S, announce_at, empty, in_state, publication, publish, send_straight, shown,
+};
 use crate::encode::announced;
+use crate::nodes::support::Nodes;
 use crate::support::server::Server;
 use crate::support::tables::Tables;
 use crate::support::{clips, until};
+
+/// Seconds after which the turn of a node that is gone is another's, and all is done that was due, on a loaded machine.
+const TURN_OVER_S: u64 = 240;
 
 #[tokio::test]
 async fn a1_an_outage_marks_nothing_failed_for_ever() {
@@ -74,6 +80,52 @@ async fn a3_an_error_of_the_host_is_shown_with_its_reason() {
     // Nobody has to clean up.
     empty(&server, &fakes).await;
     assert_eq!(publication(&server, &video, "cf").await.unwrap()["state"], "failed", "it is still told");
+}
+
+#[tokio::test]
+async fn a4_the_uploads_of_a_node_that_is_lost_for_ever_are_finished_by_another() {
+    let fakes = Fakes::start().await;
+    let Some(mut nodes) = Nodes::start_with(&fakes.patient()).await else { return };
+    let clip = clips::mp4(2);
+    let mut lost = nodes.add("a").await;
+    let mut uploads = Vec::new();
+    for host in ["cf", "bn"] {
+        uploads.push(announce_at(&lost, host, clip.len()).await);
+        uploads.push(announce_at(&lost, host, clip.len()).await);
+    }
+    // One is announced while its host is away, and one is sent before its node dies.
+    fakes.trouble("bn", "*", Fault::Status(503), u32::MAX);
+    let waiting = announce_at(&lost, "bn", clip.len()).await;
+    assert_eq!(waiting["upload_url"], serde_json::Value::Null);
+    send_straight(&uploads[0], &clip).await;
+    let stays = nodes.add("b").await;
+    lost.kill();
+    fakes.bunny.frame().calm();
+    for upload in &uploads[1..] {
+        send_straight(upload, &clip).await;
+    }
+    let waiting = until("the other node has had it made", TURN_OVER_S, async || {
+        Some(shown(&stays, &waiting).await).filter(|upload| upload["upload_url"].is_string())
+    })
+    .await;
+    send_straight(&waiting, &clip).await;
+    uploads.push(waiting);
+    fakes.encode();
+    for upload in &uploads {
+        until("it is ready", TURN_OVER_S, async || {
+            (shown(&stays, upload).await["state"] == "ready").then_some(())
+        })
+        .await;
+    }
+    assert_eq!((fakes.there("cf").len(), fakes.there("bn").len()), (2, 3), "each was made once");
+    for upload in &uploads {
+        let path = format!("/v1/videos/{}", upload["video_id"].as_str().unwrap());
+        assert_eq!(stays.request(Method::DELETE, &path).send().await.unwrap().status(), 204);
+    }
+    until("nothing is left at the hosts", TURN_OVER_S, async || {
+        (fakes.there("cf").is_empty() && fakes.there("bn").is_empty()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

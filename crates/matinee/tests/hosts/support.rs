@@ -62,6 +62,20 @@ impl Fakes {
         )
     }
 
+    /// The same for a server that looks for what was not answered only after a while, so that a slow answer is not taken for none.
+    pub(crate) fn patient(&self) -> String {
+        self.config().replace(
+            "look_after = \"1s\"\nlook_again_after = \"3s\"",
+            "look_after = \"20s\"\nlook_again_after = \"30s\"",
+        )
+    }
+
+    /// SHA-256 of the bytes that a host has of one of its videos.
+    pub(crate) fn received(&self, host: &str, at: usize) -> Option<[u8; 32]> {
+        let id = self.there(host).into_iter().nth(at)?;
+        if host == "cf" { self.cloudflare.received(&id) } else { self.bunny.received(&id) }
+    }
+
     pub(crate) fn frame(&self, host: &str) -> &Frame {
         if host == "cf" { self.cloudflare.frame() } else { self.bunny.frame() }
     }
@@ -132,4 +146,52 @@ pub(crate) async fn empty(server: &Server, fakes: &Fakes) {
         (owed.is_empty() && fakes.there("cf").is_empty() && fakes.there("bn").is_empty()).then_some(())
     })
     .await;
+}
+
+/// Announces an upload that goes straight to a host.
+pub(crate) async fn announce_at(server: &Server, host: &str, size: usize) -> Value {
+    let new = json!({ "size_bytes": size, "file_name": "film.mp4", "target": host });
+    let answer = server.request(Method::POST, "/v1/uploads").json(&new).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    answer.json().await.unwrap()
+}
+
+/// What an upload is now.
+pub(crate) async fn shown(server: &Server, upload: &Value) -> Value {
+    server.get(&format!("/v1/uploads/{}", upload["id"].as_str().unwrap())).await.1
+}
+
+/// The same, once it is in this state.
+pub(crate) async fn upload_in(server: &Server, upload: &Value, state: &str) -> Value {
+    until(&format!("the upload is {state}"), SOON_S, async || {
+        Some(shown(server, upload).await).filter(|upload| upload["state"] == state)
+    })
+    .await
+}
+
+/// Sends a file to the address of an upload as any tus client does that was told what is in `direct`.
+pub(crate) async fn send_straight(upload: &Value, bytes: &[u8]) {
+    let http = crate::support::client().build().unwrap();
+    let tus = &upload["direct"]["tus"];
+    let mut url = reqwest::Url::parse(upload["upload_url"].as_str().unwrap()).unwrap();
+    let request = |method: Method, url: &reqwest::Url| {
+        let request = http.request(method, url.clone()).header("Tus-Resumable", "1.0.0");
+        let headers = tus["headers"].as_object().unwrap().iter();
+        headers.fold(request, |request, (name, value)| request.header(name, value.as_str().unwrap()))
+    };
+    if tus["created"] == false {
+        let creation = request(Method::POST, &url).header("Upload-Length", bytes.len());
+        let creation = creation.header("Upload-Metadata", tus["metadata"].as_str().unwrap());
+        let made = creation.header("Content-Length", 0).send().await.unwrap();
+        assert_eq!(made.status(), 201);
+        url = url.join(made.headers()["location"].to_str().unwrap()).unwrap();
+    }
+    let most = usize::try_from(tus["chunk_max_bytes"].as_u64().unwrap()).unwrap();
+    let mut at = 0;
+    for piece in bytes.chunks(most) {
+        let sent = request(Method::PATCH, &url).header("Upload-Offset", at);
+        let sent = sent.header("Content-Type", "application/offset+octet-stream").body(piece.to_vec());
+        assert_eq!(sent.send().await.unwrap().status(), 204);
+        at += piece.len();
+    }
 }

@@ -62,6 +62,13 @@ impl Tables {
         self.connection.close().await.unwrap();
     }
 
+    /// The time of all uploads is long over. Only of a server that does not run.
+    pub(crate) async fn expire_uploads(mut self) {
+        let sql = "UPDATE upload SET expires_ms = 1 WHERE state = 'open'";
+        sqlx::query(sql).execute(&mut self.connection).await.unwrap();
+        self.connection.close().await.unwrap();
+    }
+
     /// All videos have failed. Only of a server that does not run.
     pub(crate) async fn fail_videos(mut self) {
         let sql = "UPDATE video SET state = 'failed', generation = 0";

@@ -28,36 +28,39 @@ const PARTS: &[Part] = &[
 ];
 /// What jobs have in common: tools of a flow, not stories of their own. None of them may name a story.
 const SHARED_BY_FLOWS: &[&str] = &[
-    "board",   // jobs as people see them
-    "roster",  // the nodes, and what they have learned
-    "arrival", // what comes from outside, announced with the job that takes it
-    "coding",  // one run of an encoder and one stored output
-    "copies",  // where copies are to be
-    "damage",  // what is said of a damaged source
-    "early",   // a source that is played while it arrives
-    "engine",  // encoders in hardware
-    "fault",   // why an attempt failed, and whether it is worth another
-    "gate",    // which sizes of a ladder are worth their bytes
-    "hashed",  // what a source hashes to that came through the spool
-    "home",    // what a job reads, brought here first
-    "indexed", // the index of a file, read for `core::media`
-    "intake",  // how an upload begins
-    "lease",   // the right to do one attempt
-    "look",    // what ffprobe and our index say of a file
-    "mark",    // the picture of a watermark, in the size in which it is laid on
-    "message", // an event as a signed message to an endpoint
-    "order",   // what a job reads and makes
-    "outside", // what is asked of a host: within its budget, while it answers
-    "ran",     // the programs of an attempt
-    "outage",  // a store that does not answer
-    "reach",   // bytes from wherever a good copy lies
-    "reread",  // what lies somewhere, hashed again
-    "play",    // the addresses of what can be watched and kept
-    "still",   // one picture of a moment
-    "scratch", // the empty directory of one attempt
-    "told",    // what services outside are told of a video
-    "whole",   // a video with all that its page shows
-    "work",    // what a plan asks for, done on files
+    "board",    // jobs as people see them
+    "roster",   // the nodes, and what they have learned
+    "arrival",  // what comes from outside, announced with the job that takes it
+    "coding",   // one run of an encoder and one stored output
+    "copies",   // where copies are to be
+    "creation", // a video made at a host for an intent, once
+    "damage",   // what is said of a damaged source
+    "direct",   // uploads that go straight to a host
+    "early",    // a source that is played while it arrives
+    "engine",   // encoders in hardware
+    "fault",    // why an attempt failed, and whether it is worth another
+    "gate",     // which sizes of a ladder are worth their bytes
+    "hashed",   // what a source hashes to that came through the spool
+    "home",     // what a job reads, brought here first
+    "indexed",  // the index of a file, read for `core::media`
+    "intake",   // how an upload begins
+    "lease",    // the right to do one attempt
+    "look",     // what ffprobe and our index say of a file
+    "mark",     // the picture of a watermark, in the size in which it is laid on
+    "message",  // an event as a signed message to an endpoint
+    "order",    // what a job reads and makes
+    "outside",  // what is asked of a host: within its budget, while it answers
+    "ran",      // the programs of an attempt
+    "outage",   // a store that does not answer
+    "reach",    // bytes from wherever a good copy lies
+    "reread",   // what lies somewhere, hashed again
+    "play",     // the addresses of what can be watched and kept
+    "still",    // one picture of a moment
+    "scratch",  // the empty directory of one attempt
+    "told",     // what services outside are told of a video
+    "vacate",   // a host that is being emptied
+    "whole",    // a video with all that its page shows
+    "work",     // what a plan asks for, done on files
 ];
 /// What a sibling in `matinee-io` may name: the clock is read nowhere else. But `db` is given every time.
 const SHARED_BY_IO: &str = "clock";

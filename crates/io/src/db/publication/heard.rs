@@ -1,16 +1,18 @@
 //! What hosts tell of publications, asked or unasked.
 
 use matinee_core::event::Topic;
-use matinee_core::id::PublicationId;
+use matinee_core::id::{JobId, PublicationId};
 use matinee_core::publication::{Phase, Turn};
 use matinee_core::time::Millis;
 use matinee_core::video::Problem;
 use serde_json::Value;
 
 use super::row::{Publication, publication_of};
-use super::{fail, told};
+use super::{NewPublication, fail, told, wish};
 use crate::db::Db;
+use crate::db::direct;
 use crate::db::error::DbError;
+use crate::db::lease::lock_video;
 use crate::db::tx::{Sql, Tx};
 use crate::db::value::args;
 
@@ -27,6 +29,8 @@ pub struct Told {
     pub facts: Value,
     /// When the host is asked for this one by itself, unless its list tells more; none when nothing more is expected.
     pub next_ask: Option<Millis>,
+    /// The names of another publication and its job, for one that the host had whole and has lost: it is made again from our file.
+    pub again: (PublicationId, JobId),
 }
 
 impl Db {
@@ -97,21 +101,70 @@ impl Db {
 }
 
 async fn hear(tx: &mut Tx, id: PublicationId, said: Told, now: Millis) -> Result<(), DbError> {
+    let Some(alone) = direct::lock(tx, id).await? else {
+        // Who makes it again locks its video first, as everybody does who wishes one.
+        let lost = said.turn.is_lost();
+        if lost && !locked(tx, id).await? {
+            return Ok(());
+        }
+        return match note(tx, id, &said, now).await? {
+            Some(before) if lost && before.phase == Phase::Ready => again(tx, &before, said.again, now).await,
+            Some(_) | None => Ok(()),
+        };
+    };
+    let said = Told { turn: said.turn.within(said.duration_ms, alone.max_ms()), ..said };
+    match note(tx, id, &said, now).await? {
+        Some(_) => direct::follow(tx, &alone, (&said.turn, said.duration_ms), now).await,
+        None => Ok(()),
+    }
+}
+
+/// Locks the video of a publication; `false` when it is deleted.
+async fn locked(tx: &mut Tx, id: PublicationId) -> Result<bool, DbError> {
+    let row = tx.row("SELECT video_id FROM publication WHERE id = $1", args![id]).await?;
+    let Some(row) = row else { return Ok(false) };
+    match lock_video(tx, row.get("video_id")?).await {
+        Ok(_) => Ok(true),
+        Err(DbError::Absent) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A host had all of it and has lost it: it is wanted there still. One that never became whole is not tried for ever.
+async fn again(
+    tx: &mut Tx,
+    before: &Publication,
+    (id, job): (PublicationId, JobId),
+    now: Millis,
+) -> Result<(), DbError> {
+    let new = NewPublication { id, app: before.app, video: before.video, host: before.host.clone() };
+    wish(tx, (&new, job), now).await.map(drop)
+}
+
+/// Saves it; what it was before, or nothing when it is not there any more, or has failed before.
+async fn note(
+    tx: &mut Tx,
+    id: PublicationId,
+    said: &Told,
+    now: Millis,
+) -> Result<Option<Publication>, DbError> {
     let lock = Sql::Each {
         sqlite: "SELECT * FROM publication WHERE id = $1",
         postgres: "SELECT * FROM publication WHERE id = $1 FOR UPDATE",
     };
-    let Some(row) = tx.row(lock, args![id]).await? else { return Ok(()) };
+    let Some(row) = tx.row(lock, args![id]).await? else { return Ok(None) };
     let before = publication_of(&row)?;
     if before.phase == Phase::Failed {
-        return Ok(());
+        return Ok(None);
     }
-    let Turn { phase, percent, reason } = said.turn;
+    let Turn { phase, percent, reason } = &said.turn;
+    let (phase, percent) = (*phase, *percent);
     if phase == Phase::Failed {
         let sql = "UPDATE publication SET facts = $2, seen_ms = $3 WHERE id = $1";
-        tx.execute(sql, args![id, said.facts, now]).await?;
+        tx.execute(sql, args![id, said.facts.clone(), now]).await?;
         let unnamed = || Problem { code: "host_failed".to_owned(), human: String::new(), fix: String::new() };
-        return fail(tx, id, &reason.unwrap_or_else(unnamed), now).await;
+        fail(tx, id, &reason.clone().unwrap_or_else(unnamed), now).await?;
+        return Ok(Some(before));
     }
     let changed = phase != before.phase;
     let same = !changed && percent == before.percent;
@@ -126,7 +179,7 @@ async fn hear(tx: &mut Tx, id: PublicationId, said: Told, now: Millis) -> Result
             percent.map(u32::from),
             said.duration_ms,
             said.bytes,
-            said.facts,
+            said.facts.clone(),
             now,
             said.next_ask,
             same,
@@ -141,5 +194,5 @@ async fn hear(tx: &mut Tx, id: PublicationId, said: Told, now: Millis) -> Result
     if phase == Phase::Ready && changed {
         told(tx, &after, Topic::PublicationReady, now).await?;
     }
-    Ok(())
+    Ok(Some(before))
 }

@@ -45,22 +45,26 @@ impl Db {
         .await
     }
 
-    /// The host is about to be asked to make it. [`DbError::LeaseLost`] when nobody wants that any more.
+    /// The host is about to be asked to make it, by the holder of a lease or, for what goes straight to it, by anybody.
+    /// [`DbError::LeaseLost`] when nobody wants that any more, or somebody else is asking.
     pub async fn publication_asked(
         &self,
-        lease: &Lease,
+        lease: Option<Lease>,
         id: PublicationId,
         size: u64,
         now: Millis,
     ) -> Result<(), DbError> {
-        self.write((*lease, id, size, now), |tx, (lease, id, size, now)| {
+        self.write((lease, id, size, now), |tx, (lease, id, size, now)| {
             Box::pin(async move {
-                held(tx, lease, *now).await?;
+                if let Some(lease) = lease {
+                    held(tx, lease, *now).await?;
+                }
                 let sql = "UPDATE publication SET size_bytes = $2 WHERE id = $1 AND phase = 'waiting'";
                 if tx.execute(sql, args![*id, *size]).await? == 0 {
                     return Err(DbError::LeaseLost);
                 }
-                let sql = "UPDATE ledger SET asked_ms = $2, looks = 0 WHERE id = $1 AND state = 'intended'";
+                let sql = "UPDATE ledger SET asked_ms = $2, looks = 0 WHERE id = $1 AND state = 'intended'
+                             AND remote_id IS NULL AND (asked_ms IS NULL OR looks >= 2)";
                 let changed = tx.execute(sql, args![entry_of(*id), *now]).await?;
                 if changed == 0 { Err(DbError::LeaseLost) } else { Ok(()) }
             })

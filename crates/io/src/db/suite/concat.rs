@@ -92,7 +92,7 @@ async fn a_joined_video_frees_its_parts_later(bench: Bench) {
     let again = bench.db.publish_joined(&lease, (object, 7), probe, T0).await;
     assert!(matches!(again, Err(DbError::LeaseLost)), "{again:?}");
     let video = bench.db.video(bench.app, new.video).await.unwrap().unwrap();
-    assert_eq!(video.source, object);
+    assert_eq!(video.source, Some(object));
     assert_eq!(bench.in_state(new.video, ledger::State::ToDelete).await, [new.object], "never written");
     assert!(bench.db.parts_of_final(new.id).await.unwrap().is_empty());
     let mut expired = bench.db.expire_uploads(T0.plus(JOINED_PART_MS), 10).await.unwrap();

@@ -21,6 +21,7 @@ on_both! {
     a_creation_that_nobody_heard_of_is_named_late_and_goes
     what_a_host_tells_is_saved_once_and_said_once
     what_failed_is_to_be_deleted_and_makes_room
+    what_a_host_had_whole_and_lost_is_made_there_again
     a_withdrawn_video_ends_its_job
     what_is_there_twice_is_one_too_many
     what_was_proven_gone_and_is_there_again_is_deleted_again
@@ -51,7 +52,7 @@ impl Bench {
     async fn made(&self, remote: &str) -> (VideoId, Publication) {
         let (video, wished) = self.wished().await;
         let lease = self.hold(Kind::Publish, T0).await;
-        self.db.publication_asked(&lease, wished.id, 10, T0).await.unwrap();
+        self.db.publication_asked(Some(lease), wished.id, 10, T0).await.unwrap();
         assert!(self.db.publication_made(wished.id, (remote, Some(vec![1])), T0).await.unwrap());
         self.db.publication_whole(&lease, wished.id, T0).await.unwrap();
         (video, self.publication(video).await.unwrap())
@@ -71,8 +72,14 @@ impl Bench {
 
     async fn tell(&self, of: &Publication, standing: Standing, now: Millis) {
         let turn = turn(of.phase, &standing, true);
-        let told =
-            Told { turn, duration_ms: Some(2_000), bytes: None, facts: json!({}), next_ask: Some(now) };
+        let told = Told {
+            turn,
+            duration_ms: Some(2_000),
+            bytes: None,
+            facts: json!({}),
+            next_ask: Some(now),
+            again: (id(), id()),
+        };
         self.db.publication_told(of.id, &told, now).await.unwrap();
     }
 }
@@ -90,7 +97,7 @@ async fn an_intent_is_there_before_the_host_hears_of_it(bench: Bench) {
     let lease = bench.hold(Kind::Publish, T0).await;
     let held = bench.db.publication_held(&lease, (id(), HOST), T0).await.unwrap().unwrap();
     assert_eq!(held.id, wished.id);
-    bench.db.publication_asked(&lease, wished.id, 10, T0.plus(5)).await.unwrap();
+    bench.db.publication_asked(Some(lease), wished.id, 10, T0.plus(5)).await.unwrap();
     assert_eq!(bench.owed(wished.id).await.asked, Asked { at: Some(T0.plus(5)), looks: 0 });
     bench.db.outside_looked(entry_of(wished.id), T0).await.unwrap();
     assert_eq!(bench.owed(wished.id).await.asked.looks, 1);
@@ -138,9 +145,9 @@ async fn a_video_that_is_deleted_takes_its_publications_into_the_ledger(bench: B
 async fn a_creation_that_nobody_heard_of_is_named_late_and_goes(bench: Bench) {
     let (video, wished) = bench.wished().await;
     let lease = bench.hold(Kind::Publish, T0).await;
-    bench.db.publication_asked(&lease, wished.id, 10, T0).await.unwrap();
+    bench.db.publication_asked(Some(lease), wished.id, 10, T0).await.unwrap();
     bench.db.delete_video(bench.app, video, T0).await.unwrap();
-    let late = bench.db.publication_asked(&lease, wished.id, 10, T0).await;
+    let late = bench.db.publication_asked(Some(lease), wished.id, 10, T0).await;
     assert!(matches!(late, Err(DbError::LeaseLost)), "nothing more is asked for: {late:?}");
     assert!(
         !bench.db.publication_made(wished.id, ("r1", None), T0.plus(5)).await.unwrap(),
@@ -188,6 +195,30 @@ async fn what_failed_is_to_be_deleted_and_makes_room(bench: Bench) {
     assert_eq!((failed.phase, failed.reason.unwrap().code.as_str()), (Phase::Failed, "unknown_host_name"));
 }
 
+async fn what_a_host_had_whole_and_lost_is_made_there_again(bench: Bench) {
+    let (video, made) = bench.made("r1").await;
+    bench.tell(&made, Standing::Ready, T0.plus(1)).await;
+    bench.tell(&bench.publication(video).await.unwrap(), Standing::Gone, T0.plus(2)).await;
+    let again = bench.publication(video).await.unwrap();
+    assert_eq!((again.phase, again.id == made.id), (Phase::Waiting, false));
+    assert_eq!(
+        (bench.owed(made.id).await.state, bench.owed(again.id).await.state),
+        (State::ToDelete, State::Intended)
+    );
+    assert_eq!(bench.count("publication.failed").await, 1, "it is told");
+    let lease = bench.hold(Kind::Publish, T0.plus(2)).await;
+    let held = bench.db.publication_held(&lease, (id(), HOST), T0.plus(2)).await.unwrap().unwrap();
+    assert_eq!(held.id, again.id);
+    assert!(bench.db.publication_made(again.id, ("r2", None), T0.plus(3)).await.unwrap());
+    bench.tell(&bench.publication(video).await.unwrap(), Standing::Gone, T0.plus(4)).await;
+    let lost = bench.publication(video).await.unwrap();
+    assert_eq!(
+        (lost.phase, lost.id),
+        (Phase::Failed, again.id),
+        "one that was never whole is not tried for ever"
+    );
+}
+
 async fn a_withdrawn_video_ends_its_job(bench: Bench) {
     let (video, wished) = bench.wished().await;
     let lease = bench.hold(Kind::Publish, T0).await;
@@ -217,7 +248,7 @@ async fn what_is_there_twice_is_one_too_many(bench: Bench) {
     // What cannot be used is let go, and the intent begins anew.
     let found: Vec<(EntryId, String)> = vec![(id(), "r5".to_owned()), (id(), "r6".to_owned())];
     let lease = bench.hold(Kind::Publish, T0).await;
-    bench.db.publication_asked(&lease, wished.id, 10, T0).await.unwrap();
+    bench.db.publication_asked(Some(lease), wished.id, 10, T0).await.unwrap();
     bench.db.outside_let_go(wished.id, &found, T0).await.unwrap();
     assert_eq!(bench.owed(wished.id).await.asked, Asked::default());
     assert_eq!(bench.due(T0).await.len(), 3);

@@ -107,7 +107,7 @@ async fn finishing_twice_is_finishing_once(bench: Bench) {
     }
     assert_eq!(bench.topics().await, ["upload.created", "upload.completed", "video.created"]);
     let video = bench.db.video(bench.app, new.video).await.unwrap().unwrap();
-    assert_eq!((video.source, video.generation, video.title.as_str()), (new.object, 0, "Snow 100%"));
+    assert_eq!((video.source, video.generation, video.title.as_str()), (Some(new.object), 0, "Snow 100%"));
     assert_eq!(bench.in_state(new.video, ledger::State::Present).await, [new.object]);
     let jobs = bench.db.timeline(bench.app, new.video).await.unwrap();
     assert_eq!(jobs.len(), 3, "three events, no attempt yet: {jobs:?}");

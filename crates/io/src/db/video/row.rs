@@ -22,8 +22,8 @@ pub struct Video {
     pub collection: CollectionId,
     /// The upload that it came from.
     pub upload: UploadId,
-    /// The file that somebody brought in.
-    pub source: ObjectId,
+    /// The file that somebody brought in; none of a video that a host alone has.
+    pub source: Option<ObjectId>,
     /// The source rewritten as a seekable MP4, while encoding needs it.
     pub work: Option<ObjectId>,
     /// The poster.
@@ -101,10 +101,10 @@ impl Video {
     }
 
     /// The file that jobs of a generation read: the source, or its copy where that was rewritten.
-    pub fn input_of(&self, generation: u32) -> ObjectId {
+    pub fn input_of(&self, generation: u32) -> Option<ObjectId> {
         let of_copy = |probe: &Value| probe.get("brought_in").is_some_and(|container| !container.is_null());
         let copy = self.work.filter(|_| self.probe_of(generation).is_some_and(of_copy));
-        copy.unwrap_or(self.source)
+        copy.or(self.source)
     }
 
     /// What is known to be wrong with the file that somebody brought in, where this generation reads a copy of it: what was

@@ -12,7 +12,7 @@ use matinee_core::time::Millis;
 use serde_json::{Value, json};
 
 use super::sign;
-use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, empty, json, with};
+use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, Wish, empty, json, with};
 
 /// The library of the fake.
 pub const LIBRARY: u64 = 133;
@@ -21,8 +21,6 @@ pub const KEY: &str = "fake-library-key";
 /// The key that signs webhooks.
 pub const READ_ONLY_KEY: &str = "fake-read-only-key";
 
-/// So long a video is encoded, in milliseconds: each stage a quarter of it.
-const ENCODE_MS: i64 = 40_000;
 /// Its smallest page and the largest.
 const PAGE_RANGE: std::ops::RangeInclusive<usize> = 10..=1_000;
 
@@ -36,6 +34,7 @@ pub struct FakeBunny {
 struct Library {
     vault: Vault,
     clock: Clock,
+    encode_ms: i64,
     videos: Mutex<BTreeMap<String, Video>>,
     made: AtomicU64,
 }
@@ -51,10 +50,16 @@ struct Video {
 impl FakeBunny {
     /// A library without videos, whose bytes lie below `folder`.
     pub async fn start(folder: PathBuf, clock: Clock) -> io::Result<Self> {
-        let (frame, listener) = Frame::listen(clock.clone()).await?;
+        Self::wished(Wish::new(folder, clock)).await
+    }
+
+    /// The same as somebody wishes it.
+    pub async fn wished(wish: Wish) -> io::Result<Self> {
+        let (frame, listener) = Frame::listen(&wish).await?;
         let library = Arc::new(Library {
-            vault: Vault::at(folder),
-            clock,
+            vault: Vault::at(wish.folder),
+            clock: wish.clock,
+            encode_ms: wish.encode_ms,
             videos: Mutex::default(),
             made: AtomicU64::default(),
         });
@@ -71,6 +76,12 @@ impl FakeBunny {
     /// The names of all videos that exist and are paid for.
     pub fn there(&self) -> Vec<String> {
         self.library.videos().keys().cloned().collect()
+    }
+
+    /// It loses a video, as if nobody had ever made it.
+    pub fn lose(&self, id: &str) {
+        self.library.videos().remove(id);
+        self.library.vault.remove(id);
     }
 
     /// SHA-256 of the bytes that have come for a video.
@@ -217,13 +228,13 @@ impl Library {
     /// A video as the API shows it.
     fn model(&self, id: &str, video: &Video, now: Millis) -> Value {
         let item = self.vault.item(id);
-        let since_ms = video.uploaded.map(|uploaded| now.0 - uploaded.0);
+        let (since_ms, encode_ms) = (video.uploaded.map(|uploaded| now.0 - uploaded.0), self.encode_ms);
         let (status, resolutions, progress) = match (since_ms, video.duration_ms) {
             (None, _) => (0, None, 0),
             (Some(_), None) => (5, None, 0),
-            (Some(ms), _) if ms < ENCODE_MS / 4 => (1, None, 0),
-            (Some(ms), _) if ms < ENCODE_MS / 2 => (2, None, 25),
-            (Some(ms), _) if ms < ENCODE_MS => (3, Some("360p"), 50),
+            (Some(ms), _) if ms < encode_ms / 4 => (1, None, 0),
+            (Some(ms), _) if ms < encode_ms / 2 => (2, None, 25),
+            (Some(ms), _) if ms < encode_ms => (3, Some("360p"), 50),
             (Some(_), Some(_)) => (4, Some("360p,720p"), 100),
         };
         let hash = item.as_ref().filter(|item| item.is_whole()).map(|item| sign::hex(&item.sha256()));

@@ -5,6 +5,7 @@ mod model;
 mod token;
 
 use http::HeaderMap;
+use matinee_core::host::Usage;
 use matinee_core::id::PublicationId;
 use matinee_core::throttle::Rate;
 use matinee_core::time::Millis;
@@ -199,6 +200,11 @@ impl Host for Bunny {
             let answer = self.ask(request, Effect::Repeatable).await?;
             Ok(if answer.is_absent()? { Deleted::WasAbsent } else { Deleted::Now })
         })
+    }
+
+    fn usage(&self, _now: Millis) -> Said<'_, Option<Usage>> {
+        // What a library holds is billed by the account, whose key we do not have.
+        Box::pin(async { Ok(None) })
     }
 
     fn playback(&self, id: &str, facts: &Value, now: Millis) -> Result<Playback, HostError> {

@@ -15,7 +15,7 @@ use matinee_core::time::Millis;
 use serde_json::{Map, Value, json};
 
 use super::{CHUNKS, LENGTH_MAX_S, sign};
-use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, empty, json, with};
+use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, Wish, empty, json, with};
 
 /// The account of the fake.
 pub const ACCOUNT: &str = "fakeaccount";
@@ -24,8 +24,6 @@ pub const TOKEN: &str = "fake-token";
 /// The secret of its webhook.
 pub const WEBHOOK_SECRET: &str = "fake-webhook-secret";
 
-/// So long a video is encoded, in milliseconds: each stage a quarter of it.
-const ENCODE_MS: i64 = 40_000;
 /// What is reserved when nobody says how long a video is, in seconds.
 const RESERVED_S: u64 = 14_400;
 /// Requests within [`WINDOW_MS`]; above it everything is blocked for as long again.
@@ -45,6 +43,7 @@ struct Account {
     url: String,
     vault: Vault,
     clock: Clock,
+    encode_ms: i64,
     videos: Mutex<BTreeMap<String, Video>>,
     budget: Mutex<Budget>,
     minutes: AtomicU64,
@@ -72,11 +71,17 @@ struct Video {
 impl FakeCloudflare {
     /// An account without videos and with 1,000 minutes, whose bytes lie below `folder`.
     pub async fn start(folder: PathBuf, clock: Clock) -> io::Result<Self> {
-        let (frame, listener) = Frame::listen(clock.clone()).await?;
+        Self::wished(Wish::new(folder, clock)).await
+    }
+
+    /// The same as somebody wishes it.
+    pub async fn wished(wish: Wish) -> io::Result<Self> {
+        let (frame, listener) = Frame::listen(&wish).await?;
         let account = Arc::new(Account {
             url: frame.url(),
-            vault: Vault::at(folder),
-            clock,
+            vault: Vault::at(wish.folder),
+            clock: wish.clock,
+            encode_ms: wish.encode_ms,
             videos: Mutex::default(),
             budget: Mutex::default(),
             minutes: AtomicU64::new(1_000),
@@ -95,6 +100,12 @@ impl FakeCloudflare {
     /// The names of all videos that exist and are paid for.
     pub fn there(&self) -> Vec<String> {
         self.account.videos().keys().cloned().collect()
+    }
+
+    /// It loses a video, as if nobody had ever made it.
+    pub fn lose(&self, id: &str) {
+        self.account.videos().remove(id);
+        self.account.vault.remove(id);
     }
 
     /// SHA-256 of the bytes that have come for a video.
@@ -259,17 +270,26 @@ impl Account {
         result(&Value::Array(found.collect()))
     }
 
+    fn usage(&self) -> Reply {
+        #[expect(clippy::cast_precision_loss, reason = "seconds of an account are exact in an f64")]
+        let minutes = self.reserved_s() as f64 / 60.0;
+        let (limit, count) = (self.minutes.load(Ordering::Relaxed), self.videos().len());
+        result(&json!({
+            "totalStorageMinutes": minutes, "totalStorageMinutesLimit": limit, "videoCount": count, "creator": null,
+        }))
+    }
+
     /// A video as the API and the webhook show it.
     fn model(&self, id: &str, video: &Video, now: Millis) -> Value {
-        let since_ms = video.uploaded.map(|uploaded| now.0 - uploaded.0);
+        let (since_ms, encode_ms) = (video.uploaded.map(|uploaded| now.0 - uploaded.0), self.encode_ms);
         let too_long = video.duration_ms.is_some_and(|ms| ms > video.reserved_s * 1_000);
         let (state, plays, percent, code) = match since_ms {
             None => ("pendingupload", false, None, None),
             Some(_) if video.duration_ms.is_none() => ("error", false, None, Some("ERR_NON_VIDEO")),
             Some(_) if too_long => ("error", false, None, Some("ERR_DURATION_EXCEED_CONSTRAINT")),
-            Some(ms) if ms < ENCODE_MS / 4 => ("queued", false, None, None),
-            Some(ms) if ms < ENCODE_MS / 2 => ("inprogress", false, Some("39.000000"), None),
-            Some(ms) if ms < ENCODE_MS => ("inprogress", true, Some("71.000000"), None),
+            Some(ms) if ms < encode_ms / 4 => ("queued", false, None, None),
+            Some(ms) if ms < encode_ms / 2 => ("inprogress", false, Some("39.000000"), None),
+            Some(ms) if ms < encode_ms => ("inprogress", true, Some("71.000000"), None),
             Some(_) => ("ready", true, Some("100.000000"), None),
         };
         #[expect(clippy::cast_precision_loss, reason = "the length of a video is exact in an f64")]
@@ -290,6 +310,7 @@ impl Pretend for Account {
         Some(match (method.as_str(), parts.as_slice()) {
             ("POST", ["accounts", _, "stream"]) => "create",
             ("GET", ["accounts", _, "stream"]) => "list",
+            ("GET", ["accounts", _, "stream", "storage-usage"]) => "usage",
             ("GET", ["accounts", _, "stream", _]) => "status",
             ("DELETE", ["accounts", _, "stream", _]) => "delete",
             ("HEAD", ["upload", _]) => "tus look",
@@ -311,6 +332,7 @@ impl Pretend for Account {
             match asked.call {
                 "create" => self.tus_create(&asked),
                 "list" => self.list(&asked),
+                "usage" => self.usage(),
                 "status" => self.status(&asked),
                 "delete" => self.delete(&asked),
                 "tus look" => self.tus_look(&asked),

@@ -5,6 +5,7 @@ mod model;
 mod token;
 
 use http::HeaderMap;
+use matinee_core::host::Usage;
 use matinee_core::id::PublicationId;
 use matinee_core::throttle::Rate;
 use matinee_core::time::Millis;
@@ -237,6 +238,17 @@ impl Host for Cloudflare {
             let request = self.request(Method::DELETE, &format!("/{id}")).header("Accept", "*/*");
             let answer = self.ask(request, Effect::Repeatable).await?;
             Ok(if answer.is_absent()? { Deleted::WasAbsent } else { Deleted::Now })
+        })
+    }
+
+    fn usage(&self, now: Millis) -> Said<'_, Option<Usage>> {
+        Box::pin(async move {
+            let request = self.request(Method::GET, "/storage-usage");
+            let answer = self.ask(request, Effect::Repeatable).await?;
+            if answer.status == StatusCode::NOT_FOUND {
+                return Err(HostError::Unauthorised("there is no such account".to_owned()));
+            }
+            Ok(Some(model::usage(&answer.json::<Envelope<Value>>(Effect::Repeatable)?.result()?, now)))
         })
     }
 

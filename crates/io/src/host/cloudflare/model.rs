@@ -1,7 +1,8 @@
 //! Cloudflare's words: the envelope of every answer, and a video.
 
-use matinee_core::host::{Fault, Standing};
+use matinee_core::host::{Fault, Standing, Usage};
 use matinee_core::id::PublicationId;
+use matinee_core::time::Millis;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -127,6 +128,18 @@ fn standing(video: &Video) -> Standing {
     }
 }
 
+/// What the account has used; it counts in minutes.
+pub(super) fn usage(said: &Value, at: Millis) -> Usage {
+    let seconds = |name: &str| said[name].as_f64().and_then(|minutes| milliseconds(minutes * 60.0));
+    let seconds = |name: &str| seconds(name).map(|ms| ms / 1_000);
+    Usage {
+        stored_s: seconds("totalStorageMinutes").or(said["totalStorageMinutes"].as_f64().map(|_| 0)),
+        limit_s: seconds("totalStorageMinutesLimit"),
+        videos: said["videoCount"].as_u64(),
+        at,
+    }
+}
+
 /// Whole per cent of a text such as `39.000000`, or of a number.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
 fn percent(written: &Value) -> Option<u8> {
@@ -142,7 +155,6 @@ fn milliseconds(seconds: f64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use matinee_core::time::Millis;
     use serde_json::json;
 
     #[test]
@@ -177,6 +189,18 @@ mod tests {
         }
         let standing = remote(json!({ "uid": "u", "status": { "state": "error" } })).unwrap().standing;
         assert!(matches!(standing, Standing::Failed(fault) if fault.again));
+    }
+
+    #[test]
+    fn minutes_that_are_used_are_told_in_seconds() {
+        let told = |said: Value| {
+            let usage = usage(&said, Millis(5));
+            (usage.stored_s, usage.limit_s, usage.videos)
+        };
+        let said = json!({ "totalStorageMinutes": 12.5, "totalStorageMinutesLimit": 1_000, "videoCount": 3 });
+        assert_eq!(told(said), (Some(750), Some(60_000), Some(3)));
+        assert_eq!(told(json!({ "totalStorageMinutes": 0 })), (Some(0), None, None));
+        assert_eq!(told(json!({})), (None, None, None));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod vault;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -28,26 +29,63 @@ pub(super) use self::vault::Vault;
 /// A body that is no upload has at most so many bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// A clock that stands until it is moved, so that days pass in no time.
+/// A clock that stands until it is moved, so that days pass in no time; or one that goes, for people.
 #[derive(Debug, Clone)]
-pub struct Clock(Arc<AtomicI64>);
+pub struct Clock {
+    /// What it shows; of one that goes, by how much it is ahead of the real one.
+    shown: Arc<AtomicI64>,
+    goes: bool,
+}
 
 impl Clock {
     /// A clock that shows `now`.
     pub fn at(now: Millis) -> Self {
-        Self(Arc::new(AtomicI64::new(now.0)))
+        Self { shown: Arc::new(AtomicI64::new(now.0)), goes: false }
+    }
+
+    /// A clock that goes.
+    pub fn going() -> Self {
+        Self { shown: Arc::default(), goes: true }
     }
 
     /// What it shows.
     pub fn now(&self) -> Millis {
-        Millis(self.0.load(Ordering::SeqCst))
+        let shown = Millis(self.shown.load(Ordering::SeqCst));
+        if self.goes { crate::clock::now().plus(shown.0) } else { shown }
     }
 
     /// Moves it.
     pub fn pass(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.shown.fetch_add(ms, Ordering::SeqCst);
     }
 }
+
+/// How a fake is to be.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Where it keeps the bytes of uploads.
+    pub folder: PathBuf,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its clock.
+    pub clock: Clock,
+    /// How long it encodes each video, in milliseconds.
+    pub encode_ms: i64,
+}
+
+impl Wish {
+    /// A fake whose clock is this one, on any port.
+    pub fn new(folder: PathBuf, clock: Clock) -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { folder, listen, clock, encode_ms: ENCODE_MS }
+    }
+}
+
+/// So long a video is encoded unless somebody wishes otherwise, in milliseconds: each stage is a quarter of it.
+const ENCODE_MS: i64 = 40_000;
+
+/// What pages of other sites may read of an answer to an upload.
+const READABLE: &str = "Location, Upload-Offset, Upload-Length, Stream-Media-Id, Tus-Resumable";
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,10 +269,10 @@ impl Frame {
         self.stop.cancel();
     }
 
-    /// Begins to listen on loopback, at any port.
-    pub(super) async fn listen(clock: Clock) -> std::io::Result<(Self, TcpListener)> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+    /// Begins to listen.
+    pub(super) async fn listen(wish: &Wish) -> std::io::Result<(Self, TcpListener)> {
+        let listener = TcpListener::bind(wish.listen).await?;
+        let (address, clock) = (listener.local_addr()?, wish.clock.clone());
         Ok((Self { address, clock, state: Arc::default(), stop: CancellationToken::new() }, listener))
     }
 
@@ -268,6 +306,9 @@ impl Frame {
         let (parts, body) = request.into_parts();
         let now = self.clock.now();
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        if method == Method::OPTIONS && takes_uploads(service, &path) {
+            return Ok(preflight());
+        }
         let name = service.call(&method, &path);
         let line = format!("{method} {path}");
         let note =
@@ -321,6 +362,7 @@ impl Frame {
             return Err(Cut);
         }
         note(Some(reply.status().as_u16()));
+        let reply = if call.starts_with("tus") { shared(reply) } else { reply };
         let spoils = matches!(fault, Some(Fault::Half | Fault::Html));
         Ok(if spoils { spoilt(reply, fault == Some(Fault::Half)).await } else { reply })
     }
@@ -338,6 +380,25 @@ impl Frame {
     fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
         self.state.lock().expect("because nobody panics while it is held")
     }
+}
+
+/// Is something uploaded to this address? Pages of all sites may ask that.
+fn takes_uploads(service: &dyn Pretend, path: &str) -> bool {
+    let calls = [Method::POST, Method::PATCH].map(|method| service.call(&method, path));
+    calls.into_iter().flatten().any(|call| call.starts_with("tus"))
+}
+
+/// What a browser wants to hear before a page of another site may upload.
+fn preflight() -> Reply {
+    let reply = shared(empty(204));
+    let reply = with(reply, "access-control-allow-methods", "POST, HEAD, PATCH, OPTIONS");
+    with(reply, "access-control-allow-headers", "*")
+}
+
+/// An answer that pages of all sites may read.
+fn shared(reply: Reply) -> Reply {
+    let reply = with(reply, "access-control-allow-origin", "*");
+    with(reply, "access-control-expose-headers", READABLE)
 }
 
 /// The same answer, useless.

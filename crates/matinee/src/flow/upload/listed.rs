@@ -2,10 +2,11 @@
 
 use matinee_core::access::sender::{self, Allowance, Grant};
 use matinee_core::id::{AppId, UploadId, VideoId};
-use matinee_core::upload::Phase;
+use matinee_core::upload::{Phase, Way};
 use matinee_io::db::{Upload, Video};
 use matinee_io::random;
 
+use super::direct::{self, Direct};
 use super::{AppendFailure, Draft, create_as, terminate};
 use crate::flow::{Failure, now};
 use crate::node::Node;
@@ -14,8 +15,10 @@ use crate::node::Node;
 pub(crate) struct Listed {
     pub(crate) upload: Upload,
     pub(crate) video: Option<Video>,
-    /// Its bytes stopped coming.
+    /// Its bytes stopped coming, or the host that they go to does not answer.
     pub(crate) stalled: bool,
+    /// What there is of it at the host that it goes straight to.
+    pub(crate) direct: Option<Direct>,
 }
 
 /// A page of uploads of an app, the newest first.
@@ -50,14 +53,19 @@ async fn with_video(node: &Node, upload: Upload) -> Result<Listed, Failure> {
         Phase::Finished => node.db.video_any(upload.video).await?,
         Phase::Open | Phase::Cancelled | Phase::Expired | Phase::Lost => None,
     };
-    let stalled = upload.state.has_stalled(upload.updated, now());
-    Ok(Listed { upload, video, stalled })
+    let direct = direct::at_host(node, &upload).await?;
+    let stalled = upload.state.has_stalled(upload.updated, now())
+        || direct.as_ref().is_some_and(|direct| direct.away.is_some());
+    Ok(Listed { upload, video, stalled, direct })
 }
 
 /// Gives an upload up by its id; a running request of it is ended first.
 pub(crate) async fn give_up(node: &Node, app: AppId, id: UploadId) -> Result<(), AppendFailure> {
     let upload = node.db.upload(app, id).await?.ok_or(Failure::Absent)?;
     match upload.state.phase() {
+        Phase::Open | Phase::Cancelled if upload.way == Way::Direct => {
+            Ok(direct::give_up(node, &upload).await?)
+        }
         Phase::Open | Phase::Cancelled => terminate(node, app, &upload.url_key).await,
         Phase::Finished => {
             let human = "The upload is complete and has become a video; delete the video instead.".to_owned();
@@ -101,7 +109,7 @@ pub(crate) async fn announce(node: &Node, draft: Draft) -> Result<Announced, Fai
 }
 
 /// The upload that was announced before with the same key or name.
-async fn announced(node: &Node, draft: &Draft) -> Result<Option<Announced>, Failure> {
+pub(super) async fn announced(node: &Node, draft: &Draft) -> Result<Option<Announced>, Failure> {
     let (mut known, mut by) = (None, "");
     if let Some(key) = &draft.repeat_key {
         known = node.db.upload_repeated(draft.app, key, now()).await?;
@@ -122,7 +130,8 @@ async fn announced(node: &Node, draft: &Draft) -> Result<Option<Announced>, Fail
 fn is_same(known: &Upload, draft: &Draft) -> bool {
     let terms =
         |allowance: &Allowance| (allowance.max_bytes, allowance.max_duration_ms, allowance.origins.clone());
-    known.title == draft.title
+    (known.way == Way::Direct) == (draft.way == Way::Direct)
+        && known.title == draft.title
         && known.metadata == draft.metadata
         && known.facts == draft.facts
         && known.collection == draft.collection

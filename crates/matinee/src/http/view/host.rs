@@ -42,8 +42,31 @@ pub(crate) struct Health {
     pub(crate) error_at: Option<String>,
     /// Videos there that are not proven gone.
     pub(crate) held: u64,
+    /// What is used of what was paid for; null where the host does not tell.
+    pub(crate) usage: Option<HostUsage>,
+    /// Since when it is being emptied, as RFC 3339 text.
+    pub(crate) draining_since: Option<String>,
+    /// The host where what is there is to be first; null when it only goes.
+    pub(crate) draining_to: Option<String>,
+    /// Videos that are published there and whose files are ours.
+    pub(crate) published: u64,
+    /// Videos that are nowhere else: they stay, whoever empties it.
+    pub(crate) only_there: u64,
     /// The last calls, the newest first.
     pub(crate) calls: Vec<HostCall>,
+}
+
+/// What a host says that is used of what was paid for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HostUsage {
+    /// Seconds of video that are stored or reserved there.
+    stored_s: Option<u64>,
+    /// The most that may be, in seconds.
+    limit_s: Option<u64>,
+    /// Videos there, whoever put them there.
+    videos: Option<u64>,
+    /// When it said so, as RFC 3339 text.
+    told_at: String,
 }
 
 /// A call to a host.
@@ -79,15 +102,26 @@ pub(crate) struct HostStep {
     pub(crate) error: Option<String>,
 }
 
+/// Where what leaves a host goes.
+#[derive(Debug, Default, serde::Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HostDrain {
+    /// Another host, by its name in the configuration: there each video is ready before it goes here. When it is missing, each
+    /// just goes; we still have its file.
+    pub(crate) to: Option<String>,
+}
+
 impl HostList {
     /// All of them; with how they are when `whole`.
     pub(crate) fn of(all: &[Shown], whole: bool) -> Self {
-        let host = |shown: &Shown| Host {
-            name: shown.name.clone(),
-            kind: shown.kind,
-            health: whole.then(|| Health::of(shown)),
-        };
-        Self { items: all.iter().map(host).collect() }
+        Self { items: all.iter().map(|shown| Host::of(shown, whole)).collect() }
+    }
+}
+
+impl Host {
+    /// One of them; with how it is when `whole`.
+    pub(crate) fn of(shown: &Shown, whole: bool) -> Self {
+        Self { name: shown.name.clone(), kind: shown.kind, health: whole.then(|| Health::of(shown)) }
     }
 }
 
@@ -105,6 +139,16 @@ impl Health {
             error: shown.error.as_ref().map(|(error, _)| error.clone()),
             error_at: shown.error.as_ref().map(|(_, at)| time(*at)),
             held: shown.held,
+            usage: shown.usage.map(|usage| HostUsage {
+                stored_s: usage.stored_s,
+                limit_s: usage.limit_s,
+                videos: usage.videos,
+                told_at: time(usage.at),
+            }),
+            draining_since: shown.vacating.as_ref().map(|vacating| time(vacating.since)),
+            draining_to: shown.vacating.as_ref().and_then(|vacating| vacating.to.clone()),
+            published: shown.left.published,
+            only_there: shown.left.only_there,
             calls: shown.calls.iter().map(HostCall::of).collect(),
         }
     }

@@ -41,10 +41,12 @@ pub(crate) fn ribbon(whole: &Whole) -> Ribbon {
         let kind = job.task.as_ref()?.kind();
         Some(Work { kind, state: job.state, done: done(job) })
     });
+    // What a host alone has is looked at there.
+    let elsewhere = whole.video.source.is_none();
     ribbon::ribbon(&Facts {
         state: whole.video.state,
-        playable: whole.video.is_playable(),
-        checked: whole.video.probe.is_some(),
+        playable: whole.video.is_playable() || elsewhere && whole.video.playable.is_some(),
+        checked: whole.video.probe.is_some() || elsewhere,
         sizes: sizes.map(|track| Size { short_side: short_side(track), state: track.state }).collect(),
         work: work.collect(),
     })

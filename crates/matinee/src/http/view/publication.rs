@@ -35,6 +35,8 @@ pub(crate) struct Publication {
     stored_bytes: Option<u64>,
     /// Why it failed.
     reason: Option<Reason>,
+    /// The video is nowhere else, so it goes with the video only.
+    only_place: bool,
     /// Where viewers find it there; null while it cannot be watched.
     playback: Option<HostAddresses>,
     /// When it was wanted, as RFC 3339 text.
@@ -107,10 +109,17 @@ impl Publication {
             duration: one.duration_ms.map(seconds),
             stored_bytes: one.bytes,
             reason: one.reason.as_ref().map(Reason::from),
+            only_place: false,
             playback: playback.map(|playback| HostAddresses::of(one, playback)),
             created_at: time(one.created),
             updated_at: time(one.updated),
             seen_at: one.seen.map(time),
         }
+    }
+
+    /// The same, when the video may be nowhere else.
+    pub(crate) const fn only(mut self, only: bool) -> Self {
+        self.only_place = only;
+        self
     }
 }

@@ -1,6 +1,9 @@
 //! Uploads as JSON.
 
+use std::collections::BTreeMap;
+
 use matinee_core::access::sender::Allowance;
+use matinee_core::publication;
 use matinee_core::upload::{Phase, Way};
 use matinee_core::video::State;
 use serde::Serialize;
@@ -8,7 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Reason, time};
-use crate::flow::upload::Listed;
+use crate::flow::upload::{self, Listed};
 use crate::http::request::External;
 
 /// The words for the states of an upload.
@@ -54,17 +57,72 @@ pub(crate) struct Upload {
     max_duration_s: Option<u64>,
     /// Origins of sites whose pages may send it.
     allowed_origins: Vec<String>,
-    /// How bytes come: `tus`, `form`, `path`, `url`, `zoom` or `bucket`.
+    /// How bytes come: `tus`, `form`, `path`, `url`, `zoom` or `bucket`; `direct` when they go straight to a host.
     protocol: &'static str,
-    /// Where bytes are sent: whoever has the address may send them. Null when they do not come by tus, and for those
-    /// who may only watch.
+    /// Where bytes are sent: whoever has the address may send them. Null when they do not come by tus, for those
+    /// who may only watch, and while the host that they go to has not confirmed it.
     upload_url: Option<String>,
+    /// What else is to be known of the host that the bytes go straight to, as long as they do.
+    direct: Option<Direct>,
     /// It expires at this moment if nothing comes, as RFC 3339 text.
     expires_at: String,
     /// When it was created.
     created_at: String,
     /// Why it did not become a video: always there when it is `failed`, `cancelled` or `expired`.
     reason: Option<Reason>,
+}
+
+/// How an upload goes straight to a host.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Direct {
+    /// The host by its name in the configuration.
+    host: String,
+    /// `waiting` (the host has not confirmed it) or `uploading`, while its bytes are not all there.
+    #[schema(value_type = String)]
+    state: publication::Phase,
+    /// Since when the host does not answer, as RFC 3339 text; it goes on by itself when it does.
+    stalled_since: Option<String>,
+    /// How to send; null while there is no address, and for those who may only watch.
+    tus: Option<Tus>,
+}
+
+/// How the host takes bytes, by tus 1.0.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Tus {
+    /// `upload_url` is the upload itself; else it is created there first, with `Upload-Length`, `headers` and `metadata`.
+    created: bool,
+    /// Headers that every request carries.
+    headers: BTreeMap<String, String>,
+    /// The header `Upload-Metadata` of the creation.
+    metadata: String,
+    /// Every request but the last has at least so many bytes ...
+    chunk_min_bytes: u64,
+    /// ... and at most so many ...
+    chunk_max_bytes: u64,
+    /// ... and a multiple of this.
+    chunk_step_bytes: u64,
+    /// The right to send ends at this moment, as RFC 3339 text: ask again for a fresh one. Null when it does not end by itself.
+    expires_at: Option<String>,
+}
+
+impl Direct {
+    fn of(direct: &upload::Direct, may_send: bool) -> Self {
+        let tus = direct.target.as_ref().filter(|_| may_send).map(|target| Tus {
+            created: target.created,
+            headers: target.headers.iter().cloned().collect(),
+            metadata: target.metadata.clone(),
+            chunk_min_bytes: target.chunks.min_bytes,
+            chunk_max_bytes: target.chunks.max_bytes,
+            chunk_step_bytes: target.chunks.step_bytes,
+            expires_at: target.expires.map(time),
+        });
+        Self {
+            host: direct.publication.host.clone(),
+            state: direct.publication.phase,
+            stalled_since: direct.away.map(time),
+            tus,
+        }
+    }
 }
 
 /// A page of uploads, the newest first.
@@ -128,13 +186,25 @@ impl Upload {
             max_duration_s: max_duration_ms.map(|ms| ms / 1_000),
             allowed_origins: origins,
             protocol: upload.way.name(),
-            upload_url: external
-                .filter(|_| matches!(upload.way, Way::Tus | Way::Resumable))
-                .map(|external| external.url(&format!("/files/{}", upload.url_key))),
+            upload_url: external.and_then(|external| address(listed, external)),
+            direct: listed
+                .direct
+                .as_ref()
+                .filter(|_| phase == Phase::Open)
+                .map(|direct| Direct::of(direct, external.is_some())),
             expires_at: time(upload.expires),
             created_at: time(upload.created),
             reason: reason.map(Reason::from).or_else(|| deleted.then(video_deleted)),
         }
+    }
+}
+
+/// Where the bytes of an upload are sent.
+fn address(listed: &Listed, external: &External) -> Option<String> {
+    match listed.upload.way {
+        Way::Tus | Way::Resumable => Some(external.url(&format!("/files/{}", listed.upload.url_key))),
+        Way::Direct => listed.direct.as_ref()?.target.as_ref().map(|target| target.url.clone()),
+        Way::Form | Way::Path | Way::Url | Way::Zoom | Way::Bucket => None,
     }
 }
 

@@ -18,6 +18,7 @@ use super::time::seconds;
 use super::{Caption, Publication, Reason, time};
 use crate::flow::job::{Job, done};
 use crate::flow::play::{Asker, Playback, brought_in};
+use crate::flow::publication::Playback as AtHost;
 use crate::flow::upload::Upload;
 use crate::flow::video::{Rendition as Track, Whole};
 use crate::http::request::External;
@@ -218,6 +219,20 @@ impl Addresses {
             preview: url(&playback.preview),
         }
     }
+
+    /// Where a host has it; what is ours to make there is none of.
+    pub(crate) fn at_host(host: &AtHost) -> Self {
+        Self {
+            hls: host.hls.clone(),
+            dash: host.dash.clone(),
+            mp4: None,
+            webm: None,
+            poster: Some(host.poster.clone()),
+            storyboard: None,
+            thumbnail_dynamic: None,
+            preview: None,
+        }
+    }
 }
 
 impl Video {
@@ -265,6 +280,13 @@ impl Video {
     /// The same with what there is of it at hosts.
     pub(crate) fn at_hosts(mut self, publications: Vec<Publication>) -> Self {
         self.publications = publications;
+        self
+    }
+
+    /// The same for a video that a host alone has: it is watched there.
+    pub(crate) fn watched_at(mut self, host: Option<&AtHost>) -> Self {
+        self.playable |= host.is_some();
+        self.playback = self.playback.or_else(|| host.map(Addresses::at_host));
         self
     }
 
