@@ -1,6 +1,7 @@
 //! Videos at hosted services: published, watched there, deleted there until that is proven, whatever goes wrong between.
 
 mod direct;
+mod example;
 
 mod faults;
 mod seeds;
