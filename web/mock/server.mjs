@@ -187,6 +187,7 @@ function shaped(facts) {
           ]
         : [],
     captions: [],
+    publications: [],
     playback: playable
       ? {
           hls: `/p/tok/${id}/${overall >= 1 ? 2 : 1}/m.m3u8`,

@@ -27,6 +27,7 @@ function video(id: string, created_at: string, title = id): Video {
     renditions: [],
     judged: [],
     captions: [],
+    publications: [],
     playback: null,
   };
 }

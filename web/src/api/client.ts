@@ -1,4 +1,5 @@
 // Asks the server; every refusal becomes a `Refused` with a problem that can be shown.
+import type { Host, HostTrial } from './host.ts';
 import { problemOf, unreachable } from './problem.ts';
 import type {
   Caption,
@@ -15,6 +16,7 @@ import type {
   Planned,
   Playback,
   Problem,
+  Publication,
   Runner,
   Server,
   Store,
@@ -114,6 +116,13 @@ export const api = {
     call<Pipeline>('PUT', `/v1/pipelines/${id(name)}`, fields, isNew ? { 'if-none-match': '*' } : {}),
   archivePipeline: (name: string) => call<void>('DELETE', `/v1/pipelines/${id(name)}`),
   playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
+  hosts: () => call<{ items: Host[] }>('GET', '/v1/hosts'),
+  /** Makes a video at a host, finds it and deletes it. */
+  tryHost: (host: string) => call<HostTrial>('POST', `/v1/hosts/${id(host)}/test`),
+  publish: (video: string, host: string) =>
+    call<Publication>('POST', `/v1/videos/${id(video)}/publications`, { host }),
+  withdraw: (video: string, host: string) =>
+    call<void>('DELETE', `/v1/videos/${id(video)}/publications/${id(host)}`),
   stores: () => call<Page<Store>>('GET', '/v1/stores'),
   drainStore: (store: string, on: boolean) =>
     call<Store>(on ? 'PUT' : 'DELETE', `/v1/stores/${id(store)}/drain`),

@@ -42,7 +42,7 @@ export interface Upload {
   title: string;
   size_bytes: number | null;
   offset_bytes: number;
-  protocol: 'tus' | 'resumable' | 'form' | 'path' | 'url' | 'zoom' | 'bucket';
+  protocol: 'tus' | 'resumable' | 'form' | 'path' | 'url' | 'zoom' | 'bucket' | 'direct';
   upload_url: string | null;
   expires_at: string;
   created_at: string;
@@ -252,6 +252,7 @@ export interface Video {
   judged: Judged[];
   captions: Caption[];
   playback: Addresses | null;
+  publications: Publication[];
 }
 
 interface Download {
@@ -460,4 +461,21 @@ export interface Delivery {
 export interface Page<T> {
   items: T[];
   next: string | null;
+}
+
+/** A video at a host. */
+export interface Publication {
+  id: string;
+  host: string;
+  state: 'waiting' | 'uploading' | 'processing' | 'playable' | 'ready' | 'failed';
+  percent: number | null;
+  /** Since when the host does not answer. */
+  stalled_since: string | null;
+  sent_bytes: number;
+  size_bytes: number | null;
+  reason: Reason | null;
+  /** The video is nowhere else. */
+  only_place: boolean;
+  playback: { hls: string } | null;
+  updated_at: string;
 }

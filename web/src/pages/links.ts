@@ -12,6 +12,7 @@ const LINKS: readonly Link[] = [
   { path: '/jobs', label: 'Jobs' },
   { path: '/runners', label: 'Runners', admin: true },
   { path: '/storage', label: 'Storage', admin: true },
+  { path: '/hosts', label: 'Hosts', admin: true },
   { path: '/deletions', label: 'Deletions', admin: true },
   { path: '/notifications', label: 'Notifications', admin: true },
 ];

@@ -11,10 +11,20 @@ export type Route =
   | { page: 'deletions' }
   | { page: 'notifications' }
   | { page: 'storage' }
+  | { page: 'hosts' }
   | { page: 'not-found' };
 
 /** Pages whose address is their name. */
-const NAMED = ['pipelines', 'claim', 'runners', 'storage', 'deletions', 'notifications', 'jobs'] as const;
+const NAMED = [
+  'pipelines',
+  'claim',
+  'runners',
+  'storage',
+  'hosts',
+  'deletions',
+  'notifications',
+  'jobs',
+] as const;
 
 /** Reads a path; anything unknown is the not-found page. */
 export function routeOf(path: string): Route {

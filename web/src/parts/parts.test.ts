@@ -113,6 +113,7 @@ test.each([
   ['/v/vid_01abc', { page: 'video', id: 'vid_01abc' }],
   ['/storage', { page: 'storage' }],
   ['/storage/', { page: 'storage' }],
+  ['/hosts', { page: 'hosts' }],
   ['/storage//', { page: 'not-found' }],
   ['/v/', { page: 'not-found' }],
   ['/v/job_1', { page: 'not-found' }],
