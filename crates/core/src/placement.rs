@@ -12,7 +12,7 @@ use crate::id::ObjectId;
 use crate::ledger::Kind;
 use crate::replica::{LOCAL, State};
 
-pub use self::key::{DEFAULT_KEY, KEY_MAX, Named, check_key, key};
+pub use self::key::{DEFAULT_KEY, KEY_MAX, Named, check_key, copy_of, key};
 
 /// What a store is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ impl Copies {
             Kind::Source => self.source,
             Kind::Rendition | Kind::Webm => self.rendition,
             Kind::Sidecar | Kind::Poster | Kind::Caption | Kind::Sheet | Kind::Preview => self.small,
-            Kind::Tail | Kind::Work | Kind::Chunk | Kind::AudioPart | Kind::Publication => 0,
+            Kind::Tail | Kind::Work | Kind::Chunk | Kind::AudioPart | Kind::Publication | Kind::Unknown => 0,
         }
     }
 }
@@ -116,7 +116,9 @@ impl Rules {
         let open = |name: &str| self.stores.iter().any(|place| place.name == name && place.open);
         // Nothing goes before enough others are proven.
         let is_surplus = |(store, state): &(&str, State)| {
-            *store != LOCAL && whole && (*state == State::Suspect || (state.is_good() && !open(store)))
+            let is_bad = *state == State::Suspect;
+            let goes = is_bad || (state.is_good() && !open(store));
+            *store != LOCAL && whole && goes && self.has_others(kind, (store, is_bad), &good)
         };
         let can_be_mended =
             |(store, state): &(&str, State)| *store == LOCAL && *state == State::Suspect && !good.is_empty();
@@ -124,6 +126,28 @@ impl Rules {
             held.iter().enumerate().filter(|(_, one)| wanted(one)).map(|(n, _)| n).collect()
         };
         Judged { missing, surplus: places(&is_surplus), mend: places(&can_be_mended) }
+    }
+
+    /// Are enough good copies in stores that are open, so that the one in `leaving` can go? When all stores are away at once
+    /// nothing is missing that could be made, and nothing goes all the same. A bad copy can have its successor in the same store.
+    fn has_others(&self, kind: Kind, (leaving, is_bad): (&str, bool), good: &[&str]) -> bool {
+        let known = self.stores.iter().find(|place| place.name == leaving);
+        let class = known.map_or(Class::Replica, |place| place.class);
+        let counts = |place: &&Place| place.class == class && (is_bad || place.name != leaving);
+        let takes = |place: &Place| place.class == class && place.takes.contains(&kind);
+        let wanted = match class {
+            Class::Replica => self.copies.of(kind),
+            Class::Archive => 1,
+        };
+        if wanted == 0 || !self.stores.iter().any(takes) {
+            // Nobody wants it in any store.
+            return true;
+        }
+        let possible =
+            self.stores.iter().filter(|place| counts(place) && place.weight > 0 && takes(place)).count();
+        let is_proven = |place: &&Place| counts(place) && place.open && good.contains(&place.name.as_str());
+        let proven = self.stores.iter().filter(is_proven).count();
+        proven >= possible.min(wanted as usize).max(1)
     }
 
     /// One word for these rules: objects that were placed by others are looked at again.
@@ -273,6 +297,34 @@ mod tests {
         let bad_here = (LOCAL, State::Suspect);
         assert_eq!(judge(&[bad_here, ("b", State::Present)]).2, [0], "a local file is mended");
         assert_eq!(judge(&[bad_here]).2, [0_usize; 0], "from something");
+    }
+
+    #[test]
+    fn nothing_goes_while_no_store_is_open_that_could_have_another() {
+        let closed = |name: &str, class| Place { open: false, class, ..place(name, name, 1) };
+        for class in [Class::Replica, Class::Archive] {
+            let rules = rules(vec![closed("a", class), closed("b", class)], 1);
+            let judged =
+                rules.judge((object(1), Kind::Source), &[("a", State::Present), ("b", State::Suspect)]);
+            assert_eq!(
+                (judged.missing, judged.surplus),
+                (vec![], vec![]),
+                "{class:?}: it is the last good one"
+            );
+        }
+        let mut away = rules(vec![closed("a", Class::Replica), place("b", "b", 1), place("c", "c", 1)], 2);
+        let held = [("a", State::Present), ("b", State::Present), ("c", State::Present)];
+        assert_eq!(away.judge((object(1), Kind::Source), &held).surplus, [0], "two others are there");
+        away.stores[2].open = false;
+        assert_eq!(
+            away.judge((object(1), Kind::Source), &held).surplus,
+            [0_usize; 0],
+            "one of two is not enough"
+        );
+        away.copies.source = 0;
+        assert_eq!(away.judge((object(1), Kind::Source), &held).surplus, [0, 2], "nobody wants any");
+        let left = rules(vec![closed("a", Class::Replica), place("b", "b", 1)], 2);
+        assert_eq!(left.judge((object(1), Kind::Source), &held[..2]).surplus, [0], "as many as there can be");
     }
 
     #[test]

@@ -17,11 +17,15 @@ pub(crate) async fn ask(node: &Node, name: &str) -> Result<(), Failure> {
     Err(Failure::Again(format!("the store {name} does not answer for now: {error}")))
 }
 
+/// Has it not answered when it was asked last?
+pub(crate) async fn is_away(node: &Node, name: &str) -> Result<bool, Failure> {
+    let states = node.db.store_states().await?;
+    Ok(states.into_iter().any(|state| state.name == name && state.away.is_some()))
+}
+
 /// The store has answered.
 pub(crate) async fn answered(node: &Node, name: &str) -> Result<(), Failure> {
-    let away =
-        node.db.store_states().await?.into_iter().any(|state| state.name == name && state.away.is_some());
-    if away && node.db.store_back(name, now()).await? {
+    if is_away(node, name).await? && node.db.store_back(name, now()).await? {
         tracing::info!(store = name, "a store answers again; what waited for it goes on");
     }
     Ok(())
