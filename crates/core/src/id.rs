@@ -50,6 +50,11 @@ impl<N> Id<N> {
         Self { bits, noun: PhantomData }
     }
 
+    /// The moment that it carries.
+    pub fn created(self) -> Millis {
+        Millis(i64::try_from(self.bits >> 80).expect("because 48 bits fit"))
+    }
+
     /// The 128 bits, as a database stores them.
     pub const fn bits(self) -> u128 {
         self.bits

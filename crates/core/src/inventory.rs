@@ -1,6 +1,9 @@
 //! A store's own listing beside what the ledger says of it: nothing may lie there that no row explains, and nothing be
 //! missing that a row promises.
 
+pub mod limits;
+pub mod outside;
+
 use std::collections::BTreeMap;
 
 use crate::id::ObjectId;

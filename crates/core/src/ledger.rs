@@ -48,6 +48,8 @@ pub enum Kind {
     Preview,
     /// A video at a host.
     Publication,
+    /// What was found without a row, and goes.
+    Unknown,
 }
 
 impl Kind {
@@ -79,6 +81,7 @@ impl Kind {
             Self::Sheet => "sheet",
             Self::Preview => "preview",
             Self::Publication => "publication",
+            Self::Unknown => "unknown",
         }
     }
 }

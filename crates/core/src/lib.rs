@@ -25,6 +25,7 @@ pub mod language;
 pub mod ledger;
 pub mod limits;
 pub mod loudness;
+pub mod maker;
 pub mod manifest;
 pub mod media;
 pub mod pipeline;

@@ -61,9 +61,6 @@ pub const BREAKER_PROBE_MS: i64 = 30_000;
 /// How long a place that asks for peace and names no time is left alone, in milliseconds: Cloudflare blocks for so long.
 pub const BREAKER_THROTTLED_MS: i64 = 300_000;
 
-/// All of a host is compared with the ledger so often, in milliseconds.
-pub const HOST_SCAN_MS: i64 = 86_400_000;
-
 /// A host is asked so often what is used of what was paid for, in milliseconds: one question among the 90 of its list.
 pub const HOST_USAGE_MS: i64 = 900_000;
 

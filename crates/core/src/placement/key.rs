@@ -8,6 +8,10 @@ pub const DEFAULT_KEY: &str = "{video}/{kind}/{object}/{copy}";
 /// The longest template in bytes; stores take keys of 1,024, and each name needs 30.
 pub const KEY_MAX: usize = 512;
 
+/// How the name of a copy begins, and how long it is in bytes.
+const COPY: &str = "led_";
+const COPY_BYTES: usize = 30;
+
 /// What can stand in a template, between braces.
 const NAMES: [&str; 6] = ["app", "collection", "video", "kind", "object", "copy"];
 
@@ -38,6 +42,11 @@ pub fn key(template: &str, named: &Named) -> String {
         .replace("{object}", &named.object.to_string())
         .replace("{copy}", &named.copy.to_string());
     if template.contains("{copy}") { filled } else { format!("{filled}-{}", named.copy) }
+}
+
+/// The copy that a key names; nothing when it is no key of ours.
+pub fn copy_of(key: &str) -> Option<EntryId> {
+    key.match_indices(COPY).filter_map(|(at, _)| key.get(at..at + COPY_BYTES)?.parse().ok()).last()
 }
 
 /// Refuses a template that no store could take.
@@ -78,6 +87,12 @@ mod tests {
         assert_eq!(key(DEFAULT_KEY, &named), format!("{video}/source/{object}/{copy}"));
         assert_eq!(key("old/{video}", &named), format!("old/{video}-{copy}"));
         assert_ne!(key("x", &named), key("x", &Named { copy: EntryId::from_bits(6), ..named }));
+        for template in [DEFAULT_KEY, "old/{video}", "{copy}/{object}.mp4"] {
+            assert_eq!(copy_of(&key(template, &named)), Some(copy), "{template}");
+        }
+        for other in ["", "led_", "notes/led_old.txt", "led_é1234567890123456789012345", "vid_01jd3x0000"] {
+            assert_eq!(copy_of(other), None, "{other}");
+        }
     }
 
     #[test]
