@@ -85,7 +85,7 @@ impl Db {
     }
 }
 
-async fn close(tx: &mut Tx, erase: Erase, now: Millis) -> Result<JobId, DbError> {
+pub(crate) async fn close(tx: &mut Tx, erase: Erase, now: Millis) -> Result<JobId, DbError> {
     let (subject, changed) = if let Some(collection) = erase.collection {
         let sql =
             "UPDATE collection SET deleting_ms = COALESCE(deleting_ms, $3) WHERE id = $1 AND app_id = $2";

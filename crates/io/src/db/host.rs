@@ -171,17 +171,6 @@ impl Db {
         .await
     }
 
-    /// Is it time to compare all of a host with the ledger? Then the next time is `next`.
-    pub async fn host_scan(&self, name: &str, next: Millis, now: Millis) -> Result<bool, DbError> {
-        self.write((name.to_owned(), next, now), |tx, (name, next, now)| {
-            Box::pin(async move {
-                let sql = "UPDATE host SET scan_ms = $2 WHERE name = $1 AND scan_ms <= $3";
-                Ok(tx.execute(sql, args![name.as_str(), *next, *now]).await? > 0)
-            })
-        })
-        .await
-    }
-
     /// Is it time to ask a host what is used there? Then the next time is `next`.
     pub async fn host_usage(&self, name: &str, next: Millis, now: Millis) -> Result<bool, DbError> {
         self.write((name.to_owned(), next, now), |tx, (name, next, now)| {

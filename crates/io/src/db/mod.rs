@@ -22,6 +22,7 @@ mod gauge;
 mod growth;
 mod hold;
 pub mod host;
+pub mod inventory;
 pub mod job;
 mod lease;
 mod ledger;

@@ -11,6 +11,7 @@ mod encoding;
 mod evidence;
 mod hardware;
 mod hosts;
+mod inventory;
 mod leftovers;
 mod pictures;
 mod pipelines;

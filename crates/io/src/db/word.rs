@@ -1,6 +1,6 @@
 //! The words for states in the database; nowhere else are they made or read.
 
-use matinee_core::{caption, ledger, publication, replica, runner, upload, video, webhook};
+use matinee_core::{caption, inventory, ledger, publication, replica, runner, upload, video, webhook};
 
 use super::error::DbError;
 use super::value::{Arg, Column, Row};
@@ -58,8 +58,10 @@ words! {
     ledger::Kind {
         Source "source" Tail "tail" Work "work" Sidecar "sidecar" Chunk "chunk" AudioPart "audio_part"
         Rendition "rendition" Webm "webm" Poster "poster" Sheet "sheet" Preview "preview"
-        Caption "caption" Publication "publication"
+        Caption "caption" Publication "publication" Unknown "unknown"
     }
+    inventory::outside::Sort { Store "store" Host "host" }
+    inventory::outside::Thing { Object "object" Upload "upload" Version "version" Video "video" }
     publication::Phase {
         Waiting "waiting" Uploading "uploading" Processing "processing" Playable "playable" Ready "ready" Failed "failed"
     }

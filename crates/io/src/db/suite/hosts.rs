@@ -49,7 +49,7 @@ impl Bench {
     }
 
     /// The same, made by the host under this name.
-    async fn made(&self, remote: &str) -> (VideoId, Publication) {
+    pub(super) async fn made(&self, remote: &str) -> (VideoId, Publication) {
         let (video, wished) = self.wished().await;
         let lease = self.hold(Kind::Publish, T0).await;
         self.db.publication_asked(Some(lease), wished.id, 10, T0).await.unwrap();
@@ -62,7 +62,7 @@ impl Bench {
         self.db.publications(video).await.unwrap().pop()
     }
 
-    async fn owed(&self, publication: PublicationId) -> Outside {
+    pub(super) async fn owed(&self, publication: PublicationId) -> Outside {
         self.db.outside_of(publication).await.unwrap().unwrap()
     }
 

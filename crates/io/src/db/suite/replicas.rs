@@ -38,7 +38,7 @@ async fn due(bench: &Bench) -> Unplaced {
 }
 
 /// A video whose source gets a copy in this store.
-async fn placed(bench: &Bench, store: &str) -> (VideoId, ObjectId, NewReplica) {
+pub(super) async fn placed(bench: &Bench, store: &str) -> (VideoId, ObjectId, NewReplica) {
     let (video, source) = bench.brought().await;
     let new = copy_in(store);
     place(bench, std::slice::from_ref(&new)).await;
@@ -57,7 +57,7 @@ async fn begun(bench: &Bench, copy: EntryId) -> (Lease, Option<Replica>) {
     (lease, replica)
 }
 
-async fn copied(bench: &Bench, copy: &NewReplica) {
+pub(super) async fn copied(bench: &Bench, copy: &NewReplica) {
     let (lease, replica) = begun(bench, copy.id).await;
     assert_eq!(replica.unwrap().state, State::Intended);
     bench.db.copied(&lease, copy.id, Some("v1".to_owned()), T0.plus(5)).await.unwrap();

@@ -29,6 +29,7 @@ on_both! {
     a_repeat_key_names_one_upload_for_a_day
     every_end_says_why
     a_deleted_app_leaves_no_row_behind
+    who_deletes_an_app_waits_for_nothing_that_is_in_it
     parts_of_a_deleted_app_go_with_it
     a_part_that_a_video_elsewhere_is_joined_from_stays
     a_deleted_collection_leaves_its_neighbours_alone
@@ -327,6 +328,27 @@ async fn a_deleted_app_leaves_no_row_behind(bench: Bench) {
     assert_eq!(rows_of(&bench, app).await, []);
     assert_eq!(bench.count("app.deleted").await, 1, "the one who wanted it hears of it");
     app_named_again(&bench, app).await;
+}
+
+/// The rows that change when an app with so many videos is closed, where the database counts them.
+async fn changed_by_closing(bench: &Bench, many: usize) -> Option<u64> {
+    let app = app_with(bench, Quota::default()).await;
+    fill(bench, app, first_collection(app), many).await;
+    let erase = Erase { app, collection: None, by: bench.app, job: id() };
+    let changed = bench.db.write(erase, |tx, erase| {
+        Box::pin(async move {
+            let before = tx.changes();
+            crate::db::erase::close(tx, *erase, T0).await?;
+            Ok(tx.changes().zip(before).map(|(after, before)| after - before))
+        })
+    });
+    changed.await.unwrap()
+}
+
+async fn who_deletes_an_app_waits_for_nothing_that_is_in_it(bench: Bench) {
+    let few = changed_by_closing(&bench, 1).await;
+    assert_eq!(changed_by_closing(&bench, 4 * ERASE_BATCH as usize).await, few, "one small transaction");
+    assert!(few.is_none_or(|rows| (2..10).contains(&rows)), "{few:?}");
 }
 
 async fn parts_of_a_deleted_app_go_with_it(bench: Bench) {
