@@ -10,8 +10,10 @@ use matinee_core::access::path::Key;
 use matinee_core::disk::{Level, Marks, Room};
 use matinee_core::hardware::Usable;
 use matinee_core::id::{AppId, CollectionId, ObjectId};
+use matinee_core::inventory::outside::Sort;
 use matinee_core::job::Kind;
 use matinee_core::limits;
+use matinee_core::maker::Maker;
 use matinee_core::plan::{Capabilities, Pipeline};
 use matinee_core::replica;
 use matinee_io::cache::Cache;
@@ -55,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) engines: OnceCell<Vec<Usable>>,
     /// Signs and checks the tokens in media paths.
     pub(crate) path_key: Key,
+    /// Signs the names of what is made outside, so that it is known for ours without a row.
+    pub(crate) maker: Maker,
     /// The app and collection of everybody who names none.
     pub(crate) defaults: Defaults,
     pub(crate) turns: Turns,
@@ -115,8 +119,8 @@ pub(crate) enum StartFailure {
     Host(#[from] StartRefusal),
     /// Copies lie in a store that is not configured any more.
     #[error(
-        "{copies} copies lie, or may lie, in the store `{store}`, which is not in the configuration any more: they would cost \
-         money and never be deleted. Put its [[store]] back. To be rid of it, run `matinee stores drain {store}` and take it \
+        "{copies} copies lie, or may lie, in the store `{store}` ({owing}), which is not in the configuration any more: they \
+         would cost money and never be deleted. Put its [[store]] back. To be rid of it, run `matinee stores drain {store}` and take it \
          out when `matinee stores ls` shows nothing in it."
     )]
     Store {
@@ -124,6 +128,8 @@ pub(crate) enum StartFailure {
         store: String,
         /// How many.
         copies: u64,
+        /// What is known of them.
+        owing: String,
     },
     /// ffmpeg may not run here.
     #[error(
@@ -138,10 +144,11 @@ impl Node {
         let programs = Ffmpeg::detect(programs(&config, launcher));
         let (stored, ffmpeg) = tokio::join!(Stored::open(&config), programs);
         let stored = stored?;
-        stored.hosts.check(&stored.db, matinee_io::clock::now()).await?;
-        for (store, copies) in stored.db.stores_named().await? {
-            if !config.store.iter().any(|known| known.name == store) {
-                return Err(StartFailure::Store { store, copies });
+        stored.hosts.check(&stored.db, &config.prices, matinee_io::clock::now()).await?;
+        for held in stored.db.held(Sort::Store).await? {
+            if !config.store.iter().any(|known| known.name == held.place) {
+                let owing = hosts::owing(&config.prices, &held);
+                return Err(StartFailure::Store { store: held.place, copies: held.things, owing });
             }
         }
         if let Err(refused @ FfmpegError::Refused) = ffmpeg {
@@ -165,6 +172,7 @@ impl Node {
             ffmpeg,
             fingerprint: OnceCell::new(),
             engines: OnceCell::new(),
+            maker: Maker::of(&stored.path_key.secret),
             path_key: stored.path_key,
             fetch: stored.fetch,
             hosts: stored.hosts,

@@ -1,5 +1,7 @@
 //! `matinee gc`: the proof that nothing is orphaned, and what is done about the rest.
 
+mod outside;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -10,6 +12,7 @@ use super::Form;
 use super::text::{plain, size};
 use crate::config::Flags;
 use crate::flow::account;
+use crate::flow::inventory::{self, Account, Done};
 use crate::flow::proof::{self, Difference, Proof};
 use crate::http::view;
 
@@ -17,7 +20,7 @@ use crate::http::view;
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee gc prove      compares the store with its rows and changes nothing\n  matinee gc --dry-run  says what would go, and what it costs\n  matinee gc            puts what no row knows aside for two days, and tries failed deletes again"
+    after_help = "Examples:\n  matinee gc prove      compares all stores and hosts with their rows and changes nothing\n  matinee gc --dry-run  says what would go, and what it costs\n  matinee gc            puts what no row knows aside for two days, and tries failed deletes again"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -31,7 +34,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Order {
-    /// Compares the store's own listing with the rows; ends with 1 when they disagree
+    /// Compares the listings of all stores and hosts with the rows; ends with 1 when they disagree, or one does not tell
     Prove(Form),
 }
 
@@ -43,27 +46,37 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let node = super::open_stored(flags).await?;
     let proof = proof::prove(&node).await?;
+    let accounts = inventory::prove(&node).await?;
     let form = match arguments.order {
         Some(Order::Prove(form)) => form,
         None => arguments.form,
     };
     if form.json {
         writeln!(out, "{}", shown(&proof, &node.config.prices))?;
+        for account in &accounts {
+            writeln!(out, "{}", outside::shown(&node, account))?;
+        }
     } else if !form.quiet {
         write(out, &proof, &node.config.prices)?;
+        outside::write(out, &node, &accounts)?;
     }
     let prove = arguments.order.is_some();
     if prove || arguments.dry_run {
-        let code = if prove && !proof.holds() { super::ERROR } else { 0 };
-        return Ok(ExitCode::from(code));
+        let holds = proof.holds() && accounts.iter().all(Account::holds);
+        return Ok(ExitCode::from(if prove && !holds { super::ERROR } else { 0 }));
     }
     let aside = proof::set_aside(&node, &proof).await?;
+    let mut done = Done::default();
+    for account in &accounts {
+        done = done.and(inventory::settle(&node, account).await?);
+    }
     let hurried = account::hurry(&node, node.defaults.app, None).await?;
     if !form.json && !form.quiet {
         if aside > 0 {
             let dir = node.config.data.join("quarantine");
             writeln!(out, "put aside: {aside}, in {} for two days", dir.display())?;
         }
+        outside::write_done(out, done)?;
         writeln!(out, "deletes that are tried again now: {hurried}")?;
     }
     Ok(ExitCode::SUCCESS)

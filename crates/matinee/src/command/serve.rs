@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Flags, LogFormat, Role, is_node_name};
+use crate::flow::inventory::Sort;
 use crate::flow::{self, access};
 use crate::http;
 use crate::node::Node;
@@ -116,13 +117,15 @@ async fn serve(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Frees what is to go from each store, and reads again what lies in it.
+/// Frees what is to go from each store, reads again what lies in it, and compares it with its rows.
 fn stores(node: &Arc<Node>) -> Vec<JoinHandle<()>> {
     let names = || node.stores.iter().map(|opened| opened.name.clone());
     let freeing = names().map(|name| tokio::spawn(flow::free::run(Arc::clone(node), name)));
     let scrubbed = names().chain([LOCAL.to_owned()]);
     let scrubbing = scrubbed.map(|name| tokio::spawn(flow::scrub::run(Arc::clone(node), name)));
-    freeing.chain(scrubbing).collect()
+    let comparing =
+        names().map(|name| tokio::spawn(flow::inventory::run(Arc::clone(node), Sort::Store, name)));
+    freeing.chain(scrubbing).chain(comparing).collect()
 }
 
 /// Looks through the places outside that the configuration names, and deals with what was taken.
@@ -144,6 +147,7 @@ fn sources(node: &Arc<Node>) -> Vec<JoinHandle<()>> {
         [
             tokio::spawn(flow::attend::run(Arc::clone(node), Arc::clone(to))),
             tokio::spawn(flow::drain::run(Arc::clone(node), Arc::clone(to))),
+            tokio::spawn(flow::inventory::run(Arc::clone(node), Sort::Host, to.name.clone())),
         ]
     });
     folders.chain(buckets).chain(hosts).chain([settling]).collect()

@@ -87,6 +87,8 @@ pub(crate) struct Host {
     pub(crate) control_after: Span,
     /// A host that did not answer is asked whether it is back after so long, up to twice that.
     pub(crate) probe_after: Span,
+    /// What lies there, was made by this server and has no row is deleted after two days; else it is only told.
+    pub(crate) delete_unknown: bool,
 }
 
 /// A key of ours, as it is written. It is not shown.
@@ -152,6 +154,7 @@ impl Default for Host {
             look_again_after: Span { ms: pace.look_again_ms },
             control_after: Span { ms: pace.control_ms },
             probe_after: Span { ms: pace.probe_ms },
+            delete_unknown: false,
         }
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Store {
     /// `s3`: the storage class of what is put, for example `STANDARD_IA`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_class: Option<String>,
+    /// What lies in it, was made by this server and has no row is deleted after two days; else it is only told.
+    pub(crate) delete_unknown: bool,
 }
 
 /// How a store is reached.
@@ -85,6 +87,7 @@ impl Default for Store {
             key: DEFAULT_KEY.to_owned(),
             draining: false,
             storage_class: None,
+            delete_unknown: false,
         }
     }
 }

@@ -26,6 +26,14 @@ pub(crate) async fn show(node: &Node, id: AppId) -> Result<(App, Usage), Failure
     node.db.app(id).await?.ok_or(Failure::Absent)
 }
 
+/// How much of an app that is being deleted is not proven gone yet, in stores and at hosts.
+pub(crate) async fn left_outside(node: &Node, app: &App) -> Result<Option<u64>, Failure> {
+    if app.deleting.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(node.db.ledger_sums(app.id).await?.iter().map(|sum| sum.things).sum()))
+}
+
 /// The app with this id or name, for a command line.
 pub(crate) async fn find(node: &Node, text: &str) -> Result<App, Failure> {
     let named = |app: &App| app.name == text || app.id.to_string() == text;

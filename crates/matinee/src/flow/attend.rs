@@ -8,7 +8,7 @@ use std::time::Duration;
 use matinee_core::breaker::Breaker;
 use matinee_core::host::ask_again_ms;
 use matinee_core::id::PublicationId;
-use matinee_core::limits::{HOST_ASK_FIRST_MS, HOST_SCAN_MS, HOST_TURN_MS, HOST_USAGE_MS};
+use matinee_core::limits::{HOST_ASK_FIRST_MS, HOST_TURN_MS, HOST_USAGE_MS};
 use matinee_core::publication::{Phase, turn};
 use matinee_core::throttle::Urgency;
 use matinee_core::time::Millis;
@@ -74,9 +74,6 @@ async fn watch(node: &Node, to: &Known) -> Result<(), Stop> {
     if node.db.host_poll(&to.name, now().plus(to.pace.poll_ms + spread_ms), now()).await? {
         poll(node, to).await?;
     }
-    if node.db.host_scan(&to.name, now().plus(HOST_SCAN_MS), now()).await? {
-        scan(node, to).await?;
-    }
     vacate::round(node, to).await?;
     if node.db.host_usage(&to.name, now().plus(HOST_USAGE_MS), now()).await? {
         usage(node, to).await?;
@@ -138,33 +135,8 @@ async fn tell(
     Ok(node.db.publication_told(publication.id, &told, now()).await?)
 }
 
-/// Compares all of a host with what is known: what is one too many goes, and what is missing is asked for.
-async fn scan(node: &Node, to: &Known) -> Result<(), Stop> {
-    let mut missing: Vec<String> = node.db.publications_there(&to.name).await?;
-    let (mut after, mut seen, mut many) = (None, 0, 0);
-    loop {
-        let page = outside::ask(node, to, ("list", Urgency::Work), to.host.list(&Query::All, after)).await?;
-        seen += page.items.len();
-        many += strays(node, to, &page.items).await?;
-        missing.retain(|known| page.items.iter().all(|remote| remote.id != *known));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    let lost = node.db.hint(&to.name, &missing, now()).await?;
-    tracing::info!(
-        host = to.name,
-        seen,
-        too_many = many,
-        missing = lost,
-        "a host was compared with the ledger"
-    );
-    Ok(())
-}
-
 /// What is there twice for one intent is to go.
-async fn strays(node: &Node, to: &Known, items: &[Remote]) -> Result<u32, Stop> {
+async fn strays(node: &Node, to: &Known, items: &[Remote]) -> Result<(), Stop> {
     let seen: Vec<(_, String, PublicationId)> =
         items.iter().filter_map(|one| Some((random::id(), one.id.clone(), one.key?))).collect();
     let many = node.db.outside_strays(&to.name, &seen, now()).await?;
@@ -175,5 +147,5 @@ async fn strays(node: &Node, to: &Known, items: &[Remote]) -> Result<u32, Stop> 
             "a host has made videos more than once; those that are too many are deleted"
         );
     }
-    Ok(many)
+    Ok(())
 }

@@ -98,7 +98,8 @@ fn decide(node: &Node, rules: &Rules, of: &Unplaced) -> Placing {
 
 /// A copy that is to be made in a store of the configuration.
 pub(crate) fn new_copy(node: &Node, store: &str, of: &Unplaced) -> NewReplica {
-    let copy: EntryId = random::id();
+    // Whoever finds it in a store one day knows that it is ours.
+    let copy: EntryId = node.maker.sign(random::id());
     let named = Named {
         app: of.app,
         collection: of.collection,

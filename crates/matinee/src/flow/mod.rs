@@ -37,6 +37,7 @@ mod home;
 pub(crate) mod import;
 mod indexed;
 mod intake;
+pub(crate) mod inventory;
 pub(crate) mod job;
 mod join;
 pub(crate) mod kept;

@@ -78,7 +78,7 @@ pub(crate) async fn publish(
         let human = "This video went straight to a host, so its file cannot be published from here.";
         return Err(Failure::Refused { conflict: true, human: human.to_owned() });
     }
-    let new = NewPublication { id: random::id(), app, video, host: host.to_owned() };
+    let new = NewPublication { id: node.maker.sign(random::id()), app, video, host: host.to_owned() };
     Ok(node.db.publish(&new, random::id(), now()).await?)
 }
 
@@ -202,7 +202,7 @@ pub(crate) async fn vacate(node: &Node, host: &str, wish: Vacate<'_>) -> Result<
 pub(crate) async fn trial(node: &Node, host: &str) -> Result<Vec<Tried>, Failure> {
     let to = node.hosts.named(host).ok_or(Failure::Absent)?;
     node.db.host_known(&to.name, &to.host.identity(), now()).await?;
-    let mut trial = Trial { node, to, key: random::id(), steps: Vec::new() };
+    let mut trial = Trial { node, to, key: node.maker.sign(random::id()), steps: Vec::new() };
     match trial.run().await {
         Ok(()) => Ok(trial.steps),
         Err(Stop::Ours(failure)) => Err(failure),

@@ -57,7 +57,7 @@ struct Attempt<'a> {
 /// Brings a video to a host, as far as this attempt comes.
 pub(crate) async fn perform(node: &Node, hold: &Hold, host: &str) -> Result<(), Fault> {
     let Some(to) = node.hosts.named(host) else { return Err(unknown(host)) };
-    let wished = node.db.publication_held(&hold.lease, (random::id(), host), now()).await?;
+    let wished = node.db.publication_held(&hold.lease, (node.maker.sign(random::id()), host), now()).await?;
     let Some(publication) = wished else { return Ok(()) };
     if publication.remote.is_none() && outside::is_emptied(node, host).await? {
         let reason = Problem {

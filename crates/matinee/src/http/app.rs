@@ -41,7 +41,9 @@ pub(crate) async fn show(
 ) -> Result<Json<App>, Problem> {
     let id = caller.permit_app(&node, &id)?;
     let (app, usage) = app::show(&node, id).await?;
-    Ok(Json(App::of(&app, Some(usage))))
+    let mut shown = App::of(&app, Some(usage));
+    shown.left_outside = app::left_outside(&node, &app).await?;
+    Ok(Json(shown))
 }
 
 /// Changes the name or the quota of an app.

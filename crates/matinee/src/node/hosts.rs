@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use matinee_core::inventory::outside::Sort;
+use matinee_core::price::Prices;
 use matinee_core::publication::Pace;
 use matinee_core::time::Millis;
+use matinee_io::db::inventory::Held;
 use matinee_io::db::{Db, DbError};
 use matinee_io::host::{self, Host, HostError, Pusher, Seal};
 
@@ -53,7 +56,7 @@ impl Hosts {
     }
 
     /// Makes sure that nothing lies at a host that nobody could delete any more; else says what and how much.
-    pub(crate) async fn check(&self, db: &Db, now: Millis) -> Result<(), StartRefusal> {
+    pub(crate) async fn check(&self, db: &Db, prices: &Prices, now: Millis) -> Result<(), StartRefusal> {
         for known in &self.all {
             match db.host_known(&known.name, &known.host.identity(), now).await {
                 Err(DbError::Conflict(before)) => {
@@ -63,13 +66,23 @@ impl Hosts {
                 known => known?,
             }
         }
-        for (name, things) in db.held_by_hosts().await? {
-            if self.named(&name).is_none() {
-                return Err(StartRefusal::Missing { name, things });
+        for held in db.held(Sort::Host).await? {
+            if self.named(&held.place).is_none() {
+                let owing = owing(prices, &held);
+                return Err(StartRefusal::Missing { name: held.place, things: held.things, owing });
             }
         }
         Ok(())
     }
+}
+
+/// What is known of things that are not proven gone: how many of them are to be deleted, their bytes and their cost.
+pub(super) fn owing(prices: &Prices, held: &Held) -> String {
+    let cost = match prices.of_stored(held.bytes) {
+        Some(cost) => format!(", {cost:.2} {} a month", prices.currency),
+        None => String::new(),
+    };
+    format!("{} of them to be deleted already; {} bytes are known of{cost}", held.to_delete, held.bytes)
 }
 
 /// Why a server does not start without, or with another, host.
@@ -77,8 +90,8 @@ impl Hosts {
 pub(crate) enum StartRefusal {
     /// It is not configured any more.
     #[error(
-        "the configuration has no [[host]] `{name}`, but {things} videos are there that are not proven gone: nobody could \
-         delete them, and they would be paid for. Put it back, delete those videos, and wait until `matinee hosts ls` \
+        "the configuration has no [[host]] `{name}`, but {things} videos are there that are not proven gone ({owing}): nobody \
+         could delete them, and they would be paid for. Put it back, delete those videos, and wait until `matinee hosts ls` \
          shows none there."
     )]
     Missing {
@@ -86,6 +99,8 @@ pub(crate) enum StartRefusal {
         name: String,
         /// How much is there.
         things: u64,
+        /// What is known of it.
+        owing: String,
     },
     /// Its name stands for another account.
     #[error(

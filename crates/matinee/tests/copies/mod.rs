@@ -4,6 +4,7 @@
 mod archive;
 mod faults;
 mod moved;
+mod unknown;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -230,6 +231,10 @@ async fn a_store_with_copies_cannot_be_left_out_of_the_configuration() {
     assert!(!refused.ended(30).await.success());
     let (copies, logged) = (told["objects"].as_u64().unwrap(), refused.logged());
     assert!(logged.contains(&format!("{copies} copies")) && logged.contains("`far`"), "{logged}");
+    assert!(
+        logged.contains("0 of them to be deleted already") && logged.contains("bytes are known of"),
+        "{logged}"
+    );
     place.configure(&config);
     let server = server.again().await;
     assert_eq!(server.get("/v1/stores").await.0, 200);

@@ -1,11 +1,12 @@
 //! Videos at hosted services: published, watched there, deleted there until that is proven, whatever goes wrong between.
 
 mod direct;
+mod erased;
 mod example;
-
 mod faults;
 mod seeds;
 mod support;
+pub(crate) mod unknown;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -181,7 +182,7 @@ async fn a_host_with_videos_cannot_leave_the_configuration() {
             .collect::<Vec<_>>()
             .join("[[host]]\n")
     };
-    let pipelines = "[[pipeline]]\nname = \"none\"\nsizes = [180]\n";
+    let pipelines = "[[pipeline]]\nname = \"none\"\nsizes = [180]\n[prices]\ngb_month = 1000.0\n";
     let refusal = async |text: String| {
         std::fs::write(&file, text).unwrap();
         let mut rival = server.rival();
@@ -191,6 +192,7 @@ async fn a_host_with_videos_cannot_leave_the_configuration() {
     let gone = without("name = \"cf\"").split("[[pipeline]]").next().unwrap().to_owned() + pipelines;
     let told = refusal(gone).await;
     assert!(told.contains("has no [[host]] `bn`") && told.contains("1 videos"), "{told}");
+    assert!(told.contains("0 of them to be deleted already") && told.contains("EUR a month"), "{told}");
     let told = refusal(config.replace("library = 133", "library = 134")).await;
     assert!(told.contains("stands for bunny/134 now") && told.contains("bunny/133"), "{told}");
     std::fs::write(&file, &config).unwrap();

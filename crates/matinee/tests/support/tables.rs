@@ -184,6 +184,44 @@ impl Tables {
         self.rows(sql).await.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
 
+    /// How many things outside are not proven gone.
+    pub(crate) async fn owed(&mut self) -> u64 {
+        self.rows("SELECT count(*) FROM ledger WHERE state <> 'gone'").await[0]
+            .get::<i64, _>(0)
+            .cast_unsigned()
+    }
+
+    /// The same at one place.
+    pub(crate) async fn owed_at(&mut self, place: &str) -> u64 {
+        let sql = "SELECT count(*) FROM ledger WHERE state <> 'gone' AND place = ?1";
+        let count = sqlx::query_scalar::<_, i64>(sql).bind(place);
+        count.fetch_one(&mut self.connection).await.unwrap().cast_unsigned()
+    }
+
+    /// How many are.
+    pub(crate) async fn proven(&mut self) -> u64 {
+        let sql = "SELECT count(*) FROM ledger WHERE state = 'gone' AND proof IS NOT NULL";
+        self.rows(sql).await[0].get::<i64, _>(0).cast_unsigned()
+    }
+
+    /// No job waits, and all publications are ready. Only of a server that does not run.
+    pub(crate) async fn all_is_done(mut self) {
+        for sql in [
+            "DELETE FROM job",
+            "UPDATE video SET state = 'ready'",
+            "UPDATE publication SET phase = 'ready', next_ask_ms = NULL, target = NULL",
+        ] {
+            self.rows(sql).await;
+        }
+        self.connection.close().await.unwrap();
+    }
+
+    /// As if two days had gone by since something was found that no row knows.
+    pub(crate) async fn two_days_pass(mut self) {
+        self.rows("UPDATE unknown_thing SET first_ms = first_ms - 172800000").await;
+        self.connection.close().await.unwrap();
+    }
+
     /// As if the machine had been started anew since all uploads were written.
     pub(crate) async fn forget_boot(&mut self) {
         self.rows("UPDATE upload SET boot = 'another'").await;

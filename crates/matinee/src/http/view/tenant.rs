@@ -44,6 +44,8 @@ pub(crate) struct App {
     created_at: String,
     /// Since when it is being deleted.
     deleting_since: Option<String>,
+    /// While it is being deleted: so many things of it in stores and at hosts are not proven gone yet. Null in a list.
+    pub(crate) left_outside: Option<u64>,
 }
 
 /// All apps, the oldest first.
@@ -142,6 +144,7 @@ impl App {
             used: usage.map(Used::of),
             created_at: time(app.created),
             deleting_since: app.deleting.map(time),
+            left_outside: None,
         }
     }
 }
