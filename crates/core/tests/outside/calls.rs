@@ -1,6 +1,6 @@
 //! Telling a receiver of events, as the flows do it: handed on behind a cursor, called within a window. What decides is `core`.
 
-use matinee_core::webhook::retry::{Answer, Fate, Off, after, window};
+use matinee_core::webhook::retry::{Answer, FAILING_MS_MAX, Fate, Off, after, window};
 use matinee_core::webhook::{Delivery as Standing, State};
 
 use super::judge::Sim;
@@ -34,7 +34,10 @@ impl Sim {
     fn tell(&mut self, event: u64) -> Option<()> {
         let now = self.now();
         let answer = match self.world.call(event) {
-            Ok(status) => Answer { status: Some(status), retry_after_ms: None },
+            Ok(status) => {
+                self.world.receiver.heard = Some(now);
+                Answer { status: Some(status), retry_after_ms: None }
+            }
             Err(Failed::Away) => Answer { status: Some(503), retry_after_ms: None },
             Err(Failed::Throttled(until)) => {
                 Answer { status: Some(429), retry_after_ms: until.map(|until| until.since(now)) }
@@ -54,8 +57,16 @@ impl Sim {
         self.rows.standing = after.standing;
         match after.off {
             None => {}
-            Some(Off::Gone) => self.rows.webhook = State::Gone,
-            Some(Off::Failing) => self.rows.webhook = State::Failing,
+            Some(Off::Gone) => {
+                assert!(self.world.receiver.gone, "an endpoint was switched off that wants messages");
+                self.rows.webhook = State::Gone;
+            }
+            Some(Off::Failing) => {
+                let heard = self.world.receiver.heard;
+                let silent = heard.is_none_or(|heard| now.since(heard) >= FAILING_MS_MAX);
+                assert!(silent, "an endpoint was switched off that has answered {heard:?}");
+                self.rows.webhook = State::Failing;
+            }
         }
         if after.back {
             let waiting = self.rows.deliveries.values_mut().filter(|one| one.state == Standing::Waiting);

@@ -432,11 +432,10 @@ impl Sim {
         }
     }
 
-    /// I4 and I6 for the receiver: each event was taken, or tried as often as was promised.
+    /// I4 and I6 for the receiver: each event was taken, or tried as often as was promised, unless it was switched off.
     fn everybody_was_told(&self) {
         if self.rows.webhook != webhook::State::Active {
-            let last = self.world.receiver.called.last();
-            return assert!(last.is_some(), "an endpoint was switched off that nobody called");
+            return;
         }
         assert_eq!(self.rows.deliveries.len(), self.rows.events.len(), "an event was not handed on");
         for (event, one) in &self.rows.deliveries {

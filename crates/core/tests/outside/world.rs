@@ -91,8 +91,8 @@ pub(crate) struct Receiver {
     pub(crate) gone: bool,
     /// How often each event was taken.
     pub(crate) taken: BTreeMap<u64, u32>,
-    /// When it was called.
-    pub(crate) called: Vec<Millis>,
+    /// When an answer of it came the last time.
+    pub(crate) heard: Option<Millis>,
 }
 
 /// So long a list may be behind.
@@ -282,8 +282,6 @@ impl World {
 
     /// Tells the receiver of an event; the status of its answer.
     pub(crate) fn call(&mut self, event: u64) -> Result<u16, Failed> {
-        let now = self.now;
-        self.receiver.called.push(now);
         let up = self.receiver.up;
         self.ask(up, |world| {
             if world.receiver.gone {

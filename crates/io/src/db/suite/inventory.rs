@@ -34,11 +34,11 @@ async fn explained(bench: &Bench, remote: &str, key: Option<PublicationId>) -> O
     bench.db.videos_listed("cf", &[(remote.to_owned(), key)]).await.unwrap().remove(0)
 }
 
-/// Everything of a store that is to go is gone.
-async fn freed(bench: &Bench) -> usize {
+/// Everything of a store that is to go is gone after so many milliseconds.
+async fn freed(bench: &Bench, ms: i64) -> usize {
     let due = bench.db.ledger_due_in("a", T0.plus(1), 10).await.unwrap();
     for entry in &due {
-        bench.db.ledger_gone(entry.id, json!({}), T0.plus(2)).await.unwrap();
+        bench.db.ledger_gone(entry.id, json!({}), T0.plus(ms)).await.unwrap();
     }
     due.len()
 }
@@ -62,7 +62,7 @@ async fn a_copy_is_explained_by_its_name_for_ever(bench: Bench) {
 
     bench.db.delete_video(bench.app, video, T0).await.unwrap();
     assert_eq!(bench.db.held(Sort::Store).await.unwrap(), [Held { to_delete: 1, ..held }]);
-    assert_eq!(freed(&bench).await, 1);
+    assert_eq!(freed(&bench, 2).await, 1);
     let gone = ListedCopy { state: State::Gone, proven: Some(T0.plus(2)), key: None, size: None };
     assert_eq!(listed(&bench, copy.id).await, Some(gone));
     assert!(bench.db.held(Sort::Store).await.unwrap().is_empty());
@@ -106,7 +106,7 @@ async fn an_unknown_copy_goes_like_every_other(bench: Bench) {
     assert!(!bench.db.owe_unknown(STORE, (&one, bench.app), T0).await.unwrap(), "a row knows it");
     let sums = bench.db.ledger_sums(bench.app).await.unwrap();
     assert_eq!((sums.len(), sums[0].things, sums[0].bytes), (1, 1, 7));
-    assert_eq!(freed(&bench).await, 1);
+    assert_eq!(freed(&bench, 2).await, 1);
     assert!(bench.db.held(Sort::Store).await.unwrap().is_empty());
     assert_eq!(bench.count("ledger.proven_gone").await, 1);
 }
@@ -129,14 +129,14 @@ async fn what_is_proven_gone_and_seen_again_is_owed_again(bench: Bench) {
     let (video, _, copy) = placed(&bench, "a").await;
     copied(&bench, &copy).await;
     bench.db.delete_video(bench.app, video, T0).await.unwrap();
-    assert_eq!(freed(&bench).await, 1);
+    assert_eq!(freed(&bench, 2).await, 1);
     let again = unknown("k/a", Thing::Object, copy.id);
     assert!(bench.db.owe_unknown(STORE, (&again, id()), T0).await.unwrap());
     let due = bench.db.ledger_due_in("a", T0, 10).await.unwrap();
     assert_eq!((due[0].id, due[0].reason.as_deref(), due[0].app), (copy.id, Some("seen_again"), bench.app));
     assert_eq!(bench.db.replica(copy.id).await.unwrap().unwrap().key, "k/a");
     assert_eq!(bench.count("ledger.seen_again").await, 1);
-    assert_eq!(freed(&bench).await, 1);
+    assert_eq!(freed(&bench, 3).await, 1);
     assert_eq!(bench.count("ledger.proven_gone").await, 2);
 
     let (video, made) = bench.made("r1").await;
