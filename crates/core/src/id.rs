@@ -52,7 +52,8 @@ impl<N> Id<N> {
 
     /// The moment that it carries.
     pub fn created(self) -> Millis {
-        Millis(i64::try_from(self.bits >> 80).expect("because 48 bits fit"))
+        // 48 bits always fit.
+        Millis(i64::try_from(self.bits >> 80).unwrap_or_default())
     }
 
     /// The 128 bits, as a database stores them.

@@ -215,13 +215,12 @@ impl Sim {
                     self.rows.ledger.values_mut().filter(due).for_each(|entry| entry.next_try = now);
                 }
             }
-            Err(Failed::Crash) => {}
             Err(Failed::Away | Failed::Silent | Failed::Throttled(_)) if store != LOCAL => {
                 let since = place.away.map_or(now, |(since, _)| since);
                 let pause_ms = now.since(since).clamp(STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS);
                 place.away = Some((since, now.plus(pause_ms)));
             }
-            Err(Failed::Away | Failed::Silent | Failed::Throttled(_)) => {}
+            Err(Failed::Crash | Failed::Away | Failed::Silent | Failed::Throttled(_)) => {}
         }
         answer
     }

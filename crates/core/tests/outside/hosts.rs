@@ -13,7 +13,7 @@ use matinee_core::publication::{Asked, Next, Pace, Phase, row_wait_ms, turn};
 use matinee_core::throttle::{Rate, Urgency};
 use matinee_core::time::Millis;
 
-use super::judge::Sim;
+use super::judge::{Sim, regains};
 use super::rows::{Entry, Publication, entry_of};
 use super::world::{Failed, World};
 
@@ -141,7 +141,7 @@ impl Sim {
                 return Ok(None);
             }
             if let Some(remote) = owed.remote {
-                return self.adopt(key, one.host, vec![remote]);
+                return self.adopt(key, one.host, &[remote]);
             }
             match owed.asked.next(true, Pace::default()) {
                 Next::Create | Next::Absent => return self.create(key, one.host),
@@ -149,7 +149,7 @@ impl Sim {
                 Next::Look(_) => {
                     let found = self.twins(one.host, key)?;
                     if !found.is_empty() {
-                        return self.adopt(key, one.host, found);
+                        return self.adopt(key, one.host, &found);
                     }
                     self.looked(key);
                 }
@@ -208,9 +208,9 @@ impl Sim {
         &mut self,
         key: PublicationId,
         host: &'static str,
-        found: Vec<String>,
+        found: &[String],
     ) -> Result<Option<Millis>, Failed> {
-        if self.regains(host) {
+        if regains(host) {
             let wanted = self.made(key, &found[0].clone(), true);
             for remote in &found[1..] {
                 self.spare(key, host, remote);
@@ -222,7 +222,7 @@ impl Sim {
         if let Some(one) = self.rows.publications.get_mut(&key) {
             (one.phase, one.target, one.next_ask) = (Phase::Waiting, false, None);
         }
-        for remote in &found {
+        for remote in found {
             self.spare(key, host, remote);
         }
         self.create(key, host)

@@ -28,6 +28,11 @@ const STEPS: u64 = 120;
 const HEALING: [(u32, i64); 5] =
     [(40, 5_000), (20, 60_000), (20, 600_000), (24, 3_600_000), (32, 21_600_000)];
 
+/// Can somebody be told later how bytes are sent to this host?
+pub(crate) fn regains(host: &str) -> bool {
+    host != HOSTS[0]
+}
+
 /// One history.
 pub(crate) struct Sim {
     pub(crate) world: World,
@@ -125,10 +130,6 @@ impl Sim {
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.world.dice.roll().to_be_bytes());
         self.maker.sign(Id::new(self.world.now, random))
-    }
-
-    pub(crate) fn regains(&self, host: &str) -> bool {
-        host != HOSTS[0]
     }
 
     /// Others use the same buckets and accounts, also with a server like ours.

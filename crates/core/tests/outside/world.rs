@@ -191,7 +191,7 @@ impl World {
     }
 
     /// A request comes to a host.
-    fn to_host<T>(&mut self, host: &str, act: impl FnOnce(&mut Self) -> T) -> Result<T, Failed> {
+    fn at_host<T>(&mut self, host: &str, act: impl FnOnce(&mut Self) -> T) -> Result<T, Failed> {
         let now = self.now;
         let service = self.service(host);
         let up = service.up;
@@ -200,7 +200,7 @@ impl World {
     }
 
     pub(crate) fn create(&mut self, host: &str, key: PublicationId) -> Result<String, Failed> {
-        self.to_host(host, |world| {
+        self.at_host(host, |world| {
             let (now, lies, trouble) = (world.now, world.dice.below(6), world.trouble);
             let lies = if world.dice.chance(trouble) { lies } else { 9 };
             let is_bad = world.dice.chance(80);
@@ -240,7 +240,7 @@ impl World {
 
     pub(crate) fn status(&mut self, host: &str, id: &str) -> Result<Standing, Failed> {
         let now = self.now;
-        self.to_host(host, |world| {
+        self.at_host(host, |world| {
             let film =
                 world.service(host).films.get(id).filter(|film| film.hidden.is_none_or(|until| now >= until));
             film.map_or(Standing::Gone, |film| standing(film, now))
@@ -250,7 +250,7 @@ impl World {
     /// All films with their intents, the oldest first. A list may be behind.
     pub(crate) fn list(&mut self, host: &str) -> Result<Vec<(String, PublicationId, Standing)>, Failed> {
         let now = self.now;
-        self.to_host(host, |world| {
+        self.at_host(host, |world| {
             let trouble = world.trouble;
             let late = world.dice.chance(trouble * 2);
             let shown = |film: &Film| {
@@ -265,7 +265,7 @@ impl World {
 
     pub(crate) fn delete(&mut self, host: &str, id: &str) -> Result<(), Failed> {
         let now = self.now;
-        self.to_host(host, |world| {
+        self.at_host(host, |world| {
             let trouble = world.trouble;
             let lie = world.dice.chance(trouble).then(|| world.dice.below(2));
             let hours_ms = world.dice.ms(20 * 3_600_000);

@@ -57,7 +57,7 @@ async fn a_copy_is_explained_by_its_name_for_ever(bench: Bench) {
     assert!(bench.db.copies_promised(("a", T0), None, 10).await.unwrap().is_empty(), "it is not older");
     assert!(bench.db.copies_promised(("a", T0.plus(9)), Some(copy.id), 10).await.unwrap().is_empty());
     let held = Held { place: "a".to_owned(), things: 1, to_delete: 0, bytes: 10 };
-    assert_eq!(bench.db.held(Sort::Store).await.unwrap(), [held.clone()]);
+    assert_eq!(bench.db.held(Sort::Store).await.unwrap(), std::slice::from_ref(&held));
     assert_eq!(bench.db.copies_listed("b", &[copy.id]).await.unwrap(), [None], "another store's");
 
     bench.db.delete_video(bench.app, video, T0).await.unwrap();

@@ -90,7 +90,7 @@ impl Comparison<'_> {
             match self.explained(&one.key, copy, known.as_ref()) {
                 Explained::Known => {
                     if let (Some(copy), Some(known)) = (copy, known) {
-                        self.length(one, copy, known);
+                        self.length(one, copy, &known);
                     }
                 }
                 Explained::Foreign | Explained::Spare => {
@@ -110,7 +110,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn length(&mut self, one: &Seen, copy: EntryId, known: ListedCopy) {
+    fn length(&mut self, one: &Seen, copy: EntryId, known: &ListedCopy) {
         self.there.insert(copy);
         if known.size.is_some_and(|size| size != one.size) {
             self.found.length.push(Lack { name: one.key.clone(), copy: Some(copy) });
