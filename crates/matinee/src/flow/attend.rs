@@ -130,7 +130,7 @@ async fn tell(
         duration_ms: remote.duration_ms,
         bytes: remote.bytes,
         facts: remote.facts,
-        again: (random::id(), random::id()),
+        again: (node.maker.sign(random::id()), random::id()),
     };
     Ok(node.db.publication_told(publication.id, &told, now()).await?)
 }

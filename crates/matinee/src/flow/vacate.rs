@@ -39,6 +39,6 @@ async fn withdraw(node: &Node, of: &Publication) -> Result<(), DbError> {
 
 async fn publish(node: &Node, of: &Publication, host: &str) -> Result<(), DbError> {
     let video: VideoId = of.video;
-    let new = NewPublication { id: random::id(), app: of.app, video, host: host.to_owned() };
+    let new = NewPublication { id: node.maker.sign(random::id()), app: of.app, video, host: host.to_owned() };
     node.db.publish(&new, random::id(), now()).await.map(drop)
 }

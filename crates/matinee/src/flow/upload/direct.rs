@@ -36,7 +36,12 @@ pub(crate) async fn announce_at(node: &Node, draft: Draft, host: &str) -> Result
     let (app, id) = (draft.app, random::id());
     let upload = draft.clone().named((id, upload_key()), deadline);
     let ask_again = now().plus(to.pace.look_ms);
-    let new = NewDirect { upload, publication: random::id(), host: host.to_owned(), ask: ask_again };
+    let new = NewDirect {
+        upload,
+        publication: node.maker.sign(random::id()),
+        host: host.to_owned(),
+        ask: ask_again,
+    };
     match node.db.create_direct(&new).await.map_err(Failure::from) {
         // Somebody announced the same in this very moment.
         Err(Failure::Refused { conflict: true, human }) => {
