@@ -113,12 +113,15 @@ impl Rules {
         let good = stores(State::is_good);
         let missing = self.missing(object, kind, &stores(State::counts));
         let whole = self.missing(object, kind, &good).is_empty();
-        let open = |name: &str| self.stores.iter().any(|place| place.name == name && place.open);
-        // Nothing goes before enough others are proven.
+        // Nothing goes before enough others are proven; and where no store takes new ones, what there is stays.
         let is_surplus = |(store, state): &(&str, State)| {
+            // One that is not in our configuration is perhaps in that of another node.
+            let Some(place) = self.stores.iter().find(|place| place.name == *store) else { return false };
             let is_bad = *state == State::Suspect;
-            let goes = is_bad || (state.is_good() && !open(store));
-            *store != LOCAL && whole && goes && self.has_others(kind, (store, is_bad), &good)
+            let goes = is_bad || (state.is_good() && !place.open);
+            goes && whole
+                && self.has_others(kind, (store, is_bad), &good)
+                && self.stays(place.class, kind, held)
         };
         let can_be_mended =
             |(store, state): &(&str, State)| *store == LOCAL && *state == State::Suspect && !good.is_empty();
@@ -148,6 +151,17 @@ impl Rules {
         let is_proven = |place: &&Place| counts(place) && place.open && good.contains(&place.name.as_str());
         let proven = self.stores.iter().filter(is_proven).count();
         proven >= possible.min(wanted as usize).max(1)
+    }
+
+    /// Does a good copy stay where those of this class are to lie? Where none are wanted, the local one is enough.
+    fn stays(&self, class: Class, kind: Kind, held: &[(&str, State)]) -> bool {
+        let lies_well = |name: &str| {
+            let unwanted = class == Class::Replica && self.copies.of(kind) == 0;
+            let open = |place: &&Place| place.name == name && place.open;
+            let place = self.stores.iter().find(open);
+            place.is_some_and(|place| unwanted || place.class == class) || (unwanted && name == LOCAL)
+        };
+        held.iter().any(|(name, state)| state.is_good() && lies_well(name))
     }
 
     /// One word for these rules: objects that were placed by others are looked at again.
@@ -328,6 +342,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_copy_stays_wherever_it_lies() {
+        let mut away = place("a", "a", 1);
+        away.open = false;
+        let mut deep = Place { class: Class::Archive, takes: vec![Kind::Source], ..place("deep", "deep", 1) };
+        deep.open = false;
+        let surplus =
+            |rules: &Rules, held: &[(&str, State)]| rules.judge((object(1), Kind::Source), held).surplus;
+        let none = [0_usize; 0];
+        let alone = rules(vec![away.clone()], 1);
+        assert_eq!(surplus(&alone, &[("a", State::Present)]), none, "nobody else takes it");
+        assert_eq!(surplus(&alone, &[(LOCAL, State::Present), ("a", State::Present)]), none);
+        assert_eq!(surplus(&alone, &[("a", State::Suspect)]), none, "a flipped bit is better than nothing");
+        let archive = rules(vec![deep, place("b", "b", 1)], 1);
+        let held = [("deep", State::Present), ("b", State::Present)];
+        assert_eq!(surplus(&archive, &held), none, "no other archive takes it");
+        let known = rules(vec![place("b", "b", 1)], 1);
+        let held = [("new", State::Present), ("b", State::Present)];
+        assert_eq!(surplus(&known, &held), none, "another node knows that store");
+        let fewer = rules(vec![away], 0);
+        assert_eq!(surplus(&fewer, &[(LOCAL, State::Present), ("a", State::Present)]), [1], "none is wanted");
+        assert_eq!(surplus(&fewer, &[("a", State::Present)]), none);
+    }
+
+    #[test]
     fn other_rules_have_another_mark() {
         let first = rules(vec![place("a", "a", 1)], 1);
         assert_eq!(first.mark(), first.clone().mark());
@@ -374,6 +412,29 @@ mod tests {
             prop_assert!(!chosen.contains(&held.as_str()));
             let wanted = rules.stores.len().min(wanted as usize).saturating_sub(1);
             prop_assert_eq!(chosen.len(), wanted);
+        }
+
+        #[test]
+        fn something_good_stays_whatever_is_judged(
+            stores in some_stores(), wanted in 0_u32..4, number: u32, closed: u8, archives: u8,
+            held in prop::collection::vec((0_usize..9, 0_usize..4), 1..7),
+        ) {
+            let mut stores = stores;
+            for (n, place) in stores.iter_mut().enumerate() {
+                place.open = closed >> n & 1 == 0;
+                place.class = if archives >> n & 1 == 0 { Class::Replica } else { Class::Archive };
+            }
+            let states = [State::Intended, State::Present, State::Suspect, State::ToDelete];
+            let names: Vec<_> = (0..8).map(|n| format!("s{n}")).chain([LOCAL.to_owned()]).collect();
+            let held: Vec<_> = held.iter().map(|(name, state)| (names[*name].as_str(), states[*state])).collect();
+            let rules = rules(stores, wanted);
+            let judged = rules.judge((object(number), Kind::Source), &held);
+            let stays = |(n, one): &(usize, &(&str, State))| one.1.is_good() && !judged.surplus.contains(n);
+            let had = held.iter().any(|(_, state)| state.is_good());
+            prop_assert_eq!(held.iter().enumerate().any(|one| stays(&one)), had);
+            if !had {
+                prop_assert_eq!(judged.surplus.len(), 0, "what is bad goes only when something good is there");
+            }
         }
 
         #[test]

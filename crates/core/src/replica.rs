@@ -51,6 +51,8 @@ pub enum Finding {
     Short,
     /// Its bytes have changed.
     Changed,
+    /// It is there, and its bytes cannot be read.
+    Unreadable,
 }
 
 impl Finding {
@@ -71,6 +73,7 @@ impl Finding {
             Self::Missing => "missing",
             Self::Short => "short",
             Self::Changed => "changed",
+            Self::Unreadable => "unreadable",
         }
     }
 }

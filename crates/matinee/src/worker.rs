@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use matinee_core::job::Kind;
 use matinee_core::limits::ENGINE_SLOTS;
+use matinee_core::replica::LOCAL;
 use tokio::task::JoinSet;
 
 use crate::flow::lease::{self, Hold, Slots};
@@ -55,16 +56,19 @@ pub(crate) async fn run(node: Arc<Node>) {
 /// How many jobs of each kind run here at once.
 fn limits(node: &Node) -> Vec<Slots> {
     let encoding = node.ffmpeg.is_ok();
-    let of = |kind: Kind| Slots { kind, engine: None, node_max: node.slots_of(kind), all_max: u32::MAX };
+    let of = |kind: Kind| Slots::of(kind, node.slots_of(kind));
+    // A slow store has only its own slots full.
+    let stores = node.stores.iter().map(|opened| opened.name.as_str()).chain([LOCAL]);
+    let copies = stores.map(|store| Slots { store: Some(store.to_owned()), ..of(Kind::Copy) });
     let here = |kind: Kind| node.config.workers.here || !kind.is_for_runners();
     let mine = |kind: &Kind| (encoding || !kind.encodes()) && here(*kind);
-    let engines = node.engines.get().into_iter().flatten().map(|one| Slots {
-        kind: Kind::Chunk,
-        engine: Some(one.engine),
-        node_max: ENGINE_SLOTS,
-        all_max: u32::MAX,
-    });
-    Kind::ALL.into_iter().filter(mine).map(of).chain(engines).collect()
+    let engines = node
+        .engines
+        .get()
+        .into_iter()
+        .flatten()
+        .map(|one| Slots { engine: Some(one.engine), ..Slots::of(Kind::Chunk, ENGINE_SLOTS) });
+    Kind::ALL.into_iter().filter(mine).map(of).chain(engines).chain(copies).collect()
 }
 
 async fn work(node: Arc<Node>, hold: Hold) {

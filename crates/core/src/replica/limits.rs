@@ -5,8 +5,8 @@ use crate::limits::BACKGROUND_PRIO;
 /// The order of jobs that copy objects to stores: behind everything that is encoded, in the background, too.
 pub const COPY_PRIO: i64 = 2 * BACKGROUND_PRIO;
 
-/// Copies that one node makes at the same time: two, so that a slow store leaves a lane to the others, and a line is not
-/// filled with more.
+/// Copies that one node makes for one store at the same time: two, so that small ones go on beside a long one, and a line is
+/// not filled with more. What comes back into the data directory counts by itself: somebody waits for it.
 pub const COPIES_AT_ONCE: u32 = 2;
 
 /// A copy whose job was given up gets another one after this, in milliseconds: nobody else would ask for it again.
@@ -41,6 +41,16 @@ pub const SCRUB_BYTES_PER_S: u64 = 8 << 20;
 
 /// Copies that are looked at again before the list of the next ones is read.
 pub const SCRUB_BATCH: u32 = 50;
+
+/// What was proven gone from a store is looked for once more after this, in milliseconds: a listing that lags is right by then.
+pub const COPY_CONTROL_MS: i64 = 86_400_000;
+
+/// So long one node has the turn to read a store again without saying so anew, in milliseconds: three looks whether there is
+/// something to read.
+pub const SCRUB_TURN_MS: i64 = 3 * SCRUB_LOOK_MS;
+
+/// Bad copies of which no good one is left are read again every so many looks: perhaps their disk is mounted again.
+pub const SCRUB_LAST_LOOKS: u64 = 60;
 
 /// How often is looked whether a copy is to be read again, in milliseconds.
 pub const SCRUB_LOOK_MS: i64 = 60_000;

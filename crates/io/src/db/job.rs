@@ -13,7 +13,7 @@ mod tries;
 use std::ops::RangeInclusive;
 
 use matinee_core::id::{JobId, VideoId};
-use matinee_core::job::{Lease, NewJob, OnDeath, Outcome, State};
+use matinee_core::job::{Lease, NewJob, OnDeath, Outcome, State, Task};
 use matinee_core::time::Millis;
 use serde_json::Value;
 
@@ -74,7 +74,7 @@ pub(crate) async fn insert_for(
             now,
             new.load.cost_ms,
             new.load.memory_bytes,
-            new.load.engine.map(String::from).unwrap_or_default(),
+            queue(new),
             generation,
         ],
     )
@@ -90,6 +90,14 @@ pub(crate) async fn insert_for(
         tx.wake_jobs();
     }
     Ok(())
+}
+
+/// Which queue of its kind a job waits in: that of the engine that it asks for, or of the store that gets a copy.
+fn queue(new: &NewJob) -> String {
+    if let Task::Copy { store, .. } = &new.task {
+        return store.clone();
+    }
+    new.load.engine.map(String::from).unwrap_or_default()
 }
 
 /// Counts the needed jobs that are not over, and locks them so that none ends unseen before the commit.

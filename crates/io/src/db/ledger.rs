@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Db;
 use super::error::DbError;
+use super::replica::look_once_more;
 use super::told::tell;
 use super::tx::{Sql, Tx};
 use super::value::{Row, args};
@@ -191,6 +192,7 @@ async fn gone(tx: &mut Tx, entry: EntryId, proof: Value, now: Millis) -> Result<
     let row = tx.row(sql, args![entry, proof, now]).await?.ok_or(DbError::Absent)?;
     let entry = entry_of(&row)?;
     tx.execute("DELETE FROM replica WHERE id = $1", args![entry.id]).await?;
+    look_once_more(tx, entry.id, now).await?;
     let sql = "DELETE FROM object WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM replica WHERE object_id = $1)";
     tx.execute(sql, args![entry.object]).await?;
     prune_if_gone(tx, entry.video).await?;

@@ -101,7 +101,9 @@ pub use self::pull::{NewPull, Pull, Pulled, ZoomEvent};
 use self::readers::Readers;
 pub use self::remake::Wish;
 pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
-pub use self::replica::{Aged, BegunUpload, Lag, NewReplica, Placing, Replica, StoreState, Unplaced};
+pub use self::replica::{
+    Aged, BegunUpload, Control, Lag, Lost, NewReplica, Placing, Replica, StoreState, Unplaced, key_in,
+};
 pub use self::signal::{Ask, Word};
 use self::signal::{Listener, Signals};
 pub use self::slab::{Reached, SlabHash};

@@ -74,7 +74,7 @@ impl Db {
         self.read((host.to_owned(), now, limit), |tx, (host, now, limit)| {
             Box::pin(async move {
                 let sql = "SELECT * FROM ledger WHERE control_ms <= $2 AND place = $1 AND state = 'gone'
-                           ORDER BY control_ms, id LIMIT $3";
+                             AND publication_id IS NOT NULL ORDER BY control_ms, id LIMIT $3";
                 tx.rows(sql, args![host.as_str(), *now, *limit]).await?.iter().map(outside_of).collect()
             })
         })

@@ -1,8 +1,11 @@
 //! Replicas: the copies of objects, each with the ledger row of the same id.
 
+mod control;
 mod copying;
+mod lost;
 mod placing;
 mod proving;
+mod store;
 
 use matinee_core::id::{AppId, EntryId, ObjectId, VideoId};
 use matinee_core::ledger::Kind;
@@ -14,8 +17,12 @@ use super::error::DbError;
 use super::tx::{Sql, Tx};
 use super::value::{Row, args};
 
+pub(crate) use self::control::look_once_more;
+pub use self::control::{Control, key_in};
+pub use self::lost::Lost;
 pub use self::placing::{Lag, NewReplica, Placing, Unplaced};
-pub use self::proving::{Aged, StoreState};
+pub use self::proving::Aged;
+pub use self::store::StoreState;
 
 /// An upload in parts that was begun and not finished.
 #[derive(Debug, Clone, PartialEq, Eq)]

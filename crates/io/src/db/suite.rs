@@ -26,6 +26,7 @@ mod schedule;
 mod shown;
 mod sounds;
 mod stage;
+mod stores;
 pub(crate) mod support;
 mod tails;
 mod tenants;

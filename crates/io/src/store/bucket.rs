@@ -76,7 +76,10 @@ impl From<RemoteError> for BucketError {
             RemoteError::Refused(text) => Self::Refused(text),
             RemoteError::Wrong(text) => Self::Wrong(text),
             RemoteError::Again(text) => Self::Again(text),
-            RemoteError::Full | RemoteError::File(_) => Self::Again(error.to_string()),
+            RemoteError::Full
+            | RemoteError::File(_)
+            | RemoteError::Unreadable(_)
+            | RemoteError::Unsaved(_) => Self::Again(error.to_string()),
         }
     }
 }

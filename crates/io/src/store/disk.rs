@@ -19,7 +19,7 @@ use url::Url;
 use super::local::COPY_BYTES;
 use super::port::{Answer, Begun, Depth, Hidden, Looked, OpenUpload, Page, Proof, Put, Reading, Seen};
 use super::port::{RemoteError, Store, Told, check_key};
-use super::{Facts, Removed};
+use super::{Facts, Removed, is_unreadable};
 
 /// What a file is called while it is written: no key has a part that begins with a dot.
 const UNFINISHED: (&str, &str) = (".", ".part");
@@ -349,7 +349,9 @@ fn is_absent(error: &io::Error) -> bool {
 fn world(error: &io::Error) -> RemoteError {
     use io::ErrorKind as Kind;
     let (kind, text) = (error.kind(), error.to_string());
-    if matches!(kind, Kind::StorageFull | Kind::QuotaExceeded) {
+    if is_unreadable(error) {
+        RemoteError::Unreadable(text)
+    } else if matches!(kind, Kind::StorageFull | Kind::QuotaExceeded) {
         RemoteError::Full
     } else if matches!(kind, Kind::PermissionDenied | Kind::ReadOnlyFilesystem) {
         RemoteError::Refused(text)

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use matinee_core::id::ObjectId;
+use rustix::io::Errno;
 
 pub use disk::Disk;
 pub use facts::{ConditionalPut, Facts};
@@ -43,6 +44,11 @@ pub use quarantine::Quarantine;
 pub use s3::{Access, PATIENCE, Patience, S3};
 pub use stores::{Opened, Place, StoreConfig, Stores, Unusable};
 pub use take::{Original, OriginalError, Taken, Taking};
+
+/// Is it about these bytes, and not about the disk as a whole? A sector that has gone bad is.
+pub fn is_unreadable(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::ISDIR))
+}
 
 /// A run of bytes, and where they are.
 #[derive(Debug, Clone)]
@@ -140,6 +146,20 @@ impl Piece {
         match self {
             Self::Literal(bytes) => bytes.len() as u64,
             Self::Object { len, .. } | Self::File { len, .. } => *len,
+        }
+    }
+
+    /// Leaves out the first bytes, as many as it has at most.
+    pub fn skip(&mut self, bytes: u64) {
+        match self {
+            Self::Literal(literal) => {
+                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(literal.len());
+                drop(literal.split_to(bytes));
+            }
+            Self::Object { offset, len, .. } | Self::File { offset, len, .. } => {
+                let bytes = bytes.min(*len);
+                (*offset, *len) = (*offset + bytes, *len - bytes);
+            }
         }
     }
 

@@ -195,12 +195,18 @@ pub enum RemoteError {
     /// It cannot be done like this, however often it is tried.
     #[error("the store cannot do it: {0}")]
     Wrong(String),
+    /// The bytes are there and cannot be read: a sector that has gone bad.
+    #[error("the bytes cannot be read: {0}")]
+    Unreadable(String),
     /// Nothing more fits.
     #[error("no space is left in the store")]
     Full,
     /// The network or the service failed; the same may work later.
     #[error("the store does not answer: {0}")]
     Again(String),
+    /// It was begun, and that could not be written down; the store has done nothing wrong.
+    #[error("what was begun could not be saved: {0}")]
+    Unsaved(String),
     /// Our own file.
     #[error("the file that is to be put cannot be read: {0}")]
     File(#[source] std::io::Error),
@@ -212,9 +218,9 @@ impl RemoteError {
         matches!(self, Self::Again(_) | Self::Full)
     }
 
-    /// Is it about the store as a whole, so that asking for another object is in vain, too?
+    /// Is it about the store as a whole, so that asking for another object is in vain, too? One that is full still gives.
     pub const fn is_of_the_store(&self) -> bool {
-        matches!(self, Self::Again(_) | Self::Full | Self::Refused(_))
+        matches!(self, Self::Again(_) | Self::Refused(_))
     }
 }
 

@@ -80,8 +80,12 @@ pub(crate) async fn scrub(
             bad.push((copy.object.to_string(), copy.kind, finding.name()));
         }
     };
-    let before = matinee_io::clock::now();
-    let passed = scrub::pass(node, &arguments.name, before, arguments.max_bytes_per_s, &mut told).await;
+    let wish = scrub::Wish {
+        before: matinee_io::clock::now(),
+        max_bytes_per_s: arguments.max_bytes_per_s,
+        with_bad: true,
+    };
+    let passed = scrub::pass(node, &arguments.name, &wish, &mut told).await;
     for (object, kind, found) in &bad {
         if form.json {
             writeln!(out, "{}", json!({ "object": object, "kind": kind, "found": found }))?;
@@ -98,16 +102,17 @@ pub(crate) async fn scrub(
 }
 
 fn ended(tally: &Tally, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let Tally { copies, bytes, missing, short, changed } = *tally;
+    let Tally { copies, bytes, missing, short, changed, unreadable } = *tally;
     if form.json {
         let told = json!({
             "copies": copies, "bytes": bytes, "missing": missing, "short": short, "changed": changed,
+            "unreadable": unreadable,
         });
         writeln!(out, "{told}")?;
     } else if !form.quiet {
         writeln!(
             out,
-            "{} of {} read: {missing} missing, {short} short, {changed} changed",
+            "{} of {} read: {missing} missing, {short} short, {changed} changed, {unreadable} unreadable",
             of(copies, "object"),
             size(bytes)
         )?;
@@ -223,14 +228,14 @@ pub(crate) async fn repair(node: &Node, form: Form, out: &mut impl Write) -> any
     Ok(ExitCode::SUCCESS)
 }
 
-fn of(number: u64, noun: &str) -> String {
+pub(super) fn of(number: u64, noun: &str) -> String {
     if noun == "copy" && number != 1 {
         return format!("{number} copies");
     }
     count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 
-fn failed(failure: &Failure) -> ExitCode {
+pub(super) fn failed(failure: &Failure) -> ExitCode {
     if matches!(failure, Failure::Absent) {
         return absent();
     }

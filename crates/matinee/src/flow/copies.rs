@@ -1,11 +1,13 @@
 //! Which objects lack copies, and where those are to be made. It only writes rows and jobs; `copy` moves the bytes.
 
+use std::time::Duration;
+
 use matinee_core::id::EntryId;
 use matinee_core::limits::REPLACED_GRACE_MS;
 use matinee_core::placement::{Named, Place, Rules, key};
-use matinee_core::replica::State;
-use matinee_core::replica::limits::{PLACE_BATCH, RESTORED_KEEP_MS, STORE_LOST_MS};
-use matinee_io::db::{Aged, NewReplica, Placing, StoreState, Unplaced};
+use matinee_core::replica::limits::{PLACE_BATCH, REACH_PATIENCE_MS, RESTORED_KEEP_MS, STORE_LOST_MS};
+use matinee_core::replica::{Finding, State};
+use matinee_io::db::{Aged, NewReplica, Placing, Replica, StoreState, Unplaced};
 use matinee_io::random;
 
 use super::{Failure, now};
@@ -29,7 +31,7 @@ pub(crate) async fn rules(node: &Node) -> Result<Rules, Failure> {
 /// Does what lies there count?
 fn is_open(state: &StoreState) -> bool {
     let lost = state.away.is_some_and(|away| now().since(away) >= STORE_LOST_MS);
-    state.draining.is_none() && !lost
+    state.draining.is_none() && state.lost.is_none() && !lost
 }
 
 /// Places what nobody has looked at since something of it changed.
@@ -76,6 +78,9 @@ async fn give_up_archived(node: &Node) -> Result<(), Failure> {
         restored: now().plus(-after.ms.max(RESTORED_KEEP_MS)),
     };
     for copy in node.db.archived_sources(&aged, PLACE_BATCH).await? {
+        if !lies_in_one_of(node, &copy, &stores).await? {
+            return Ok(());
+        }
         // Who reads it now goes on; who has just learned its address finds it in the archive.
         let when = now().plus(REPLACED_GRACE_MS);
         if node.db.give_up_local(&copy, &stores, when).await? {
@@ -83,6 +88,25 @@ async fn give_up_archived(node: &Node) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Does an archive show it now, too? A rule of its bucket may have removed what was proven there. The sweeper has other things to
+/// do than to wait for that answer.
+async fn lies_in_one_of(node: &Node, copy: &Replica, stores: &[String]) -> Result<bool, Failure> {
+    let copies = node.db.replicas(copy.object).await?;
+    for far in copies.iter().filter(|far| far.state.is_good() && stores.contains(&far.store)) {
+        let Some(opened) = node.stores.get(&far.store) else { continue };
+        let patience = Duration::from_millis(REACH_PATIENCE_MS);
+        let Ok(Ok(looked)) = tokio::time::timeout(patience, opened.store.look(&far.key)).await else {
+            continue;
+        };
+        match looked {
+            Some(looked) if Some(looked.size) == far.size => return Ok(true),
+            Some(_) => node.db.found(far.id, Finding::Short, now()).await?,
+            None => node.db.found(far.id, Finding::Missing, now()).await?,
+        }
+    }
+    Ok(false)
 }
 
 fn decide(node: &Node, rules: &Rules, of: &Unplaced) -> Placing {

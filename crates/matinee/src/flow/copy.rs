@@ -8,13 +8,13 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use matinee_core::id::EntryId;
 use matinee_core::job::Lease;
-use matinee_core::replica::{Finding, LOCAL};
+use matinee_core::replica::{Finding, LOCAL, State};
 use matinee_io::db::{BegunUpload, Db, Replica};
 use matinee_io::store::{Answer, Begun, RemoteError, Store, StoreError, Told};
 
 use super::fault::Fault;
 use super::lease::Hold;
-use super::reread::{Found, Pace, hashed, read_back};
+use super::reread::{self, Pace, Seen, hashed, read_back};
 use super::{now, outage, reach};
 use crate::node::Node;
 
@@ -30,13 +30,16 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, replica: EntryId) -> Resul
     let (file, hash) = source(node, &replica).await?;
     let size = replica.size.unwrap_or_default();
     match put(node, hold, &*store, (&replica, file, size)).await {
-        Ok((version, found)) => {
+        Ok((version, seen)) => {
             outage::answered(node, name).await?;
-            let finding = Finding::of((size, hash), found);
+            let finding = seen.against((size, hash));
             settle(node, hold, (&replica, version), finding).await
         }
         Err(error) => {
             outage::failed(node, name, &error).await?;
+            if matches!(error, RemoteError::File(_)) {
+                examine_local(node, &replica).await?;
+            }
             Err(Fault::world(format!("the store {name} could not take a copy: {error}")))
         }
     }
@@ -70,29 +73,36 @@ async fn examine_local(node: &Node, of: &Replica) -> Result<(), Fault> {
     let Some(local) = copies.iter().find(|one| one.store == LOCAL && one.state.is_good()) else {
         return Ok(());
     };
-    let Some((size, hash)) = local.size.zip(local.blake3) else { return Ok(()) };
-    let found = match node.store.file(of.object) {
-        Ok(file) => Some(hashed(file, &mut Pace::free()).await?),
-        Err(StoreError::Absent(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    Ok(node.db.found(local.id, Finding::of((size, hash), found), now()).await?)
+    let Some(size) = local.size else { return Ok(()) };
+    let seen = reread::local(node, of.object, &mut Pace::free()).await?;
+    let hash = local.blake3.or_else(|| seen.hash(size)).unwrap_or_default();
+    Ok(node.db.found(local.id, seen.against((size, hash)), now()).await?)
 }
 
 /// The bytes of the object in an open file, and its hash: the local file, or what another store has.
 async fn source(node: &Node, replica: &Replica) -> Result<(Arc<File>, [u8; 32]), Fault> {
     let file = match node.store.file(replica.object) {
-        Ok(file) => file,
-        Err(StoreError::Absent(_)) => fetched(node, replica).await?,
+        Ok(file) if !is_bad_here(node, replica).await? => file,
+        Ok(_) | Err(StoreError::Absent(_)) => fetched(node, replica).await?,
         Err(error) => return Err(error.into()),
     };
     if let Some(hash) = replica.blake3 {
         return Ok((file, hash));
     }
-    // Nobody has hashed it on its way in.
-    let (_, hash) = hashed(Arc::clone(&file), &mut Pace::free()).await?;
+    // Nobody has hashed it on its way in: only what is as long as it came in is taken for it.
+    let (found, hash) = hashed(Arc::clone(&file), &mut Pace::free()).await?;
+    if Some(found) != replica.size {
+        return Err(Fault::world(format!("the file of {} has another length than it had", replica.object)));
+    }
     node.db.keep_hash(replica.object, hash).await?;
     Ok((file, hash))
+}
+
+/// Is the local file known to be bad, and another copy known to be good?
+async fn is_bad_here(node: &Node, replica: &Replica) -> Result<bool, Fault> {
+    let copies = node.db.replicas(replica.object).await?;
+    let is_bad = |copy: &Replica| copy.store == LOCAL && copy.state == State::Suspect;
+    Ok(copies.iter().any(is_bad) && copies.iter().any(|copy| copy.state.is_good()))
 }
 
 /// The object from another store, in a file that has no name: nothing of it is left behind, however this ends.
@@ -131,7 +141,7 @@ async fn put(
     hold: &Hold,
     store: &dyn Store,
     (replica, file, size): (&Replica, Arc<File>, u64),
-) -> Result<(Option<String>, Found), RemoteError> {
+) -> Result<(Option<String>, Seen), RemoteError> {
     let begun = replica.begun.as_ref();
     let begun = begun.map(|begun| Begun { upload: begun.upload.clone(), part_bytes: begun.part_bytes });
     let told = Teller {
@@ -141,8 +151,8 @@ async fn put(
         progress: hold.progress_of(2 * size),
     };
     let put = store.put(&replica.key, file, size, begun.as_ref(), &told).await?;
-    let found = read_back(store, (&replica.key, size), &mut Pace::free()).await?;
-    Ok((put.version, found))
+    let seen = read_back(store, (&replica.key, size), &mut Pace::free()).await?;
+    Ok((put.version, seen))
 }
 
 /// Saves the name of an upload in parts before its first part is sent, and says how far it is.
@@ -158,7 +168,7 @@ impl Told for Teller {
         Box::pin(async move {
             let begun = BegunUpload { upload: begun.upload.clone(), part_bytes: begun.part_bytes };
             let noted = self.db.note_begun(&self.lease, self.replica, Some(begun), now()).await;
-            noted.map_err(|error| RemoteError::Again(format!("what was begun could not be saved: {error}")))
+            noted.map_err(|error| RemoteError::Unsaved(error.to_string()))
         })
     }
 

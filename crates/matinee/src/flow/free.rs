@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use matinee_core::replica::Finding;
 use matinee_core::{ledger, limits};
-use matinee_io::db::{DbError, Entry};
+use matinee_io::db::{DbError, Entry, key_in};
 use matinee_io::store::{Begun, RemoteError, Removed, Store};
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ use crate::node::Node;
 
 /// So many entries of the ledger are worked in one round.
 const ROUND: u32 = 200;
+/// So many that are gone are looked for once more in one round: a deletion is not to wait for them.
+const CONTROLS: u32 = 50;
 
 /// Frees in this store until the node stops.
 pub(crate) async fn run(node: Arc<Node>, name: String) {
@@ -34,13 +37,11 @@ pub(crate) async fn run(node: Arc<Node>, name: String) {
 
 async fn round(node: &Node, name: &str) -> Result<(), Failure> {
     let Some(store) = node.stores.get(name).map(|opened| Arc::clone(&opened.store)) else { return Ok(()) };
+    outage::probe(node, name, &*store).await?;
     loop {
         let due = node.db.ledger_due_in(name, now(), ROUND).await?;
-        if due.is_empty() {
-            return is_back(node, name, &*store).await;
-        }
-        if outage::ask(node, name).await.is_err() {
-            return Ok(());
+        if due.is_empty() || outage::ask(node, name).await.is_err() {
+            break;
         }
         let mut freed = Vec::new();
         for entry in &due {
@@ -53,7 +54,7 @@ async fn round(node: &Node, name: &str) -> Result<(), Failure> {
                 Err(error) => {
                     tracing::warn!(%error, object = %entry.object, store = name, "a copy could not be deleted yet");
                     let next = now().plus(ledger::backoff_ms(entry.attempts));
-                    node.db.ledger_failed(entry.id, &error.to_string(), next).await?;
+                    unless_gone(node.db.ledger_failed(entry.id, &error.to_string(), next).await)?;
                 }
             }
         }
@@ -61,28 +62,18 @@ async fn round(node: &Node, name: &str) -> Result<(), Failure> {
             return outage::failed(node, name, &error).await;
         }
         for (entry, proof) in freed {
-            match node.db.ledger_gone(entry.id, proof, now()).await {
-                // Another node was faster.
-                Ok(()) | Err(DbError::Absent) => {}
-                Err(error) => return Err(error.into()),
-            }
+            gone(node, entry, proof).await?;
         }
         if due.len() < ROUND as usize || node.stop.is_cancelled() {
-            return Ok(());
+            break;
         }
     }
+    control(node, name, &*store).await
 }
 
-/// Asks a store that was away whether it is back, also when nothing waits for it: else it would count as lost after an hour in
-/// which nobody has asked.
-async fn is_back(node: &Node, name: &str, store: &dyn Store) -> Result<(), Failure> {
-    if !outage::is_away(node, name).await? || outage::ask(node, name).await.is_err() {
-        return Ok(());
-    }
-    match there(store, true).await {
-        Ok(()) => outage::answered(node, name).await,
-        Err(error) => outage::failed(node, name, &error).await,
-    }
+/// Another node may have been faster, with the same end.
+fn unless_gone(done: Result<(), DbError>) -> Result<(), DbError> {
+    if matches!(done, Err(DbError::Absent)) { Ok(()) } else { done }
 }
 
 /// Where the whole bucket is away, every object seems to be: only a place that lists what it has proves what it has not.
@@ -90,24 +81,56 @@ async fn there(store: &dyn Store, asked: bool) -> Result<(), RemoteError> {
     if asked { store.list(None, 1).await.map(drop) } else { Ok(()) }
 }
 
+async fn gone(node: &Node, entry: &Entry, proof: Value) -> Result<(), Failure> {
+    match node.db.ledger_gone(entry.id, proof, now()).await {
+        // Another node was faster; or it was kept, because it had become the last one, too late.
+        Err(DbError::Absent) => Ok(node.db.found(entry.id, Finding::Missing, now()).await?),
+        done => Ok(done?),
+    }
+}
+
 /// Removed, and looked at again; returns the proof.
 async fn delete(node: &Node, store: &dyn Store, entry: &Entry) -> Result<Value, RemoteError> {
-    let failed = |error: DbError| RemoteError::Wrong(error.to_string());
-    let Some(copy) = node.db.replica(entry.id).await.map_err(failed)? else {
+    let failed = |error: DbError| RemoteError::Unsaved(error.to_string());
+    let copy = node.db.replica(entry.id).await.map_err(failed)?;
+    // What was proven gone before and came back has no row any more, but its proof.
+    let key = copy.as_ref().map_or_else(|| key_in(entry.proof.as_ref()), |copy| copy.key.clone());
+    if key.is_empty() {
         return Err(RemoteError::Wrong("nobody knows under which key it lies".to_owned()));
-    };
-    if let Some(begun) = &copy.begun {
-        let begun = Begun { upload: begun.upload.clone(), part_bytes: begun.part_bytes };
-        store.abort(&copy.key, &begun).await?;
     }
-    let removed = match store.remove(&copy.key, copy.version.as_deref()).await? {
+    if let Some(begun) = copy.as_ref().and_then(|copy| copy.begun.as_ref()) {
+        let begun = Begun { upload: begun.upload.clone(), part_bytes: begun.part_bytes };
+        store.abort(&key, &begun).await?;
+    }
+    let version = copy.as_ref().and_then(|copy| copy.version.as_deref());
+    let removed = match store.remove(&key, version).await? {
         Removed::Gone => "removed",
         Removed::WasAbsent => "was absent",
     };
-    if store.look(&copy.key).await?.is_some() {
+    if store.look(&key).await?.is_some() {
         return Err(RemoteError::Wrong("it is still there after it was removed".to_owned()));
     }
-    Ok(
-        json!({ "key": copy.key, "removed": removed, "second_look": "absent", "listed": true, "at_ms": now().0 }),
-    )
+    Ok(json!({ "key": key, "removed": removed, "second_look": "absent", "listed": true, "at_ms": now().0 }))
+}
+
+/// What was proven gone a day ago is looked for once more.
+async fn control(node: &Node, name: &str, store: &dyn Store) -> Result<(), Failure> {
+    for old in node.db.copy_controls(name, now(), CONTROLS).await? {
+        if old.key.is_empty() || outage::ask(node, name).await.is_err() {
+            return Ok(());
+        }
+        match store.look(&old.key).await {
+            Ok(None) => node.db.copy_controlled(old.entry).await?,
+            Ok(Some(_)) => {
+                tracing::error!(entry = %old.entry, store = name, key = old.key, "what was proven gone is there again; it is deleted again");
+                node.db.copy_back(old.entry, now()).await?;
+            }
+            Err(error) if error.is_of_the_store() => return outage::failed(node, name, &error).await,
+            Err(error) => {
+                tracing::warn!(%error, store = name, "what was deleted could not be looked for once more");
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! it fails for now, and is tried again the moment it is there.
 
 use matinee_core::id::ObjectId;
-use matinee_core::replica::{Finding, LOCAL};
+use matinee_core::replica::{Finding, LOCAL, State};
 use matinee_io::db::{DbError, NewReplica};
 use matinee_io::random;
 
@@ -31,12 +31,17 @@ pub(super) async fn ready(node: &Node, hold: &Hold) -> Result<(), Fault> {
 
 /// Has the local file of an object brought back, if it is not here and a store has it. `true` while it is on its way.
 pub(super) async fn bring(node: &Node, object: ObjectId) -> Result<bool, Failure> {
-    if node.store.exists(object).await? {
+    let exists = node.store.exists(object).await?;
+    if exists && node.stores.is_empty() {
         return Ok(false);
     }
     let copies = node.db.replicas(object).await?;
     if !copies.iter().any(|copy| copy.store != LOCAL && copy.state.is_good()) {
         return Ok(false);
+    }
+    if exists {
+        // What is known to be bad is being made good again, and nothing is made of it.
+        return Ok(copies.iter().any(|copy| copy.store == LOCAL && copy.state == State::Suspect));
     }
     if let Some(lost) = copies.iter().find(|copy| copy.store == LOCAL && copy.state.is_good()) {
         // Its row says that it is here: it is made good again like any bad copy.

@@ -122,7 +122,7 @@ pub(crate) async fn claim_as(
 ) -> Result<Option<Hold>, Failure> {
     let full = node.disk().1 == Level::Full;
     let claim = Claim {
-        kinds: kinds.iter().filter(|slots| !full || slots.kind.writes_little()).copied().collect(),
+        kinds: kinds.iter().filter(|slots| !full || slots.kind.writes_little()).cloned().collect(),
         holder: holder.to_owned(),
         now: now(),
         lease_ms: limits::LEASE_MS,

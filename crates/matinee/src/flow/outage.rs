@@ -2,7 +2,8 @@
 //! is due when it is back. Nobody else waits for it.
 
 use matinee_core::replica::limits::{STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS};
-use matinee_io::store::RemoteError;
+use matinee_io::db::StoreState;
+use matinee_io::store::{RemoteError, Store};
 
 use super::{Failure, now};
 use crate::node::Node;
@@ -45,4 +46,21 @@ pub(crate) async fn failed(node: &Node, name: &str, error: &RemoteError) -> Resu
     let pause_ms = away_ms.clamp(STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS);
     node.db.store_away(name, &error.to_string(), now().plus(pause_ms), now()).await?;
     Ok(())
+}
+
+/// Asks a store that was away whether it is back, also when nothing waits for it: what lies there would be taken for lost.
+pub(super) async fn probe(node: &Node, name: &str, store: &dyn Store) -> Result<(), Failure> {
+    let known = node.db.store_states().await?.into_iter().find(|state| state.name == name);
+    let is_due = |state: &StoreState| {
+        state.away.is_some()
+            && state.lost.is_none()
+            && state.retry.is_none_or(|retry| now().since(retry) >= 0)
+    };
+    if !known.as_ref().is_some_and(is_due) {
+        return Ok(());
+    }
+    match store.list(None, 1).await {
+        Ok(_) => answered(node, name).await,
+        Err(error) => failed(node, name, &error).await,
+    }
 }

@@ -21,9 +21,9 @@ use super::coding::{source, video};
 use super::creation::{Intent, Made};
 use super::fault::Fault;
 use super::lease::Hold;
-use super::now;
 use super::outside::{self, Stop};
 use super::play::{brought_in, is_changed};
+use super::{home, now};
 use crate::node::Node;
 use crate::node::hosts::Known;
 
@@ -95,6 +95,9 @@ async fn whole(node: &Node, video: Video, hold: &Hold) -> Result<Whole, Fault> {
     } else {
         (source(&video)?, mime(video.probe.as_ref().and_then(brought_in)))
     };
+    if home::bring(node, object).await? {
+        return Err(Fault::world("what a host is to get lies in a store and is being brought back"));
+    }
     let path = node.object_path(object)?;
     let opened = tokio::task::spawn_blocking(move || {
         let file = File::open(path)?;

@@ -40,21 +40,104 @@ impl Reach {
     }
 }
 
-/// Streams the pieces in order. Files that are here cost nothing more than before.
+/// Streams the pieces in order. Files that are here cost nothing more than before; where one is not, or breaks, the rest of it
+/// comes from a store.
 pub(crate) fn stream(
     node: &Node,
     pieces: Vec<Piece>,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-    let is_here = |piece: &Piece| match piece {
-        Piece::Object { object, .. } => !matches!(node.store.file(*object), Err(StoreError::Absent(_))),
-        Piece::Literal(_) | Piece::File { .. } => true,
-    };
-    if node.stores.is_empty() || pieces.iter().all(is_here) {
+    if node.stores.is_empty() {
         return node.store.stream(pieces).left_stream();
     }
     let reach = Reach::of(node);
-    let one = move |piece| piece_of(reach.clone(), piece);
-    stream::iter(pieces).map(one).flatten().right_stream()
+    let all_here = !pieces.iter().any(|piece| is_absent(&reach, piece));
+    let open = all_here.then(|| (Whence::All, node.store.stream(pieces.clone()).boxed()));
+    let way = Way { reach, open, left: pieces.into() };
+    stream::try_unfold(way, Way::next).right_stream()
+}
+
+/// Where the bytes come from that are being sent.
+#[derive(Debug, Clone, Copy)]
+enum Whence {
+    /// From the files here, all that is left.
+    All,
+    /// From the file here, the first piece.
+    Here,
+    /// From a store, the first piece.
+    Far,
+}
+
+/// How far a body is.
+struct Way {
+    reach: Reach,
+    open: Option<(Whence, BoxStream<'static, io::Result<Bytes>>)>,
+    /// What is missing still.
+    left: VecDeque<Piece>,
+}
+
+impl Way {
+    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        loop {
+            let Some((from, open)) = self.open.as_mut() else {
+                self.pass(0);
+                let Some(piece) = self.left.front() else { return Ok(None) };
+                let from = if is_absent(&self.reach, piece) { Whence::Far } else { Whence::Here };
+                self.open = Some(self.one(from));
+                continue;
+            };
+            let from = *from;
+            match open.next().await {
+                Some(Ok(bytes)) => {
+                    self.pass(bytes.len() as u64);
+                    return Ok(Some((bytes, self)));
+                }
+                None => self.open = None,
+                Some(Err(error)) => {
+                    let Some(Piece::Object { object, .. }) = self.left.front() else { return Err(error) };
+                    tracing::warn!(%error, %object, ?from, "a file broke while it was read");
+                    self.open = match from {
+                        // Which of them it is shows when each comes alone.
+                        Whence::All => None,
+                        Whence::Here => Some(self.one(Whence::Far)),
+                        Whence::Far => return Err(error),
+                    };
+                }
+            }
+        }
+    }
+
+    /// The first piece.
+    fn one(&self, from: Whence) -> (Whence, BoxStream<'static, io::Result<Bytes>>) {
+        let pieces = self.left.front().cloned();
+        let bytes = match (from, pieces) {
+            (Whence::Far, Some(Piece::Object { object, offset, len })) => {
+                far(self.reach.clone(), object, offset..offset + len)
+            }
+            (Whence::All | Whence::Here | Whence::Far, piece) => {
+                self.reach.store.stream(piece.into_iter().collect()).boxed()
+            }
+        };
+        (from, bytes)
+    }
+
+    /// So many bytes more are behind us.
+    fn pass(&mut self, mut bytes: u64) {
+        while let Some(front) = self.left.front_mut() {
+            if front.len() > bytes {
+                front.skip(bytes);
+                return;
+            }
+            bytes -= front.len();
+            self.left.pop_front();
+        }
+    }
+}
+
+fn is_absent(reach: &Reach, piece: &Piece) -> bool {
+    match piece {
+        Piece::Object { object, .. } => matches!(reach.store.file(*object), Err(StoreError::Absent(_))),
+        Piece::Literal(_) | Piece::File { .. } => false,
+    }
 }
 
 /// A few bytes of an object, all in memory.
@@ -65,7 +148,7 @@ pub(crate) async fn read_at(
     len: usize,
 ) -> Result<Bytes, Failure> {
     match node.store.read_at(object, offset, len).await {
-        Err(StoreError::Absent(_)) if !node.stores.is_empty() => {
+        Err(StoreError::Absent(_) | StoreError::Short(_) | StoreError::Io(_)) if !node.stores.is_empty() => {
             let range = offset..offset + len as u64;
             let chunks: Vec<Bytes> = elsewhere(node, object, range).try_collect().await?;
             let mut bytes = BytesMut::with_capacity(len);
@@ -93,19 +176,6 @@ pub(crate) fn elsewhere(
     range: Range<u64>,
 ) -> BoxStream<'static, io::Result<Bytes>> {
     far(Reach::of(node), object, range)
-}
-
-fn piece_of(reach: Reach, piece: Piece) -> BoxStream<'static, io::Result<Bytes>> {
-    match piece {
-        Piece::Object { object, offset, len }
-            if matches!(reach.store.file(object), Err(StoreError::Absent(_))) =>
-        {
-            far(reach, object, offset..offset + len)
-        }
-        here @ (Piece::Literal(_) | Piece::Object { .. } | Piece::File { .. }) => {
-            reach.store.stream(vec![here]).boxed()
-        }
-    }
 }
 
 /// How far a reading is.
@@ -188,8 +258,12 @@ async fn copies(reach: &Reach, object: ObjectId) -> Result<VecDeque<Replica>, ma
     let deep = |copy: &Replica| reach.archives.contains(&copy.store);
     let mut copies = reach.db.replicas(object).await?;
     if let Some(lost) = copies.iter().find(|copy| copy.store == LOCAL && copy.state.is_good()) {
-        // Whoever asks here has not found the file: it is made good again.
-        reach.db.found(lost.id, Finding::Missing, now()).await?;
+        // Whoever asks here has not found the file, or could not read it: it is made good again.
+        let finding = match reach.store.file(object) {
+            Ok(_) => Finding::Unreadable,
+            Err(_) => Finding::Missing,
+        };
+        reach.db.found(lost.id, finding, now()).await?;
     }
     copies.retain(|copy| copy.state.is_good() && reach.stores.get(&copy.store).is_some());
     copies.sort_by_key(|copy| (away(copy), deep(copy)));

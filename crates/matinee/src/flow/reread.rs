@@ -7,14 +7,43 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use matinee_core::hash::{self, Running};
+use matinee_core::id::ObjectId;
+use matinee_core::replica::Finding;
 use matinee_io::clock::Stopwatch;
-use matinee_io::store::{Reading, RemoteError, Store};
+use matinee_io::store::{Reading, RemoteError, Store, StoreError, is_unreadable};
+
+use super::Failure;
+use crate::node::Node;
 
 /// Bytes of a file that are hashed at a time.
 const READ_BYTES: usize = 1 << 20;
 
-/// What was found: the length and the hash, if it is there.
-pub(super) type Found = Option<(u64, [u8; 32])>;
+/// What a look came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Seen {
+    /// So many bytes with this hash.
+    Bytes(u64, [u8; 32]),
+    /// It is not there.
+    Nothing,
+    /// It is there, and cannot be read.
+    Unreadable,
+}
+
+impl Seen {
+    /// What that means where `expected` should be.
+    pub(super) fn against(self, expected: (u64, [u8; 32])) -> Finding {
+        match self {
+            Self::Bytes(size, hash) => Finding::of(expected, Some((size, hash))),
+            Self::Nothing => Finding::of(expected, None),
+            Self::Unreadable => Finding::Unreadable,
+        }
+    }
+
+    /// The hash of what is there, if it is as long as it should be.
+    pub(super) fn hash(self, size: u64) -> Option<[u8; 32]> {
+        if let Self::Bytes(found, hash) = self { (found == size).then_some(hash) } else { None }
+    }
+}
 
 /// How fast may be read.
 pub(super) struct Pace {
@@ -66,24 +95,50 @@ pub(super) async fn hashed(file: Arc<File>, pace: &mut Pace) -> std::io::Result<
     }
 }
 
-/// The length and the hash of what lies in a store under a key, where `size` bytes should lie.
+/// The local file of an object.
+pub(super) async fn local(node: &Node, object: ObjectId, pace: &mut Pace) -> Result<Seen, Failure> {
+    // The file may be gone while an open one is still kept.
+    if !node.store.exists(object).await? {
+        return Ok(Seen::Nothing);
+    }
+    let file = match node.store.file(object) {
+        Ok(file) => file,
+        Err(StoreError::Absent(_)) => return Ok(Seen::Nothing),
+        Err(error) => return Err(error.into()),
+    };
+    match hashed(file, pace).await {
+        Ok((size, hash)) => Ok(Seen::Bytes(size, hash)),
+        Err(error) if is_unreadable(&error) => {
+            tracing::error!(%error, %object, "a local file cannot be read");
+            Ok(Seen::Unreadable)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What lies in a store under a key, where `size` bytes should lie.
 pub(super) async fn read_back(
     store: &dyn Store,
     (key, size): (&str, u64),
     pace: &mut Pace,
-) -> Result<Found, RemoteError> {
-    let Some(there) = store.look(key).await? else { return Ok(None) };
+) -> Result<Seen, RemoteError> {
+    let Some(there) = store.look(key).await? else { return Ok(Seen::Nothing) };
     if there.size != size || size == 0 {
-        return Ok(Some((there.size, hash::of(b""))));
+        return Ok(Seen::Bytes(there.size, hash::of(b"")));
     }
-    match store.read(key, 0..size).await {
+    let seen = match store.read(key, 0..size).await {
         Ok(bytes) => hash_of(bytes, pace).await,
-        Err(RemoteError::Absent) => Ok(None),
         Err(error) => Err(error),
+    };
+    match seen {
+        Err(RemoteError::Absent) => Ok(Seen::Nothing),
+        // It can be read as little tomorrow, and it is only about this one.
+        Err(RemoteError::Unreadable(_) | RemoteError::Wrong(_)) => Ok(Seen::Unreadable),
+        seen => seen,
     }
 }
 
-async fn hash_of(mut bytes: Reading, pace: &mut Pace) -> Result<Found, RemoteError> {
+async fn hash_of(mut bytes: Reading, pace: &mut Pace) -> Result<Seen, RemoteError> {
     let (mut hash, mut size) = (Running::default(), 0);
     while let Some(chunk) = bytes.next().await {
         match chunk {
@@ -92,10 +147,9 @@ async fn hash_of(mut bytes: Reading, pace: &mut Pace) -> Result<Found, RemoteErr
                 size += chunk.len() as u64;
                 pace.keep(chunk.len() as u64).await;
             }
-            Err(RemoteError::Short) => return Ok(Some((size, hash.end()))),
-            Err(RemoteError::Absent) => return Ok(None),
+            Err(RemoteError::Short) => break,
             Err(error) => return Err(error),
         }
     }
-    Ok(Some((size, hash.end())))
+    Ok(Seen::Bytes(size, hash.end()))
 }

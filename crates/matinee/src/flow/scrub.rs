@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use matinee_core::replica::limits::{SCRUB_BATCH, SCRUB_LOOK_MS};
+use matinee_core::replica::limits::{SCRUB_BATCH, SCRUB_LAST_LOOKS, SCRUB_LOOK_MS, SCRUB_TURN_MS};
 use matinee_core::replica::{Finding, LOCAL};
 use matinee_core::time::Millis;
 pub(crate) use matinee_io::db::Replica;
-use matinee_io::store::{RemoteError, StoreError};
+use matinee_io::store::RemoteError;
 
-use super::reread::{Found, Pace, hashed, read_back};
+use super::reread::{self, Pace, Seen, read_back};
 use super::{Failure, now, outage};
 use crate::node::Node;
 
@@ -27,12 +27,14 @@ pub(crate) struct Tally {
     pub(crate) short: u64,
     /// Of other bytes.
     pub(crate) changed: u64,
+    /// There, and not to be read.
+    pub(crate) unreadable: u64,
 }
 
 impl Tally {
     /// How many were not good.
     pub(crate) const fn bad(&self) -> u64 {
-        self.missing + self.short + self.changed
+        self.missing + self.short + self.changed + self.unreadable
     }
 
     const fn add(&mut self, finding: Finding, bytes: u64) {
@@ -43,98 +45,159 @@ impl Tally {
             Finding::Missing => self.missing += 1,
             Finding::Short => self.short += 1,
             Finding::Changed => self.changed += 1,
+            Finding::Unreadable => self.unreadable += 1,
         }
     }
 }
 
-/// Scrubs a store by and by until the node stops.
+/// Scrubs a store by and by until the node stops, when it is this node's turn.
 pub(crate) async fn run(node: Arc<Node>, store: String) {
     let every_ms = node.config.scrub.every.ms;
+    // Reading an archive costs money and hours; that is somebody's decision.
+    if every_ms == 0 || node.config.archives().contains(&store) {
+        return;
+    }
     let mut beat = tokio::time::interval(Duration::from_millis(SCRUB_LOOK_MS.unsigned_abs()));
+    let mut looks = 0_u64;
     loop {
         tokio::select! {
             () = node.stop.cancelled() => return,
             _ = beat.tick() => {}
         }
-        // Reading an archive costs money and hours; that is somebody's decision.
-        if every_ms == 0 || node.config.archives().contains(&store) {
-            return;
-        }
-        let mut untold = |_: &Replica, _| {};
-        let pace = node.config.scrub.max_bytes_per_s;
-        let pass = pass(&node, &store, now().plus(-every_ms), pace, &mut untold);
+        let wish = Wish {
+            before: now().plus(-every_ms),
+            max_bytes_per_s: node.config.scrub.max_bytes_per_s,
+            with_bad: looks.is_multiple_of(SCRUB_LAST_LOOKS),
+        };
+        looks += 1;
         tokio::select! {
             () = node.stop.cancelled() => return,
-            passed = pass => if let Err(failure) = passed {
+            passed = in_turn(&node, &store, &wish) => if let Err(failure) = passed {
                 tracing::warn!(%failure, store, "a store could not be scrubbed; it is tried again");
             }
         }
     }
 }
 
-/// Looks at every copy in a store that was proven before `before`; `told` hears of each.
+/// Passes through a store while it is our turn; another node does it otherwise.
+async fn in_turn(node: &Node, store: &str, wish: &Wish) -> Result<(), Failure> {
+    if !turn(node, store).await? {
+        return Ok(());
+    }
+    let mut untold = |_: &Replica, _| {};
+    tokio::select! {
+        passed = pass(node, store, wish, &mut untold) => passed.map(drop),
+        lost = keep_turn(node, store) => lost,
+    }
+}
+
+async fn turn(node: &Node, store: &str) -> Result<bool, Failure> {
+    // The same at each start of this node: what it had when it was killed it has again at once.
+    let name = node.holder.split('/').next().unwrap_or_default();
+    Ok(node.db.scrub_turn(store, name, (now().plus(SCRUB_TURN_MS), now())).await?)
+}
+
+/// Ends when it is not our turn any more.
+async fn keep_turn(node: &Node, store: &str) -> Result<(), Failure> {
+    loop {
+        tokio::time::sleep(Duration::from_millis(SCRUB_LOOK_MS.unsigned_abs())).await;
+        if !turn(node, store).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// What of a store is to be read again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// What was proven before.
+    pub(crate) before: Millis,
+    /// At most so many bytes in a second; 0 is no limit.
+    pub(crate) max_bytes_per_s: u64,
+    /// Also what was found bad, where nothing good is left.
+    pub(crate) with_bad: bool,
+}
+
+/// Looks at every copy in a store that is wished for; `told` hears of each.
 pub(crate) async fn pass(
     node: &Node,
     store: &str,
-    before: Millis,
-    max_bytes_per_s: u64,
+    wish: &Wish,
     told: &mut (dyn FnMut(&Replica, Finding) + Send),
 ) -> Result<Tally, Failure> {
-    let (mut tally, mut pace) = (Tally::default(), Pace::of(Some(max_bytes_per_s)));
+    let mut passing =
+        Passing { node, pace: Pace::of(Some(wish.max_bytes_per_s)), tally: Tally::default(), told };
+    if wish.with_bad {
+        passing.bad(store).await?;
+    }
     loop {
-        let due = node.db.to_scrub(store, before, SCRUB_BATCH).await?;
+        let due = node.db.to_scrub(store, wish.before, SCRUB_BATCH).await?;
         if due.is_empty() {
-            return Ok(tally);
+            return Ok(passing.tally);
         }
-        for copy in &due {
-            let finding = look(node, copy, &mut pace).await?;
-            node.db.found(copy.id, finding, now()).await?;
-            tally.add(finding, copy.size.unwrap_or_default());
+        passing.all(&due).await?;
+    }
+}
+
+/// A pass through a store, as far as it is.
+struct Passing<'a> {
+    node: &'a Node,
+    pace: Pace,
+    tally: Tally,
+    told: &'a mut (dyn FnMut(&Replica, Finding) + Send),
+}
+
+impl Passing<'_> {
+    async fn bad(&mut self, store: &str) -> Result<(), Failure> {
+        let mut after = None;
+        loop {
+            let bad = self.node.db.last_bad(store, after, SCRUB_BATCH).await?;
+            let Some(last) = bad.last() else { return Ok(()) };
+            after = Some(last.id);
+            self.all(&bad).await?;
+        }
+    }
+
+    async fn all(&mut self, copies: &[Replica]) -> Result<(), Failure> {
+        for copy in copies {
+            let finding = look(self.node, copy, &mut self.pace).await?;
+            self.node.db.found(copy.id, finding, now()).await?;
+            self.tally.add(finding, copy.size.unwrap_or_default());
             if finding != Finding::Good {
                 tracing::error!(
-                    object = %copy.object, video = %copy.video, store, found = finding.name(), "a copy is bad"
+                    object = %copy.object, video = %copy.video, store = copy.store, found = finding.name(), "a copy is bad"
                 );
             }
-            told(copy, finding);
+            (self.told)(copy, finding);
         }
+        Ok(())
     }
 }
 
 async fn look(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Finding, Failure> {
-    let found =
-        if copy.store == LOCAL { local(node, copy, pace).await? } else { far(node, copy, pace).await? };
-    let size = copy.size.unwrap_or_default();
-    let Some(hash) = copy.blake3 else {
-        // Nobody has hashed it before: what is there from now on is what it was, if its length is.
-        let Some((_, hash)) = found.filter(|(found, _)| *found == size) else {
-            return Ok(Finding::of((size, [0; 32]), found));
-        };
-        node.db.keep_hash(copy.object, hash).await?;
-        return Ok(Finding::Good);
+    let seen = if copy.store == LOCAL {
+        reread::local(node, copy.object, pace).await?
+    } else {
+        far(node, copy, pace).await?
     };
-    Ok(Finding::of((size, hash), found))
+    let size = copy.size.unwrap_or_default();
+    if let Some(hash) = copy.blake3 {
+        return Ok(seen.against((size, hash)));
+    }
+    // Nobody has hashed it before: what is there from now on is what it was, if its length is.
+    let Some(hash) = seen.hash(size) else { return Ok(seen.against((size, [0; 32]))) };
+    node.db.keep_hash(copy.object, hash).await?;
+    Ok(Finding::Good)
 }
 
-async fn local(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Found, Failure> {
-    // The file may be gone while an open one is still kept.
-    if !node.store.exists(copy.object).await? {
-        return Ok(None);
-    }
-    match node.store.file(copy.object) {
-        Ok(file) => Ok(Some(hashed(file, pace).await?)),
-        Err(StoreError::Absent(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn far(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Found, Failure> {
+async fn far(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Seen, Failure> {
     let opened = node.stores.get(&copy.store).ok_or(Failure::Absent)?;
     outage::ask(node, &copy.store).await?;
     let read = read_back(&*opened.store, (&copy.key, copy.size.unwrap_or_default()), pace).await;
     match read {
-        Ok(found) => {
+        Ok(seen) => {
             outage::answered(node, &copy.store).await?;
-            Ok(found)
+            Ok(seen)
         }
         Err(error) => {
             outage::failed(node, &copy.store, &error).await?;

@@ -6,7 +6,9 @@ use matinee_core::placement::{Class, Rules};
 use matinee_core::replica::limits::PLACE_BATCH;
 use matinee_core::replica::{LOCAL, State};
 use matinee_core::time::Millis;
+pub(crate) use matinee_io::db::Lost;
 use matinee_io::db::{DbError, Lag, NewReplica, StoreState, Unplaced};
+use matinee_io::store::Facts;
 
 use super::{Failure, copies, now};
 use crate::node::Node;
@@ -23,6 +25,8 @@ pub(crate) struct Standing {
     /// Since when it is being emptied; the beginning of time when the configuration says so.
     pub(crate) draining: Option<Millis>,
     pub(crate) state: StoreState,
+    /// What it can do, in sentences, as it was tried.
+    pub(crate) facts: Vec<&'static str>,
     pub(crate) lag: Vec<Lag>,
 }
 
@@ -42,14 +46,7 @@ impl Standing {
 pub(crate) async fn all(node: &Node) -> Result<Vec<Standing>, Failure> {
     let (lag, states) = (node.db.lag().await?, node.db.store_states().await?);
     let state = |name: &str| {
-        let nothing = StoreState {
-            name: name.to_owned(),
-            draining: None,
-            away: None,
-            retry: None,
-            error: None,
-            seen: None,
-        };
+        let nothing = StoreState { name: name.to_owned(), ..StoreState::default() };
         states.iter().find(|state| state.name == name).cloned().unwrap_or(nothing)
     };
     let of = |name: &str| lag.iter().filter(|lag| lag.store == name).cloned().collect();
@@ -60,6 +57,7 @@ pub(crate) async fn all(node: &Node) -> Result<Vec<Standing>, Failure> {
         domain: LOCAL.to_owned(),
         draining: None,
         state: state(LOCAL),
+        facts: Vec::new(),
         lag: of(LOCAL),
     };
     let others = node.config.store.iter().map(|store| {
@@ -72,10 +70,18 @@ pub(crate) async fn all(node: &Node) -> Result<Vec<Standing>, Failure> {
             domain: store.domain.clone().unwrap_or_else(|| store.name.clone()),
             draining: state.draining.or_else(|| store.draining.then_some(Millis(0))),
             lag: of(&store.name),
+            facts: sentences(&state),
             state,
         }
     });
     Ok(std::iter::once(local).chain(others).collect())
+}
+
+/// What is known of what a store can do.
+fn sentences(state: &StoreState) -> Vec<&'static str> {
+    let facts =
+        state.facts.as_ref().and_then(|(facts, _)| serde_json::from_value::<Facts>(facts.clone()).ok());
+    facts.map(|facts| facts.sentences()).unwrap_or_default()
 }
 
 /// Empties a store from now on, or lets it be filled again. What lies in it is copied elsewhere, and goes when that is proven.
@@ -116,8 +122,12 @@ fn add(forecast: &mut Forecast, rules: &Rules, object: &Unplaced, leaving: &str)
     let held: Vec<(&str, State)> =
         object.held.iter().map(|(_, store, state)| (store.as_str(), *state)).collect();
     let judged = rules.judge((object.object, object.kind), &held);
-    let stays = held.iter().any(|(store, state)| *store != leaving && *store != LOCAL && state.is_good());
-    forecast.stranded += u64::from(judged.missing.is_empty() && !stays);
+    // As if all that is to be made were there.
+    let made = judged.missing.iter().map(|store| (*store, State::Intended));
+    let good = |(store, state): (_, State)| (store, if state.counts() { State::Present } else { state });
+    let then: Vec<_> = held.iter().copied().chain(made).map(good).collect();
+    let goes = rules.judge((object.object, object.kind), &then).surplus;
+    forecast.stranded += u64::from(!goes.iter().any(|n| then[*n].0 == leaving));
     for store in judged.missing {
         match forecast.to.iter_mut().find(|(name, ..)| name == store) {
             Some((_, objects, bytes)) => (*objects, *bytes) = (*objects + 1, *bytes + object.size),
@@ -177,6 +187,38 @@ async fn begin(node: &Node, object: &Unplaced, (from, to): (&str, &str)) -> Resu
         Err(DbError::Conflict(_) | DbError::Absent) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is lost with a store that will never come back.
+pub(crate) async fn would_lose(node: &Node, name: &str) -> Result<Lost, Failure> {
+    known_to_rows(node, name).await?;
+    Ok(node.db.would_lose(name).await?)
+}
+
+/// Gives a store up for ever: nothing in it is waited for any more, and what lay there is made anew from other copies.
+pub(crate) async fn lose(node: &Node, name: &str, reason: &str) -> Result<Lost, Failure> {
+    known_to_rows(node, name).await?;
+    node.db.mark_lost(name, Some(now())).await?;
+    let mut lost = Lost::default();
+    loop {
+        let some = node.db.lose(name, reason, PLACE_BATCH, now()).await?;
+        (lost.entries, lost.last) = (lost.entries + some.entries, lost.last + some.last);
+        if some.entries == 0 {
+            return Ok(lost);
+        }
+    }
+}
+
+/// A store that was lost is there again, empty: it may be filled.
+pub(crate) async fn regain(node: &Node, name: &str) -> Result<(), Failure> {
+    known(node, name)?;
+    Ok(node.db.mark_lost(name, None).await?)
+}
+
+/// A store of the configuration, or one that is not in it any more and that rows know of.
+async fn known_to_rows(node: &Node, name: &str) -> Result<(), Failure> {
+    let named = node.db.stores_named().await?;
+    if named.iter().any(|(known, _)| known == name) { Ok(()) } else { known(node, name) }
 }
 
 /// A store of the configuration.

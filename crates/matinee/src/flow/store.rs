@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use matinee_io::store::{Depth, Opened};
 
+use super::now;
 use crate::node::Node;
 
 /// A store that does not answer is asked again after this.
@@ -19,7 +20,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         for opened in node.stores.iter().filter(|opened| opened.facts.get().is_none()) {
             tokio::select! {
                 () = node.stop.cancelled() => return,
-                () = learn(opened, &below) => {}
+                () = learn(&node, opened, &below) => {}
             }
         }
         if node.stores.iter().all(|opened| opened.facts.get().is_some()) {
@@ -32,9 +33,13 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
-async fn learn(opened: &Opened, below: &str) {
+async fn learn(node: &Node, opened: &Opened, below: &str) {
     match opened.store.facts(below, Depth::Brief).await {
         Ok(facts) => {
+            let told = serde_json::to_value(&facts).expect("because facts are words and numbers");
+            if let Err(error) = node.db.keep_facts(&opened.name, &told, now()).await {
+                tracing::warn!(store = opened.name, %error, "what a store can do could not be written down");
+            }
             tracing::info!(store = opened.name, found = facts.sentences().join("; "), "a store was tried");
             // Nobody else sets it: one task of each process does this.
             let _ = opened.facts.set(facts);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::ledger;
+use matinee_core::replica::Finding;
 use matinee_core::{limits, webhook};
-use matinee_io::db::Entry;
+use matinee_io::db::{DbError, Entry};
 use matinee_io::random;
 use matinee_io::store::{Removed, StoreError};
 use serde_json::json;
@@ -104,7 +105,11 @@ pub(crate) async fn ledger(node: &Node) -> Result<u32, Failure> {
                 Err(failure) => {
                     tracing::warn!(%failure, object = %entry.object, "an object could not be deleted yet");
                     let next = now().plus(ledger::backoff_ms(entry.attempts));
-                    node.db.ledger_failed(entry.id, &failure.to_string(), next).await?;
+                    let noted = node.db.ledger_failed(entry.id, &failure.to_string(), next).await;
+                    // Another node may have been faster.
+                    if !matches!(noted, Err(DbError::Absent)) {
+                        noted?;
+                    }
                 }
             }
         }
@@ -123,6 +128,9 @@ async fn delete(node: &Node, entry: &Entry) -> Result<(), Failure> {
         return Err(Failure::Again("the object is still there after it was removed".to_owned()));
     }
     let proof = json!({ "removed": removed, "second_look": "absent", "at_ms": now().0 });
-    node.db.ledger_gone(entry.id, proof, now()).await?;
-    Ok(())
+    match node.db.ledger_gone(entry.id, proof, now()).await {
+        // Another node was faster; or it was kept, because it had become the last copy, too late.
+        Err(DbError::Absent) => Ok(node.db.found(entry.id, Finding::Missing, now()).await?),
+        done => Ok(done?),
+    }
 }

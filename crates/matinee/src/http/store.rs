@@ -26,7 +26,7 @@ pub(crate) struct Store {
     class: Class,
     /// What fails together with it.
     domain: String,
-    /// `working`, `away` when it does not answer, or `draining`.
+    /// `working`, `away` when it does not answer, `draining`, or `lost` for ever.
     state: &'static str,
     /// Since when it does not answer.
     away_since: Option<String>,
@@ -48,6 +48,10 @@ pub(crate) struct Store {
     leaving_objects: u64,
     /// When the copy was read and found right that was so longest ago.
     scrubbed_since: Option<String>,
+    /// What it can do, in sentences, as it was tried.
+    facts: Vec<&'static str>,
+    /// When that was.
+    tried: Option<String>,
 }
 
 /// All stores, the data directory first.
@@ -101,10 +105,11 @@ impl From<Standing> for Store {
         let (objects, bytes) = standing.count(replica::State::Present);
         let (waiting_objects, waiting_bytes) = standing.count(replica::State::Intended);
         let waiting = standing.of(replica::State::Intended).and_then(|lag| lag.oldest);
-        let state = match (standing.state.away, standing.draining) {
-            (Some(_), _) => "away",
-            (None, Some(_)) => "draining",
-            (None, None) => "working",
+        let state = match (standing.state.lost, standing.state.away, standing.draining) {
+            (Some(_), _, _) => "lost",
+            (None, Some(_), _) => "away",
+            (None, None, Some(_)) => "draining",
+            (None, None, None) => "working",
         };
         Self {
             state,
@@ -113,6 +118,8 @@ impl From<Standing> for Store {
             scrubbed_since: standing.of(replica::State::Present).and_then(|lag| lag.verified).map(time),
             bad_objects: standing.count(replica::State::Suspect).0,
             leaving_objects: standing.count(replica::State::ToDelete).0,
+            tried: standing.state.facts.as_ref().map(|(_, at)| time(*at)),
+            facts: standing.facts,
             id: standing.name,
             place: standing.place,
             class: standing.class,

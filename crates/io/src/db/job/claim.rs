@@ -23,16 +23,25 @@ const LOCK_CLAIM: i64 = 0x6d61_7469_0002;
 const UNREADABLE_MAX: u32 = 8;
 
 /// How many jobs of a kind may run at once; 0 means that this kind is not wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slots {
     /// The kind.
     pub kind: Kind,
     /// Of it, those that ask for this encoder in hardware; `None` for those that ask for none.
     pub engine: Option<Engine>,
+    /// Of copies, those for this store.
+    pub store: Option<String>,
     /// On the node of the holder.
     pub node_max: u32,
     /// On all nodes together.
     pub all_max: u32,
+}
+
+impl Slots {
+    /// So many of a kind on the node of the holder, on however many nodes; of those that ask for no engine and no store.
+    pub const fn of(kind: Kind, node_max: u32) -> Self {
+        Self { kind, engine: None, store: None, node_max, all_max: u32::MAX }
+    }
 }
 
 /// A wish for a job.
@@ -205,8 +214,8 @@ pub(super) async fn take(tx: &mut Tx, claim: &Claim, room: Room) -> Result<Optio
 
 fn values(claim: &Claim, room: Room) -> Vec<Arg> {
     let kinds = claim.kinds.iter().map(|slots| {
-        let engine = slots.engine.map(String::from).unwrap_or_default();
-        json!({ "kind": slots.kind.name(), "engine": engine, "node_max": slots.node_max, "all_max": slots.all_max })
+        let queue = slots.engine.map(String::from).or_else(|| slots.store.clone()).unwrap_or_default();
+        json!({ "kind": slots.kind.name(), "engine": queue, "node_max": slots.node_max, "all_max": slots.all_max })
     });
     args![
         Value::Array(kinds.collect()),

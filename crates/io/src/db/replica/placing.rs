@@ -239,6 +239,10 @@ async fn place(
         Err(DbError::Absent) => return Ok(false),
         locked => locked.map(drop)?,
     }
+    // What was decided upon may have changed since it was read; then it is decided anew.
+    if held_of(tx, unplaced.object).await? != unplaced.held {
+        return Ok(false);
+    }
     let sql = "UPDATE object SET placed = $2 WHERE id = $1 AND placed IS NULL
                  AND EXISTS (SELECT 1 FROM replica r WHERE r.object_id = $1 AND r.state = 'present')";
     if tx.execute(sql, args![unplaced.object, mark]).await? == 0 {
@@ -310,10 +314,7 @@ async fn insert_job(
 }
 
 async fn unplaced_of(tx: &mut Tx, row: &Row) -> Result<Unplaced, DbError> {
-    let object = row.get("id")?;
-    let sql = "SELECT id, store, state FROM replica WHERE object_id = $1 ORDER BY created_ms, id";
-    let held = tx.rows(sql, args![object]).await?;
-    let held = held.iter().map(|row| Ok((row.get("id")?, row.get("store")?, row.get("state")?)));
+    let object: ObjectId = row.get("id")?;
     Ok(Unplaced {
         object,
         app: row.get("app_id")?,
@@ -321,8 +322,14 @@ async fn unplaced_of(tx: &mut Tx, row: &Row) -> Result<Unplaced, DbError> {
         collection: row.get("collection_id")?,
         kind: row.get("kind")?,
         size: row.get("size_bytes")?,
-        held: held.collect::<Result<_, DbError>>()?,
+        held: held_of(tx, object).await?,
     })
+}
+
+async fn held_of(tx: &mut Tx, object: ObjectId) -> Result<Vec<(EntryId, String, State)>, DbError> {
+    let sql = "SELECT id, store, state FROM replica WHERE object_id = $1 ORDER BY created_ms, id";
+    let held = tx.rows(sql, args![object]).await?;
+    held.iter().map(|row| Ok((row.get("id")?, row.get("store")?, row.get("state")?))).collect()
 }
 
 fn lag_of(row: &Row) -> Result<Lag, DbError> {

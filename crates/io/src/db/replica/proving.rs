@@ -1,7 +1,7 @@
-//! What scrubbing finds, and what is known of a store as a whole.
+//! What looks at copies find, and what follows from it.
 
 use matinee_core::event::Topic;
-use matinee_core::id::EntryId;
+use matinee_core::id::{EntryId, ObjectId};
 use matinee_core::replica::Finding;
 use matinee_core::time::Millis;
 use serde_json::{Value, json};
@@ -10,9 +10,10 @@ use super::copying::unplace;
 use super::{Replica, replica_of, replicas, unwanted};
 use crate::db::Db;
 use crate::db::error::DbError;
+use crate::db::lease::lock_video;
 use crate::db::told::tell;
 use crate::db::tx::{Sql, Tx};
-use crate::db::value::{Row, args};
+use crate::db::value::args;
 
 /// Which local files of sources may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,23 +26,6 @@ pub struct Aged {
     pub restored: Millis,
 }
 
-/// What is known of a store besides its configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreState {
-    /// Its name.
-    pub name: String,
-    /// Since when it is being emptied.
-    pub draining: Option<Millis>,
-    /// Since when it does not answer.
-    pub away: Option<Millis>,
-    /// When it is asked again.
-    pub retry: Option<Millis>,
-    /// What it said last.
-    pub error: Option<String>,
-    /// When it answered last.
-    pub seen: Option<Millis>,
-}
-
 impl Db {
     /// At most `limit` good copies in a store that were proven before `before`, longest ago first.
     pub async fn to_scrub(&self, store: &str, before: Millis, limit: u32) -> Result<Vec<Replica>, DbError> {
@@ -51,6 +35,28 @@ impl Db {
                     "WHERE r.store = $1 AND r.state = 'present' AND r.verified_ms < $2 ORDER BY r.verified_ms, r.id LIMIT $3"
                 );
                 let rows = tx.rows(sql, args![store.as_str(), *before, *limit]).await?;
+                rows.iter().map(replica_of).collect()
+            })
+        })
+        .await
+    }
+
+    /// At most `limit` bad copies in a store, after this one, of objects that have no good one: perhaps they are good again.
+    pub async fn last_bad(
+        &self,
+        store: &str,
+        after: Option<EntryId>,
+        limit: u32,
+    ) -> Result<Vec<Replica>, DbError> {
+        let after = after.unwrap_or(EntryId::from_bits(0));
+        self.read((store.to_owned(), after, limit), |tx, (store, after, limit)| {
+            Box::pin(async move {
+                let sql = replicas!(
+                    "WHERE r.store = $1 AND r.state = 'suspect' AND r.id > $2
+                       AND NOT EXISTS (SELECT 1 FROM replica good WHERE good.object_id = r.object_id AND good.state = 'present')
+                     ORDER BY r.id LIMIT $3"
+                );
+                let rows = tx.rows(sql, args![store.as_str(), *after, *limit]).await?;
                 rows.iter().map(replica_of).collect()
             })
         })
@@ -104,8 +110,13 @@ impl Db {
         stores: &[String],
         when: Millis,
     ) -> Result<bool, DbError> {
-        self.write((replica.id, replica.object, stores.to_vec(), when), |tx, (id, object, stores, when)| {
+        let args = (replica.id, replica.object, replica.video, stores.to_vec(), when);
+        self.write(args, |tx, (id, object, video, stores, when)| {
             Box::pin(async move {
+                match lock_video(tx, *video).await {
+                    Err(DbError::Absent) => return Ok(false),
+                    locked => locked.map(drop)?,
+                }
                 let sql = "SELECT store FROM replica WHERE object_id = $1 AND state = 'present' AND id <> $2";
                 let rows = tx.rows(sql, args![*object, *id]).await?;
                 let mut proven = false;
@@ -120,61 +131,18 @@ impl Db {
         })
         .await
     }
-
-    /// What is known of all stores.
-    pub async fn store_states(&self) -> Result<Vec<StoreState>, DbError> {
-        self.read((), |tx, ()| {
-            Box::pin(async move {
-                let rows = tx.rows("SELECT * FROM store_state ORDER BY name", args![]).await?;
-                rows.iter().map(state_of).collect()
-            })
-        })
-        .await
-    }
-
-    /// A store did not answer: it is asked again at `retry`. Returns since when it is away.
-    pub async fn store_away(
-        &self,
-        name: &str,
-        error: &str,
-        retry: Millis,
-        now: Millis,
-    ) -> Result<Millis, DbError> {
-        let args = (name.to_owned(), error.to_owned(), retry, now);
-        self.write(args, |tx, (name, error, retry, now)| {
-            Box::pin(async move {
-                let sql = "INSERT INTO store_state (name, away_ms, retry_ms, error) VALUES ($1, $2, $3, $4)
-                           ON CONFLICT (name) DO UPDATE SET away_ms = COALESCE(store_state.away_ms, excluded.away_ms),
-                             retry_ms = excluded.retry_ms, error = excluded.error RETURNING away_ms";
-                let row = tx.row(sql, args![name.as_str(), *now, *retry, error.as_str()]).await?;
-                row.ok_or(DbError::Absent)?.get("away_ms")
-            })
-        })
-        .await
-    }
-
-    /// A store answers: all that waited for it is due at once. Returns whether it was away.
-    pub async fn store_back(&self, name: &str, now: Millis) -> Result<bool, DbError> {
-        self.write((name.to_owned(), now), |tx, (name, now)| Box::pin(back(tx, name, *now))).await
-    }
-
-    /// A store is being emptied from now on, or not any more.
-    pub async fn drain_store(&self, name: &str, since: Option<Millis>) -> Result<(), DbError> {
-        self.write((name.to_owned(), since), |tx, (name, since)| {
-            Box::pin(async move {
-                let sql = "INSERT INTO store_state (name, draining_ms) VALUES ($1, $2)
-                           ON CONFLICT (name) DO UPDATE SET draining_ms = excluded.draining_ms";
-                tx.execute(sql, args![name.as_str(), *since]).await.map(drop)
-            })
-        })
-        .await
-    }
 }
 
 async fn found(tx: &mut Tx, id: EntryId, finding: Finding, now: Millis) -> Result<(), DbError> {
+    let sql = "SELECT o.video_id FROM replica r JOIN object o ON o.id = r.object_id WHERE r.id = $1";
+    let Some(row) = tx.row(sql, args![id]).await? else { return Ok(()) };
+    match lock_video(tx, row.get("video_id")?).await {
+        // It goes anyway.
+        Err(DbError::Absent) => return Ok(()),
+        locked => locked.map(drop)?,
+    }
     if finding == Finding::Good {
-        let sql = "UPDATE replica SET verified_ms = $2 WHERE id = $1 AND state = 'present'";
-        return tx.execute(sql, args![id, now]).await.map(drop);
+        return good(tx, id, now).await;
     }
     let sql = "UPDATE replica SET state = 'suspect', reason = $2, job_id = NULL, attempt = NULL
                WHERE id = $1 AND state = 'present'";
@@ -185,37 +153,45 @@ async fn found(tx: &mut Tx, id: EntryId, finding: Finding, now: Millis) -> Resul
     let row = tx.row(replicas!("WHERE r.id = $1"), args![id]).await?.ok_or(DbError::Absent)?;
     let bad = replica_of(&row)?;
     let sql = "SELECT count(*) AS good FROM replica WHERE object_id = $1 AND state = 'present'";
-    let good: u64 = tx.row(sql, args![bad.object]).await?.ok_or(DbError::Absent)?.get("good")?;
+    let mut good: u64 = tx.row(sql, args![bad.object]).await?.ok_or(DbError::Absent)?.get("good")?;
+    if good == 0 {
+        good = keep_last(tx, bad.object).await?;
+    }
     let facts = json!({
         "object": bad.object, "kind": bad.kind, "store": bad.store, "found": finding.name(), "good_left": good,
     });
     tell(tx, bad.app, Topic::VideoCopyBad, (bad.video.to_string(), facts), now).await
 }
 
-async fn back(tx: &mut Tx, name: &str, now: Millis) -> Result<bool, DbError> {
-    let sql = "UPDATE store_state SET away_ms = NULL, retry_ms = NULL, error = NULL, seen_ms = $2
-               WHERE name = $1 AND away_ms IS NOT NULL";
-    if tx.execute(sql, args![name, now]).await? == 0 {
-        return Ok(false);
+/// It is good; also one that was found bad before, by a disk that was not mounted or a service that was wrong.
+async fn good(tx: &mut Tx, id: EntryId, now: Millis) -> Result<(), DbError> {
+    let sql = "UPDATE replica SET verified_ms = $2 WHERE id = $1 AND state = 'present'";
+    tx.execute(sql, args![id, now]).await?;
+    let sql = "UPDATE replica SET state = 'present', reason = NULL, verified_ms = $2 WHERE id = $1 AND state = 'suspect'
+                 AND NOT EXISTS (SELECT 1 FROM replica other WHERE other.object_id = replica.object_id
+                   AND other.store = replica.store AND other.state IN ('intended', 'present'))";
+    if tx.execute(sql, args![id, now]).await? > 0 {
+        unplace(tx, id).await?;
     }
-    let sql = "UPDATE job SET run_at_ms = $2 WHERE state = 1 AND kind = 'copy' AND run_at_ms > $2
-               AND id IN (SELECT job_id FROM replica WHERE store = $1 AND state = 'intended')";
-    tx.execute(sql, args![name, now]).await?;
-    let sql =
-        "UPDATE ledger SET next_try_ms = $2 WHERE place = $1 AND state = 'to_delete' AND next_try_ms > $2
-               AND attempts > 0";
-    tx.execute(sql, args![name, now]).await?;
-    tx.wake_jobs();
-    Ok(true)
+    Ok(())
 }
 
-fn state_of(row: &Row) -> Result<StoreState, DbError> {
-    Ok(StoreState {
-        name: row.get("name")?,
-        draining: row.get("draining_ms")?,
-        away: row.get("away_ms")?,
-        retry: row.get("retry_ms")?,
-        error: row.get("error")?,
-        seen: row.get("seen_ms")?,
-    })
+/// What was to go because others were there is kept when those have turned out bad: its bytes may be there still. Says how many
+/// were kept.
+async fn keep_last(tx: &mut Tx, object: ObjectId) -> Result<u64, DbError> {
+    let sql = "SELECT r.id FROM replica r JOIN ledger l ON l.id = r.id WHERE r.object_id = $1 AND r.state = 'to_delete'
+                 AND l.state = 'to_delete' AND l.reason IN ('moved', 'archived')
+                 AND NOT EXISTS (SELECT 1 FROM replica other WHERE other.object_id = r.object_id AND other.store = r.store
+                   AND other.id > r.id AND other.state <> 'suspect')";
+    let mut kept = 0;
+    for row in tx.rows(sql, args![object]).await? {
+        let id: EntryId = row.get("id")?;
+        let sql = "UPDATE ledger SET state = 'present', reason = NULL, next_try_ms = NULL WHERE id = $1 AND state = 'to_delete'";
+        if tx.execute(sql, args![id]).await? == 0 {
+            continue;
+        }
+        tx.execute("UPDATE replica SET state = 'present' WHERE id = $1", args![id]).await?;
+        kept += 1;
+    }
+    Ok(kept)
 }

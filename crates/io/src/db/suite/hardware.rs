@@ -47,8 +47,7 @@ async fn plan(bench: &Bench, film: &Film, instant: bool) {
 
 /// Takes a chunk as a node with these encoders, one job for each.
 async fn claim(bench: &Bench, engines: &[Option<Engine>]) -> Option<(Lease, VideoId, u32)> {
-    let slots =
-        |engine: &Option<Engine>| Slots { kind: Kind::Chunk, engine: *engine, node_max: 1, all_max: 9 };
+    let slots = |engine: &Option<Engine>| Slots { engine: *engine, all_max: 9, ..Slots::of(Kind::Chunk, 1) };
     let claim = Claim { kinds: engines.iter().map(slots).collect(), ..wish("n/1", T0, 0) };
     let claimed = bench.db.claim(&claim).await.unwrap()?;
     let Task::Chunk { video, chunk, .. } = claimed.task else { unreachable!("only chunks are wanted") };
@@ -96,7 +95,7 @@ async fn a_video_goes_back_to_software_as_a_whole(bench: Bench) {
     sound(&bench, &film).await;
     let mut taken = Vec::new();
     for _ in 0..2 {
-        let slots = Slots { kind: Kind::Chunk, engine: Some(ENGINE), node_max: 9, all_max: 9 };
+        let slots = Slots { engine: Some(ENGINE), ..Slots::of(Kind::Chunk, 9) };
         let claim = Claim { kinds: vec![slots], ..wish("n/1", T0, 0) };
         taken.push(bench.db.claim(&claim).await.unwrap().unwrap());
     }

@@ -26,12 +26,12 @@ on_both! {
     what_lies_in_a_store_is_counted
 }
 
-fn copy_in(store: &str) -> NewReplica {
+pub(super) fn copy_in(store: &str) -> NewReplica {
     NewReplica { id: id(), store: store.to_owned(), key: format!("k/{store}"), job: id(), replaces: None }
 }
 
 /// The one object that is to be placed: the source of a video.
-async fn due(bench: &Bench) -> Unplaced {
+pub(super) async fn due(bench: &Bench) -> Unplaced {
     let mut due = bench.db.unplaced(10).await.unwrap();
     assert_eq!(due.len(), 1, "{due:?}");
     due.remove(0)
@@ -45,13 +45,13 @@ pub(super) async fn placed(bench: &Bench, store: &str) -> (VideoId, ObjectId, Ne
     (video, source, new)
 }
 
-async fn place(bench: &Bench, new: &[NewReplica]) {
+pub(super) async fn place(bench: &Bench, new: &[NewReplica]) {
     let placing = Placing { new: new.to_vec(), ..Placing::default() };
     assert!(bench.db.place(&due(bench).await, &placing, "r1", T0).await.unwrap());
 }
 
 /// Takes the next copy job and says that it begins with `copy`.
-async fn begun(bench: &Bench, copy: EntryId) -> (Lease, Option<Replica>) {
+pub(super) async fn begun(bench: &Bench, copy: EntryId) -> (Lease, Option<Replica>) {
     let lease = bench.hold(Kind::Copy, T0).await;
     let replica = bench.db.begin_copy(&lease, copy, T0).await.unwrap();
     (lease, replica)
@@ -63,12 +63,12 @@ pub(super) async fn copied(bench: &Bench, copy: &NewReplica) {
     bench.db.copied(&lease, copy.id, Some("v1".to_owned()), T0.plus(5)).await.unwrap();
 }
 
-async fn states(bench: &Bench, object: ObjectId) -> Vec<(String, State)> {
+pub(super) async fn states(bench: &Bench, object: ObjectId) -> Vec<(String, State)> {
     let copies = bench.db.replicas(object).await.unwrap();
     copies.into_iter().map(|copy| (copy.store, copy.state)).collect()
 }
 
-fn states_are(expected: &[(&str, State)]) -> Vec<(String, State)> {
+pub(super) fn states_are(expected: &[(&str, State)]) -> Vec<(String, State)> {
     expected.iter().map(|(store, state)| ((*store).to_owned(), *state)).collect()
 }
 

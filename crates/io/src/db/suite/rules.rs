@@ -266,7 +266,7 @@ async fn rule_9_a_limit_counts_its_own_node_and_all_nodes(bench: Bench) {
         bench.ready_job().await;
     }
     let limited = |holder: &str, node_max, all_max| {
-        let kinds = vec![Slots { kind: Kind::Probe, engine: None, node_max, all_max }];
+        let kinds = vec![Slots { all_max, ..Slots::of(Kind::Probe, node_max) }];
         let base = wish(holder, T0, 0);
         job::Claim { kinds, ..base }
     };

@@ -151,8 +151,7 @@ async fn short_jobs_do_not_wait_behind_the_chunks_of_a_long_video(bench: Bench) 
         (0..50).map(|chunk| bench.new_task(Task::Chunk { video, chunk, family: 0 }, &[])).collect();
     bench.insert(&chunks).await.unwrap();
     let slots = [(Kind::Chunk, 2), (Kind::Probe, 4), (Kind::Audio, 1), (Kind::Poster, 1), (Kind::Remux, 1)];
-    let kinds: Vec<_> =
-        slots.map(|(kind, node_max)| Slots { kind, engine: None, node_max, all_max: u32::MAX }).into();
+    let kinds: Vec<_> = slots.map(|(kind, node_max)| Slots::of(kind, node_max)).into();
     let claim = async || {
         let claim = Claim { kinds: kinds.clone(), ..wish("n/1", T0, 0) };
         bench.db.claim(&claim).await.unwrap().map(|claimed| claimed.task.kind())

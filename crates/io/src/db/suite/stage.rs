@@ -14,7 +14,7 @@ use serde_json::json;
 use super::support::{Bench, T0, id, token};
 use crate::db::app::first_collection;
 use crate::db::error::DbError;
-use crate::db::job::{Claim, Slots};
+use crate::db::job::Claim;
 use crate::db::{
     Assembled, Finish, LedgerFilter, NewObject, NewPart, NewTrack, NewUpload, Probed, Shape, SoundInFile,
     Stored, VirtualSet, VirtualTrack,
@@ -82,7 +82,7 @@ impl Bench {
 
     /// Takes the next job of this kind for one lease from `now` on.
     pub(crate) async fn hold(&self, kind: Kind, now: Millis) -> Lease {
-        let kinds = vec![Slots { kind, engine: None, node_max: u32::MAX, all_max: u32::MAX }];
+        let kinds = super::support::queues(kind, u32::MAX);
         let claim = Claim { kinds, holder: "n/1".to_owned(), now, lease_ms: LEASE_MS, token: token() };
         self.db.claim(&claim).await.unwrap().expect("because a job of this kind is ready").lease
     }

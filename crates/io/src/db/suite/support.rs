@@ -166,8 +166,19 @@ impl Bench {
     }
 }
 
+/// The stores of the tests.
+const STORES: [&str; 6] = ["local", "a", "b", "b2", "c2", "deep"];
+
+/// All queues of a kind that need no hardware.
+pub(crate) fn queues(kind: Kind, node_max: u32) -> Vec<Slots> {
+    let of = Slots::of(kind, node_max);
+    let stores = STORES.into_iter().filter(|_| kind == Kind::Copy);
+    let stores = stores.map(|store| Slots { store: Some(store.to_owned()), ..of.clone() });
+    std::iter::once(of.clone()).chain(stores).collect()
+}
+
 /// A claim for every kind with the same limit on a node.
 pub(crate) fn wish(holder: &str, now: Millis, node_max: u32) -> Claim {
-    let kinds = Kind::ALL.map(|kind| Slots { kind, engine: None, node_max, all_max: u32::MAX });
-    Claim { kinds: kinds.to_vec(), holder: holder.to_owned(), now, lease_ms: LEASE_MS, token: token() }
+    let kinds = Kind::ALL.into_iter().flat_map(|kind| queues(kind, node_max)).collect();
+    Claim { kinds, holder: holder.to_owned(), now, lease_ms: LEASE_MS, token: token() }
 }

@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -108,6 +109,21 @@ impl Fake {
         self.world().newest(key).map(|object| object.bytes.clone())
     }
 
+    /// The keys of all objects that a listing shows.
+    pub fn keys(&self) -> Vec<String> {
+        self.world().shown()
+    }
+
+    /// Leaves only so many bytes of an object, behind everybody's back; nothing at all of it when there are none.
+    pub fn cut(&self, key: &str, len: usize) {
+        self.world().cut(key, len);
+    }
+
+    /// Every answer comes so many milliseconds late.
+    pub fn slow(&self, ms: u64) {
+        self.world().slow_ms = ms;
+    }
+
     /// Changes one bit of an object, behind everybody's back.
     pub fn damage(&self, key: &str) {
         self.world().damage(key);
@@ -170,6 +186,8 @@ async fn answer(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let asked = Asked::new(&head, body);
+    let slow_ms = lock(&world).slow_ms;
+    tokio::time::sleep(Duration::from_millis(slow_ms)).await;
     let reply = lock(&world).handle(&asked);
     let cut = || io::Error::new(io::ErrorKind::ConnectionReset, "a fault cut the connection");
     reply.ok_or_else(cut)?.into_response()

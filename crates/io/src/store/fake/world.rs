@@ -83,6 +83,7 @@ pub(super) struct World {
     pub(super) unexpected: Vec<String>,
     pub(super) page: usize,
     pub(super) skew_ms: i64,
+    pub(super) slow_ms: u64,
     age_ms: i64,
     number: u64,
 }
@@ -98,6 +99,7 @@ impl World {
             unexpected: Vec::new(),
             page: PAGE,
             skew_ms: 0,
+            slow_ms: 0,
             age_ms: 0,
             number: 0,
         }
@@ -200,6 +202,24 @@ impl World {
         let newest = self.keys.get_mut(key).and_then(|versions| versions.last_mut());
         if let Some(object) = newest.and_then(|version| version.object.as_mut()) {
             object.bytes = flipped(&object.bytes);
+        }
+    }
+
+    pub(super) fn shown(&self) -> Vec<String> {
+        let shown = |(key, versions): (&String, &Vec<Version>)| {
+            versions.last().is_some_and(|newest| newest.object.is_some()).then(|| key.clone())
+        };
+        self.keys.iter().filter_map(shown).collect()
+    }
+
+    pub(super) fn cut(&mut self, key: &str, len: usize) {
+        if len == 0 {
+            self.keys.remove(key);
+            return;
+        }
+        let newest = self.keys.get_mut(key).and_then(|versions| versions.last_mut());
+        if let Some(object) = newest.and_then(|version| version.object.as_mut()) {
+            object.bytes.truncate(len);
         }
     }
 

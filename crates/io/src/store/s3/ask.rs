@@ -64,6 +64,11 @@ impl Reply {
         UNKNOWN.contains(&self.status) || UNKNOWN_CODES.contains(&self.code().as_str())
     }
 
+    /// Does it list something, if not what was asked for?
+    pub(super) fn is_a_listing(&self) -> bool {
+        Element::parse(&self.text).is_some_and(|root| root.name.starts_with("List"))
+    }
+
     /// May the same question get another answer soon?
     const fn is_again(&self) -> bool {
         self.status == 429 || (self.status >= 500 && self.status != 501)

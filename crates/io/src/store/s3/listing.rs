@@ -170,6 +170,10 @@ impl S3 {
                 query.into_iter().filter(|(name, value)| *name == "versions" || !value.is_empty()).collect();
             let reply = self.ask(&Ask::new(Method::GET, None, &query)).await?;
             let Some(root) = reply.document("ListVersionsResult")? else {
+                // The page of a proxy says nothing of the service, and bytes that a version keeps are paid for.
+                if !reply.is_unknown() && !reply.is_a_listing() {
+                    return Err(RemoteError::Again("its answer is no document".to_owned()));
+                }
                 let _ = self.0.has_versions.set(false);
                 return Ok(None);
             };

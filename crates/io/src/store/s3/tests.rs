@@ -389,3 +389,14 @@ fn the_address_of_a_bucket_follows_its_service() {
         assert!(S3::open(&access("films", Some(wrong)), "", None, QUICK).is_err(), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn a_page_in_the_place_of_versions_is_not_taken_for_none() {
+    let (fake, store) = fake(Profile::B2).await;
+    put(&store, KEY, b"bytes that are paid for").await;
+    fake.fail(Fault::once(Call::ListVersions, Trouble::Status(200)));
+    let failed = store.remove(KEY, None).await.unwrap_err();
+    assert!(failed.is_again(), "{failed}");
+    store.remove(KEY, None).await.unwrap();
+    assert_eq!(fake.inventory(), Inventory::default(), "every version is freed");
+}

@@ -76,13 +76,12 @@ impl<'a> Wanted<'a> {
         let node_max = wish.report.slots.clamp(1, limits::RUNNER_SLOTS_MAX);
         let kinds = runner.kinds.iter().copied().filter(|kind| kind.is_for_runners());
         let chunks = runner.kinds.contains(&Kind::Chunk);
-        let engines = wish.report.engines().filter(|_| chunks).map(|engine| Slots {
-            kind: Kind::Chunk,
-            engine: Some(engine),
-            node_max: limits::ENGINE_SLOTS,
-            all_max: u32::MAX,
-        });
-        let plain = kinds.map(|kind| Slots { kind, engine: None, node_max, all_max: u32::MAX });
+        let engines = wish
+            .report
+            .engines()
+            .filter(|_| chunks)
+            .map(|engine| Slots { engine: Some(engine), ..Slots::of(Kind::Chunk, limits::ENGINE_SLOTS) });
+        let plain = kinds.map(|kind| Slots::of(kind, node_max));
         Self {
             node,
             runner: runner.id,
