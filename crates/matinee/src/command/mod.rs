@@ -13,6 +13,7 @@ mod import;
 mod jobs;
 mod ledger;
 mod lock;
+mod lost;
 mod nodes;
 mod openapi;
 mod pipeline;

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use matinee_io::db::{Db, StoreState};
 use matinee_io::store::trial::{self, Step};
 use matinee_io::store::{Facts, Opened};
 use serde_json::json;
 
 use super::text::{Column, plain, table};
-use super::{Form, copies};
+use super::{Form, copies, lost};
 use crate::config::store::Kind;
 use crate::config::{self, Config, Flags};
 use matinee_core::placement::Class;
@@ -49,6 +50,8 @@ enum Order {
     Move(copies::MoveArguments),
     /// Empties a store: what lies in it is copied elsewhere first
     Drain(copies::DrainArguments),
+    /// Gives a store up for ever: what lay in it is made anew from other copies
+    Lost(lost::Arguments),
 }
 
 /// Does what was asked.
@@ -63,6 +66,7 @@ pub(crate) async fn run(
         Some(Order::Repair(form)) => copies::repair(&*super::open_stored(flags).await?, *form, out).await,
         Some(Order::Move(order)) => copies::relocate(&*super::open_stored(flags).await?, order, out).await,
         Some(Order::Drain(order)) => copies::drain(&*super::open_stored(flags).await?, order, out).await,
+        Some(Order::Lost(order)) => lost::run(&*super::open_stored(flags).await?, order, out).await,
         None => list(&config, arguments.form, out).await,
         Some(Order::Ls(form)) => list(&config, *form, out).await,
         Some(Order::Test { name, form }) => test(&config, name, *form, out).await,
@@ -71,7 +75,8 @@ pub(crate) async fn run(
 
 async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let stores = config.stores()?;
-    let mut rows = Vec::new();
+    let known = known(config).await?;
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for (store, opened) in config.store.iter().zip(stores.iter()) {
         let kind = match store.kind {
             Some(Kind::S3) | None => "s3",
@@ -82,16 +87,21 @@ async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Resu
             Class::Archive => "archive",
         };
         let error = opened.store.list(None, 1).await.err().map(|error| error.to_string());
+        let state = known.iter().find(|state| state.name == store.name);
+        let lost = state.is_some_and(|state| state.lost.is_some());
+        let (facts, tried) = state.and_then(|state| state.facts.clone()).unzip();
         if form.json {
             let told = json!({
                 "name": store.name, "kind": kind, "class": class, "place": opened.place,
-                "answers": error.is_none(), "error": error,
+                "answers": error.is_none(), "error": error, "lost": lost, "facts": facts, "tried_ms": tried.map(|at| at.0),
             });
             writeln!(out, "{told}")?;
         } else if form.quiet {
             writeln!(out, "{}", store.name)?;
         } else {
             let state = error.map_or_else(|| "answers".to_owned(), |error| plain(&error));
+            let state = if lost { "lost".to_owned() } else { state };
+            notes.extend(sentences(&store.name, facts.as_ref()));
             rows.push(vec![
                 store.name.clone(),
                 kind.to_owned(),
@@ -110,7 +120,29 @@ async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Resu
         let columns = ["NAME", "KIND", "CLASS", "PLACE", "STATE"].map(|title| Column(title, false));
         table(out, &columns, &rows)?;
     }
+    for note in notes {
+        writeln!(out, "{note}")?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a server has learned of its stores; nothing where none has run yet.
+async fn known(config: &Config) -> anyhow::Result<Vec<StoreState>> {
+    let database = config.database()?;
+    if matches!(&database, matinee_io::db::Config::Sqlite(file) if !file.exists()) {
+        return Ok(Vec::new());
+    }
+    let states = async { Db::open(&database).await?.store_states().await };
+    Ok(states.await.unwrap_or_else(|error| {
+        super::complain(&format!("matinee: the database does not say what is known of the stores: {error}"));
+        Vec::new()
+    }))
+}
+
+fn sentences(name: &str, facts: Option<&serde_json::Value>) -> Vec<String> {
+    let facts = facts.and_then(|facts| serde_json::from_value::<Facts>(facts.clone()).ok());
+    let told = facts.map(|facts| facts.sentences()).unwrap_or_default();
+    told.into_iter().map(|sentence| format!("{name}: {sentence}")).collect()
 }
 
 async fn test(config: &Config, name: &str, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
