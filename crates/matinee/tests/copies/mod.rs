@@ -2,6 +2,7 @@
 //! and gone with their video; counted in the stores themselves.
 
 mod archive;
+mod bucket;
 mod faults;
 mod moved;
 mod unknown;

@@ -5,7 +5,7 @@ mod erased;
 mod example;
 mod faults;
 mod seeds;
-mod support;
+pub(crate) mod support;
 pub(crate) mod unknown;
 
 use http::Method;

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput,
-    GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
-    StreamingBlob,
+    self, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input,
+    ListObjectsV2Output, StreamingBlob,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -35,6 +35,8 @@ pub(crate) struct Faults {
     pub(crate) pages: AtomicU32,
     /// First bytes of the ranges that were read.
     pub(crate) reads: Mutex<Vec<u64>>,
+    /// Numbers of the parts that came.
+    pub(crate) parts: Mutex<Vec<i32>>,
 }
 
 /// A running service with one bucket, `films`.
@@ -45,13 +47,22 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts the service.
+    /// Starts the service, whose objects tell by a hash when they change.
     pub(crate) async fn start() -> Self {
+        Self::of(true).await
+    }
+
+    /// Starts the service as it is: hashing long objects at each question takes too long.
+    pub(crate) async fn plain() -> Self {
+        Self::of(false).await
+    }
+
+    async fn of(hashes: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("bucket-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         std::fs::create_dir(dir.path().join("films")).unwrap();
         let faults = Arc::new(Faults::default());
         let disk = FileSystem::new(dir.path()).unwrap();
-        let service = Faulty { root: dir.path().to_owned(), disk, faults: Arc::clone(&faults) };
+        let service = Faulty { root: dir.path().to_owned(), disk, faults: Arc::clone(&faults), hashes };
         let mut service = S3ServiceBuilder::new(service);
         service.set_auth(SimpleAuth::from_single(ACCESS, SECRET));
         let service = service.build();
@@ -79,6 +90,15 @@ impl Service {
         )
     }
 
+    /// The configuration of a server that keeps copies in this bucket.
+    pub(crate) fn store(&self, name: &str, more: &str) -> String {
+        format!(
+            "[[store]]\nname = \"{name}\"\nkind = \"s3\"\nurl = \"s3://films/copies\"\nendpoint = \"http://127.0.0.1:{}\"\n\
+             access_key = \"{ACCESS}\"\nsecret_key = \"{SECRET}\"\n{more}",
+            self.port
+        )
+    }
+
     /// Where the object with this key lies.
     pub(crate) fn path(&self, key: &str) -> PathBuf {
         self.dir.path().join("films").join(key)
@@ -96,6 +116,8 @@ struct Faulty {
     root: PathBuf,
     disk: FileSystem,
     faults: Arc<Faults>,
+    /// Are objects hashed for their tags?
+    hashes: bool,
 }
 
 /// What the bytes of a file are; the file system's own server leaves it out of its listings.
@@ -105,9 +127,26 @@ fn etag(path: &Path) -> ETag {
 }
 
 impl Faulty {
-    fn etag(&self, bucket: &str, key: &str) -> ETag {
-        etag(&self.root.join(bucket).join(key))
+    fn etag(&self, bucket: &str, key: &str) -> Option<ETag> {
+        self.hashes.then(|| etag(&self.root.join(bucket).join(key)))
     }
+}
+
+/// Calls that the file system's own server answers.
+macro_rules! as_it_is {
+    ($($call:ident: $input:ident -> $output:ident;)*) => {$(
+        // As `async_trait` would write it: it does not see into other macros.
+        fn $call<'own, 'answer>(
+            &'own self,
+            request: S3Request<dto::$input>,
+        ) -> BoxFuture<'answer, S3Result<S3Response<dto::$output>>>
+        where
+            'own: 'answer,
+            Self: 'answer,
+        {
+            Box::pin(self.disk.$call(request))
+        }
+    )*};
 }
 
 #[async_trait::async_trait]
@@ -120,7 +159,8 @@ impl S3 for Faulty {
         let bucket = request.input.bucket.clone();
         let mut answer = self.disk.list_objects_v2(request).await?;
         for object in answer.output.contents.iter_mut().flatten() {
-            object.e_tag = object.key.as_ref().map(|key| self.etag(&bucket, key));
+            let found = object.key.as_ref().and_then(|key| self.etag(&bucket, key));
+            object.e_tag = found.or(object.e_tag.take());
         }
         Ok(answer)
     }
@@ -131,25 +171,25 @@ impl S3 for Faulty {
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let found = self.etag(&request.input.bucket, &request.input.key);
         let mut answer = self.disk.head_object(request).await?;
-        answer.output.e_tag = Some(found);
+        answer.output.e_tag = found.or(answer.output.e_tag);
         Ok(answer)
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let input = &request.input;
         let found = self.etag(&input.bucket, &input.key);
-        if let Some(s3s::dto::ETagCondition::ETag(wanted)) = &input.if_match
-            && *wanted != found
+        if let Some(dto::ETagCondition::ETag(wanted)) = &input.if_match
+            && found.as_ref().is_some_and(|found| found != wanted)
         {
             return Err(s3_error!(PreconditionFailed));
         }
         let first = match input.range {
-            Some(s3s::dto::Range::Int { first, .. }) => first,
+            Some(dto::Range::Int { first, .. }) => first,
             _ => 0,
         };
         self.faults.reads.lock().unwrap().push(first);
         let mut answer = self.disk.get_object(request).await?;
-        answer.output.e_tag = Some(found);
+        answer.output.e_tag = found.or(answer.output.e_tag);
         let faults = Arc::clone(&self.faults);
         let mut sent = 0;
         answer.output.body = answer.output.body.map(|body| {
@@ -170,17 +210,23 @@ impl S3 for Faulty {
         Ok(answer)
     }
 
-    async fn delete_object(
+    async fn upload_part(
         &self,
-        request: S3Request<DeleteObjectInput>,
-    ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.disk.delete_object(request).await
+        request: S3Request<dto::UploadPartInput>,
+    ) -> S3Result<S3Response<dto::UploadPartOutput>> {
+        let number = request.input.part_number;
+        let answer = self.disk.upload_part(request).await?;
+        self.faults.parts.lock().unwrap().push(number);
+        Ok(answer)
     }
 
-    async fn copy_object(
-        &self,
-        request: S3Request<CopyObjectInput>,
-    ) -> S3Result<S3Response<CopyObjectOutput>> {
-        self.disk.copy_object(request).await
+    as_it_is! {
+        delete_object: DeleteObjectInput -> DeleteObjectOutput;
+        copy_object: CopyObjectInput -> CopyObjectOutput;
+        put_object: PutObjectInput -> PutObjectOutput;
+        create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput;
+        complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput;
+        abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput;
+        list_parts: ListPartsInput -> ListPartsOutput;
     }
 }

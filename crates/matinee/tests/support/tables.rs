@@ -55,6 +55,13 @@ impl Tables {
         self.rows(sql).await[0].get(0)
     }
 
+    /// A store did not answer, and nobody has asked it since.
+    pub(crate) async fn store_away(&mut self, name: &str) {
+        let sql = "INSERT INTO store_state (name, away_ms, retry_ms, error) VALUES (?1, 1, 2, 'refused')
+                   ON CONFLICT (name) DO UPDATE SET away_ms = 1, retry_ms = 2, error = 'refused'";
+        sqlx::query(sql).bind(name).execute(&mut self.connection).await.unwrap();
+    }
+
     /// What is retired was so for long enough. Only of a server that does not run.
     pub(crate) async fn end_grace(mut self) {
         let sql = "UPDATE rendition SET retired_ms = 1 WHERE retired_ms IS NOT NULL";
