@@ -374,7 +374,7 @@ export interface Store {
   place: string;
   class: 'replica' | 'archive';
   domain: string;
-  state: 'working' | 'away' | 'draining';
+  state: 'working' | 'away' | 'draining' | 'lost';
   away_since: string | null;
   error: string | null;
   objects: number;
@@ -385,6 +385,8 @@ export interface Store {
   bad_objects: number;
   leaving_objects: number;
   scrubbed_since: string | null;
+  facts: string[];
+  tried: string | null;
 }
 
 interface RunnerJob {

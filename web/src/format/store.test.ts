@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Store } from '../api/types.ts';
-import { holding, share, standing, trouble, waiting } from './store.ts';
+import { compared, holding, share, standing, trouble, waiting } from './store.ts';
 
 const store: Store = {
   id: 'b2',
@@ -18,14 +18,25 @@ const store: Store = {
   bad_objects: 0,
   leaving_objects: 0,
   scrubbed_since: null,
+  facts: [],
+  tried: null,
 };
 
 test('a store says how it is in a word', () => {
   expect(standing(store)).toEqual({ word: 'working', tone: 'good' });
   expect(standing({ ...store, bad_objects: 1 }).tone).toBe('bad');
   expect(standing({ ...store, state: 'away' })).toEqual({ word: 'does not answer', tone: 'bad' });
+  expect(standing({ ...store, state: 'lost' })).toEqual({ word: 'lost', tone: 'bad' });
   expect(standing({ ...store, state: 'draining' }).word).toBe('being emptied');
   expect(standing({ ...store, state: 'draining', objects: 0 }).word).toBe('empty');
+});
+
+test('a comparison is told so that it can be read at any age', () => {
+  expect(compared(store, 0)).toBe('');
+  const at = { ...store, scrubbed_since: '2026-01-01T00:00:00Z' };
+  const start = Date.parse(at.scrubbed_since);
+  expect(compared(at, start)).toBe('Every copy was read back and compared, the first of them just now.');
+  expect(compared(at, start + 7_200_000)).toContain('the first of them 2 hours ago.');
 });
 
 test('what lies there, waits and goes is counted', () => {

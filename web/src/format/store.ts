@@ -6,6 +6,8 @@ import { ago } from './time.ts';
 /** How a store is, in one word for its label, and whether that is good, bad or neither. */
 export function standing(store: Store): { word: string; tone: 'good' | 'bad' | 'neither' } {
   switch (store.state) {
+    case 'lost':
+      return { word: 'lost', tone: 'bad' };
     case 'away':
       return { word: 'does not answer', tone: 'bad' };
     case 'draining':
@@ -37,6 +39,13 @@ export function trouble(store: Store): string {
   if (store.bad_objects > 0) parts.push(`${counted(store.bad_objects)} bad, being made anew`);
   if (store.leaving_objects > 0) parts.push(`${counted(store.leaving_objects)} being deleted`);
   return parts.join('; ');
+}
+
+/** Since when every copy in it is known to be good; nothing when none has been read yet. */
+export function compared(store: Store, now_ms: number): string {
+  if (store.scrubbed_since === null) return '';
+  const when = ago(Date.parse(store.scrubbed_since), now_ms);
+  return `Every copy was read back and compared, the first of them ${when}.`;
 }
 
 /** How much of all that it should have is there, from 0 to 1. */
