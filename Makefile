@@ -1,6 +1,6 @@
 # What a developer runs is what .ci/run runs.
 
-.PHONY: help run setup pages test check e2e chaos corpus bench bench-ingest bench-encode fmt
+.PHONY: help run setup pages test check e2e chaos corpus bench bench-ingest bench-encode bench-stores fmt
 
 help:
 	@echo "make run     install what is missing, build, start matinee on http://localhost:8080"
@@ -12,6 +12,7 @@ help:
 	@echo "make bench   every published number, side by side with its peer"
 	@echo "make bench-ingest   the uploads among them, 8 minutes; BENCH_RUSTUS=path adds rustus"
 	@echo "make bench-encode   the encoding among them, beside the arguments of other platforms; BENCH_LADDER_S=40"
+	@echo "make bench-stores   copies in stores among them, beside rclone and the disk, 10 minutes"
 	@echo "make fmt     format Rust and TypeScript"
 
 run:
@@ -68,6 +69,11 @@ bench-encode:
 	@tools/need bench
 	tools/pages
 	benches/run encode
+
+bench-stores:
+	@tools/need bench
+	tools/pages
+	benches/run stores
 
 fmt:
 	cargo fmt --all

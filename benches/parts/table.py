@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from . import encode, ladder, playable, queue, serving, upload, workers
+from . import encode, ladder, playable, queue, serving, stores, upload, workers
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -223,6 +223,27 @@ def of_queue(rows):
     return lines
 
 
+def of_stores(result):
+    ours, theirs = result["put"][stores.MATINEE], result["put"][stores.RCLONE]
+    lines = [
+        f"**Copies**: {stores.LONG_MIB} MiB to S3 (s3s-fs on the same machine, not counted) in parts of 8 MiB, four at once, then read back "
+        "and compared; matinee from its start on, rclone with `copy` and `check --download`.",
+        "",
+        "| | MiB/s | CPU s | Peak memory, MiB | matinee to it, CPU | Goal |",
+        "|---|---|---|---|---|---|",
+        f"| matinee | {span(ours['mib_s'], 0)} | {span(ours['cpu'])} | {span(ours['peak'], 0)} | 1 "
+        f"| {verdict(ours['peak']['median'], stores.GOAL_PEAK_MIB)} MiB |",
+        f"| rclone | {span(theirs['mib_s'], 0)} | {span(theirs['cpu'])} | {span(theirs['peak'], 0)} | {span(result['to'])} "
+        f"| {verdict(result['to']['median'], stores.GOAL_CPU)} |",
+        "",
+        "**Read again** (`matinee stores scrub`, its start included), MiB/s: "
+        + ", ".join(f"{way} {span(seen, 0)}" for way, seen in result["scrub"].items())
+        + f". **Placed**: {stores.SMALL} objects of {stores.SMALL_BYTES} bytes into a folder, each synced and read back: "
+        f"{span(result['placed'], 0)} in a second.",
+    ]
+    return lines
+
+
 def of_serving(rows):
     names = {
         "stored": "matinee, stored size",
@@ -257,4 +278,5 @@ WRITERS = {
     "encode": of_encode,
     "workers": of_workers,
     "queue": of_queue,
+    "stores": of_stores,
 }
