@@ -5,7 +5,10 @@ import { build, type Rolldown } from 'vite';
 
 const here = (path: string) => new URL(path, import.meta.url).pathname;
 
-export async function uppyScript(): Promise<{ script: string; style: string }> {
+export const uppyScript = () => bundled('uppy/recipe.ts');
+
+/** A page's script with its packages, and the style of Uppy's dashboard. */
+export async function bundled(entry: string): Promise<{ script: string; style: string }> {
   const made = await build({
     configFile: false,
     root: here('.'),
@@ -13,7 +16,7 @@ export async function uppyScript(): Promise<{ script: string; style: string }> {
     build: {
       write: false,
       minify: false,
-      lib: { entry: here('uppy/recipe.ts'), formats: ['iife'], name: 'recipe' },
+      lib: { entry: here(entry), formats: ['iife'], name: 'recipe' },
     },
     define: { 'process.env.NODE_ENV': '"production"' },
   });

@@ -165,6 +165,7 @@ nouns! {
     Job JobId "job" "Names a job.";
     Event EventId "evt" "Names an event.";
     Webhook WebhookId "whk" "Names an endpoint to which events are sent.";
+    AssemblyKey AssemblyKeyId "aky" "Names a key by which assemblies are signed; never the secret itself.";
     Publication PublicationId "pub" "Names a publication: a video at a host, from before it exists there.";
     Runner RunnerId "rnr" "Names a runner: a machine that works for this server over HTTP.";
 }

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod address;
 pub mod arrival;
+pub mod assembly;
 pub mod breaker;
 pub mod calendar;
 pub mod caption;

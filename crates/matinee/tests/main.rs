@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod assembly;
+#[cfg(test)]
 mod bad;
 #[cfg(test)]
 mod cli;

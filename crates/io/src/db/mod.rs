@@ -7,6 +7,7 @@ mod account;
 pub mod app;
 mod arg;
 pub mod arrival;
+pub mod assembly;
 mod caption;
 mod check;
 mod concat;

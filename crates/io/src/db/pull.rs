@@ -161,7 +161,7 @@ impl Db {
     }
 }
 
-async fn create(tx: &mut Tx, new: &NewPull) -> Result<Pulled, DbError> {
+pub(crate) async fn create(tx: &mut Tx, new: &NewPull) -> Result<Pulled, DbError> {
     if let Some(key) = &new.idem_key {
         let sql = "SELECT u.id FROM job j JOIN upload u ON u.video_id = j.video_id WHERE j.idem_key = $1";
         if let Some(row) = tx.row(sql, args![key.as_str()]).await? {

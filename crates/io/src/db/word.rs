@@ -1,6 +1,6 @@
 //! The words for states in the database; nowhere else are they made or read.
 
-use matinee_core::{caption, inventory, ledger, publication, replica, runner, upload, video, webhook};
+use matinee_core::{assembly, caption, inventory, ledger, publication, replica, runner, upload, video, webhook};
 
 use super::error::DbError;
 use super::value::{Arg, Column, Row};
@@ -53,6 +53,10 @@ words! {
     runner::State { Invited "invited" Active "active" Draining "draining" Revoked "revoked" }
     webhook::State { Active "active" Paused "paused" Gone "gone" Failing "failing" }
     webhook::Delivery { Waiting "waiting" Delivered "delivered" Failed "failed" }
+    assembly::State {
+        Uploading "uploading" Executing "executing" Completed "completed" Canceled "canceled" Failed "failed"
+    }
+    assembly::Notice { Off "off" Waiting "waiting" Delivered "delivered" Failed "failed" }
     ledger::State { Intended "intended" Present "present" ToDelete "to_delete" Gone "gone" }
     replica::State { Intended "intended" Present "present" Suspect "suspect" ToDelete "to_delete" }
     ledger::Kind {

@@ -56,6 +56,7 @@ async fn start(node: &Node) -> anyhow::Result<()> {
     flow::upload::recover(node).await?;
     flow::lease::recover(node).await?;
     flow::notify::recover(node).await?;
+    flow::assembly::recover(node).await?;
     if let Err(error) = &node.ffmpeg {
         tracing::error!(%error, "videos are taken, but wait until ffmpeg is there and matinee is started again");
     }
@@ -85,6 +86,7 @@ async fn serve(
     let sources = sources(&node).into_iter().chain(stores(&node)).collect::<Vec<_>>();
     let hearing = tokio::spawn(flow::upload::hear(Arc::clone(&node)));
     let notifying = tokio::spawn(flow::notify::run(Arc::clone(&node)));
+    let assembling = tokio::spawn(flow::assembly::run(Arc::clone(&node)));
     let learning = tokio::spawn(flow::store::run(Arc::clone(&node)));
     let draining = node.stop.child_token();
     let router = if node.config.does(Role::Web) { http::router(&node) } else { http::health_only(&node) };
@@ -97,7 +99,9 @@ async fn serve(
     node.stop.cancel();
     node.turns.end_all();
     let ended = async {
-        for task in [working, sweeping, hearing, notifying, learning, serving].into_iter().chain(sources) {
+        for task in
+            [working, sweeping, hearing, notifying, assembling, learning, serving].into_iter().chain(sources)
+        {
             task.await?;
         }
         anyhow::Ok(())

@@ -6,6 +6,7 @@ pub(crate) mod app;
 pub(crate) mod archive;
 pub(crate) mod arrival;
 mod assemble;
+pub(crate) mod assembly;
 pub(crate) mod attend;
 mod audio;
 mod board;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matinee_core::ledger;
 use matinee_core::replica::Finding;
-use matinee_core::{limits, webhook};
+use matinee_core::{assembly, limits, webhook};
 use matinee_io::db::{DbError, Entry};
 use matinee_io::random;
 use matinee_io::store::{Removed, StoreError};
@@ -59,6 +59,7 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
         node.db.prune_uploads(now().plus(-limits::FINISHED_UPLOAD_MS), ROUND).await?;
         node.db.prune_jobs(now(), limits::DONE_JOB_MS).await?;
         node.db.prune_deliveries(now().plus(-webhook::limits::DELIVERY_KEPT_MS), ROUND).await?;
+        node.db.prune_assemblies(now().plus(-assembly::KEPT_MS), ROUND).await?;
         copies::review(node).await?;
         node.db.forget_failed(ROUND, now()).await?;
         hopeless(node).await?;

@@ -16,8 +16,8 @@ pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-off
 pub(super) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 pub(super) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 pub(super) const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
-const MATINEE_VIDEO: HeaderName = HeaderName::from_static("matinee-video");
-const MATINEE_UPLOAD: HeaderName = HeaderName::from_static("matinee-upload");
+pub(super) const MATINEE_VIDEO: HeaderName = HeaderName::from_static("matinee-video");
+pub(super) const MATINEE_UPLOAD: HeaderName = HeaderName::from_static("matinee-upload");
 
 /// A request about uploads.
 pub(super) struct Asked {

@@ -3,6 +3,9 @@
 mod about;
 mod app;
 mod asked;
+mod assembly;
+mod assembly_key;
+mod assembly_template;
 mod caption;
 mod collection;
 mod encode;
@@ -49,7 +52,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use utoipa::OpenApi;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_axum::router::OpenApiRouter;
@@ -85,6 +88,10 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(upload::show, upload::delete))
         .routes(routes!(ingest_url::create))
         .routes(routes!(ingest_path::create))
+        .routes(routes!(assembly_key::create, assembly_key::list))
+        .routes(routes!(assembly_key::delete))
+        .routes(routes!(assembly_template::list))
+        .routes(routes!(assembly_template::show, assembly_template::put, assembly_template::delete))
         .merge(of_videos())
         .routes(routes!(event::list))
         .routes(routes!(event::stream))
@@ -198,7 +205,7 @@ pub(crate) fn router(node: &Shared) -> Router {
         .route("/files/", any(files::collection))
         .route("/files/{key}", any(files::one))
         .route("/files/{key}/tail", axum::routing::put(tail::keep))
-        .route("/upload", axum::routing::post(form::receive))
+        .route("/upload", post(form::receive))
         .route("/r/{pass}", any(errand::bytes))
         .route("/metrics", get(health::metrics))
         .fallback(page::serve)
@@ -216,6 +223,17 @@ pub(crate) fn router(node: &Shared) -> Router {
             "/p/{token}/{video}/{generation}/{track}/{kind}/{name}",
             get(origin::segment).options(origin::preflight),
         )
+        // The id of an assembly is the right to it, and a signature to make one.
+        .route("/assemblies", post(assembly::create).options(assembly::preflight))
+        .route("/assemblies/events", get(assembly::events).options(assembly::preflight))
+        .route(
+            "/assemblies/{id}",
+            get(assembly::show)
+                .post(assembly::create_as)
+                .delete(assembly::cancel)
+                .options(assembly::preflight),
+        )
+        .route("/assemblies/{id}/files", post(assembly::send).options(assembly::preflight))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
     let (signed, _) = signed().split_for_parts();

@@ -12,12 +12,12 @@ use matinee_core::upload::{Phase, Way, metadata};
 
 use super::Shared;
 use super::asked::{
-    Asked, UPLOAD_CHECKSUM, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, arrivals, ascii, at_offset,
-    checksum, name, number, text, too_large,
+    Asked, MATINEE_UPLOAD, MATINEE_VIDEO, UPLOAD_CHECKSUM, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET,
+    arrivals, ascii, at_offset, checksum, name, number, text, too_large,
 };
 use super::problem::{Code, Problem};
 use super::request::External;
-use crate::flow::upload::{self, Checked, Claim, Draft, Ended, Opened, Terms, Wrong};
+use crate::flow::upload::{self, Checked, Claim, Draft, Ended, Opened, Terms, Upload, Wrong};
 
 pub(super) const VERSION: &str = "1.0.0";
 pub(super) const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,\
@@ -101,7 +101,7 @@ pub(super) async fn create(asked: Asked, external: &External) -> Result<Response
 }
 
 /// `Upload-Length`, or `Upload-Defer-Length: 1`.
-fn length(headers: &HeaderMap, max_bytes: u64) -> Result<Option<u64>, Problem> {
+pub(super) fn length(headers: &HeaderMap, max_bytes: u64) -> Result<Option<u64>, Problem> {
     let wrong = |text: &str| Err(Problem::new(Code::UploadLength, text));
     match (number(headers, &UPLOAD_LENGTH)?, headers.get(UPLOAD_DEFER_LENGTH)) {
         (Some(_), Some(_)) => wrong("The creation says its length and defers it."),
@@ -142,6 +142,18 @@ fn created(opened: &Opened, external: &External) -> Response {
     headers.insert(header::LOCATION, ascii(&external.url(&format!("/files/{}", opened.key))));
     headers.insert(UPLOAD_EXPIRES, date(opened.expires));
     name(headers, opened);
+    response
+}
+
+/// The answer to the creation of an upload that was announced: its address is its credential.
+pub(super) fn announced(upload: &Upload, external: &External) -> Response {
+    let mut response = StatusCode::CREATED.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, ascii(&external.url(&format!("/files/{}", upload.url_key))));
+    headers.insert(UPLOAD_EXPIRES, date(upload.expires));
+    headers.insert(UPLOAD_OFFSET, HeaderValue::from(upload.offset));
+    headers.insert(MATINEE_UPLOAD, ascii(&upload.id.to_string()));
+    headers.insert(MATINEE_VIDEO, ascii(&upload.video.to_string()));
     response
 }
 

@@ -53,6 +53,17 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("POST /v1/ingest/path", Server, Some(r#"{"path":"/nowhere/a.mp4"}"#)),
     ("POST /v1/ingest/url", Has(&["upload:write"]), Some(r#"{"url":"https://example.org/a.mp4"}"#)),
     ("POST /v1/ingest/zoom", Everybody, None),
+    ("GET /v1/assembly-keys", Has(&["admin"]), None),
+    ("POST /v1/assembly-keys", Has(&["admin"]), Some(r#"{"name":"a page"}"#)),
+    ("DELETE /v1/assembly-keys/{id}", Has(&["admin"]), None),
+    ("GET /v1/assembly-templates", Has(&["admin"]), None),
+    (
+        "PUT /v1/assembly-templates/{name}",
+        Has(&["admin"]),
+        Some(r#"{"steps":{":original":{"robot":"/upload/handle"}}}"#),
+    ),
+    ("GET /v1/assembly-templates/{name}", Has(&["admin"]), None),
+    ("DELETE /v1/assembly-templates/{name}", Has(&["admin"]), None),
     ("GET /v1/videos", Has(&["video:read"]), None),
     ("GET /v1/videos/{id}", Has(&["video:read"]), None),
     ("PATCH /v1/videos/{id}", Has(&["video:write"]), Some(r#"{"title":"renamed"}"#)),
@@ -186,6 +197,7 @@ async fn things(house: &House) -> Things {
             ("uploads", text(&upload["id"])),
             ("runners", runner(house).await.0),
             ("webhooks", webhook(house).await),
+            ("assembly-keys", assembly_key(house).await),
             ("lease", "job_01jd3x00000000000000000000".to_owned()),
             ("nodes", text(&nodes["items"][0]["id"])),
             ("ledger", text(&ledger["items"][0]["id"])),
@@ -202,6 +214,7 @@ async fn things(house: &House) -> Things {
             ("uploads", "upl_01jd3x00000000000000000000"),
             ("runners", "rnr_01jd3x00000000000000000000"),
             ("webhooks", "whk_01jd3x00000000000000000000"),
+            ("assembly-keys", "aky_01jd3x00000000000000000000"),
             ("lease", "job_01jd3x00000000000000000000"),
             ("nodes", "nowhere"),
             ("ledger", "led_01jd3x00000000000000000000"),
@@ -216,6 +229,14 @@ async fn things(house: &House) -> Things {
 async fn webhook(house: &House) -> String {
     let body = json!({ "url": "http://127.0.0.1:9/" });
     let (code, made) = house.ask(&house.admin, Method::POST, "/v1/webhooks", Some(body)).await;
+    assert_eq!(code, 201, "{made}");
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// A key for assemblies.
+async fn assembly_key(house: &House) -> String {
+    let body = json!({ "name": "a page" });
+    let (code, made) = house.ask(&house.admin, Method::POST, "/v1/assembly-keys", Some(body)).await;
     assert_eq!(code, 201, "{made}");
     made["id"].as_str().unwrap().to_owned()
 }

@@ -21,6 +21,10 @@ pub(super) const UNDESCRIBED: &[(&str, u16, &str)] = &[
     ),
     ("/p/{token}/{video}/{generation}/{track}/{name}", 404, "the same"),
     ("/p/{token}/{video}/{generation}/{track}/{kind}/{name}", 404, "the same"),
+    ("/assemblies", 405, "another service's protocol, signed; see the tests of assemblies"),
+    ("/assemblies/events", 404, "its id is the right to it"),
+    ("/assemblies/{id}", 404, "the same"),
+    ("/assemblies/{id}/files", 405, "the same"),
     ("/healthz", 200, "says only that the process lives"),
     ("/readyz", 200, "says only that the process can work"),
 ];
