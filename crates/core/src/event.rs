@@ -55,6 +55,8 @@ topics! {
     CollectionDeleted "collection.deleted" "A collection is gone with all that was in it.";
     AppDeleted "app.deleted" "An app is gone with all that was in it.";
     JobDead "job.dead" "A job was given up.";
+    CommandTaken "command.taken" "A command that came by a broker is carried out.";
+    CommandRefused "command.refused" "A command that came by a broker can never be carried out.";
     WebhookDisabled "webhook.disabled" "An endpoint was switched off, because it is gone or has failed for days.";
     LedgerProvenGone "ledger.proven_gone" "Something outside is proven deleted.";
     LedgerSeenAgain "ledger.seen_again" "Something that was proven deleted is there again; it is being deleted again.";

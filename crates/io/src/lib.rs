@@ -1,5 +1,6 @@
 //! What the world does: one module per outside thing. Siblings never name each other.
 
+pub mod broker;
 pub mod cache;
 pub mod clock;
 pub mod db;

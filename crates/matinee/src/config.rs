@@ -1,5 +1,6 @@
 //! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
 
+pub(crate) mod broker;
 mod copies;
 pub(crate) mod host;
 mod ingest;
@@ -22,6 +23,7 @@ use matinee_core::placement::Copies;
 use matinee_core::price::Prices;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::broker::Broker;
 pub(crate) use self::copies::{Archive, Scrub};
 pub(crate) use self::host::Host;
 pub(crate) use self::ingest::{Ingest, Secret, Zoom};
@@ -69,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) store: Vec<Store>,
     /// Services that take videos and stream them.
     pub(crate) host: Vec<Host>,
+    /// Brokers for events out and commands in.
+    pub(crate) broker: Vec<Broker>,
     /// How many copies lie in stores, by kind; the working copy in the data directory is not counted.
     pub(crate) copies: Copies,
     pub(crate) archive: Archive,
@@ -184,6 +188,7 @@ impl Default for Config {
             bucket: Vec::new(),
             store: Vec::new(),
             host: Vec::new(),
+            broker: Vec::new(),
             copies: Copies::default(),
             archive: Archive::default(),
             scrub: Scrub::default(),
@@ -294,6 +299,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
     let beside = if file.exists() { file.as_path() } else { Path::new("/etc/matinee/matinee.toml") };
     pipeline::check(&mut config.pipeline, beside)?;
     host::check(&mut config)?;
+    broker::check(&mut config)?;
     config.checked()
 }
 

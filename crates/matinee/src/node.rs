@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::hosts::{Hosts, StartRefusal};
 use crate::config::Config;
-pub(crate) use crate::config::{Keep, Role, source};
+pub(crate) use crate::config::{Broker, Keep, Role, source};
 use crate::shelf::tries::Tries;
 use crate::shelf::{Arrivals, Lookout, Shelf};
 use crate::turn::{Door, Lanes, Turns};

@@ -7,6 +7,8 @@ mod assembly;
 #[cfg(test)]
 mod bad;
 #[cfg(test)]
+mod brokers;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod codecs;

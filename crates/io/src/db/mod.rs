@@ -32,6 +32,7 @@ mod lying;
 mod near;
 mod node;
 mod object;
+pub mod outbox;
 mod outside;
 mod pace;
 mod part;

@@ -2,6 +2,7 @@
 
 mod again;
 mod arrivals;
+mod assemblies;
 mod background;
 mod captions;
 mod claims;

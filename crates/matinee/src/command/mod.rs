@@ -1,6 +1,7 @@
 //! The command line: one file per command, exit codes that scripts can rely on.
 
 mod app;
+mod brokers;
 mod collection;
 mod configuration;
 mod copies;
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     Stores(stores::Arguments),
     /// Lists the services that videos are published to, and tries one
     Hosts(hosts::Arguments),
+    /// Lists the brokers that events are sent to, and tries one
+    Brokers(brokers::Arguments),
     /// Lists, shows, writes and archives pipelines: templates of what is made
     Pipeline(pipeline::Arguments),
     /// Makes, lists and tries webhooks, which tell another service what happens; sends events again
@@ -137,6 +140,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Ledger(arguments) => with_runtime(ledger::run(flags, &arguments, out)),
         Command::Stores(arguments) => with_runtime(stores::run(flags, &arguments, out)),
         Command::Hosts(arguments) => with_runtime(hosts::run(flags, &arguments, out)),
+        Command::Brokers(arguments) => with_runtime(brokers::run(flags, &arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Webhooks(arguments) => with_runtime(webhooks::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),

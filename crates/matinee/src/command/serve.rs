@@ -83,7 +83,7 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let working = tokio::spawn(worker::run(Arc::clone(&node)));
     let sweeping = tokio::spawn(flow::sweep::run(Arc::clone(&node)));
-    let sources = sources(&node).into_iter().chain(stores(&node)).collect::<Vec<_>>();
+    let sources = sources(&node).into_iter().chain(stores(&node)).chain(brokers(&node)).collect::<Vec<_>>();
     let hearing = tokio::spawn(flow::upload::hear(Arc::clone(&node)));
     let notifying = tokio::spawn(flow::notify::run(Arc::clone(&node)));
     let assembling = tokio::spawn(flow::assembly::run(Arc::clone(&node)));
@@ -119,6 +119,18 @@ async fn serve(
         tracing::warn!(%failure, "that this node ends could not be written down");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends events to each broker, and takes its commands.
+fn brokers(node: &Arc<Node>) -> Vec<JoinHandle<()>> {
+    let all = flow::broker::Sink::all(node);
+    let hears = |sink: &&Arc<flow::broker::Sink>| sink.commands() && node.config.does(Role::Ingest);
+    let hearing = all
+        .iter()
+        .filter(hears)
+        .map(|from| tokio::spawn(flow::broker::hear(Arc::clone(node), Arc::clone(from))));
+    let sending = all.iter().map(|to| tokio::spawn(flow::broker::run(Arc::clone(node), Arc::clone(to))));
+    hearing.chain(sending).collect()
 }
 
 /// Frees what is to go from each store, reads again what lies in it, and compares it with its rows.

@@ -10,6 +10,7 @@ pub(crate) mod assembly;
 pub(crate) mod attend;
 mod audio;
 mod board;
+pub(crate) mod broker;
 pub(crate) mod bucket;
 pub(crate) mod caption;
 pub(crate) mod catalogue;

@@ -9,6 +9,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod receiver;
+pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod sender;
 pub(crate) mod server;

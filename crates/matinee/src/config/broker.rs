@@ -1,0 +1,95 @@
+//! `[[broker]]`: brokers that the operator runs, for events out and commands in.
+
+use std::path::PathBuf;
+
+use matinee_core::pipeline::check_name;
+use matinee_core::webhook::pattern::Topics;
+use matinee_io::broker::{self, Kind};
+use serde::{Deserialize, Serialize};
+
+use super::{BadConfig, Config, Secret};
+
+/// A broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Broker {
+    /// Its name, for ever: how far events were sent to it is remembered under it.
+    pub(crate) name: String,
+    /// `redis`, `nats` or `rabbitmq`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<Kind>,
+    /// Its address, such as `redis://:password@host:6379`, `nats://name:password@host` or `amqp://name:password@host/vhost`.
+    pub(crate) url: Secret,
+    /// A file that holds the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url_file: Option<PathBuf>,
+    /// The stream (Redis), the beginning of subjects (NATS) or the topic exchange (RabbitMQ) for events.
+    pub(crate) events: String,
+    /// Which events are sent: topics, with `*` for any run of characters.
+    pub(crate) topics: Vec<String>,
+    /// Only events of this app are sent, and commands are its own; without it events of all, and commands of the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) app: Option<String>,
+    /// The stream, the subject or the queue from which commands are taken; none are without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) commands: Option<String>,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: None,
+            url: Secret::default(),
+            url_file: None,
+            events: "matinee.events".to_owned(),
+            topics: vec!["*".to_owned()],
+            app: None,
+            commands: None,
+        }
+    }
+}
+
+impl Broker {
+    /// Which topics are sent.
+    pub(crate) fn wanted(&self) -> Topics {
+        Topics::read(&self.topics).unwrap_or_else(|_| Topics::all())
+    }
+
+    /// Where it is; `consumer` is the name by which this process takes commands.
+    pub(crate) fn access(&self, consumer: &str) -> Option<broker::Config> {
+        Some(broker::Config {
+            kind: self.kind?,
+            url: self.url.reveal().to_owned(),
+            events: self.events.clone(),
+            commands: self.commands.clone(),
+            consumer: consumer.to_owned(),
+        })
+    }
+}
+
+/// Refuses what cannot work, and reads the addresses that lie in files.
+pub(super) fn check(config: &mut Config) -> Result<(), BadConfig> {
+    for at in 0..config.broker.len() {
+        let (before, rest) = config.broker.split_at_mut(at);
+        let one = &mut rest[0];
+        let lacks = |lack: &str| BadConfig(format!("the [[broker]] `{}` {lack}", one.name));
+        if check_name(&one.name).is_err() || before.iter().any(|known| known.name == one.name) {
+            return Err(lacks("needs a `name` of its own: small letters, digits and dashes"));
+        }
+        let read = one.url_file.as_ref().map(std::fs::read_to_string).transpose();
+        let read =
+            read.map_err(|error| lacks(&format!("names a `url_file` that cannot be read: {error}")))?;
+        Topics::read(&one.topics).map_err(|refusal| lacks(&format!("has wrong `topics`: {refusal}")))?;
+        let url = read.map(|text| Secret::of(text.trim()));
+        if let Some(url) = url {
+            config.broker[at].url = url;
+        }
+        let one = &config.broker[at];
+        let lacks = |lack: String| BadConfig(format!("the [[broker]] `{}` {lack}", one.name));
+        let access =
+            one.access("any").ok_or_else(|| lacks("needs its `kind`: redis, nats or rabbitmq".to_owned()))?;
+        broker::check(&access).map_err(|error| lacks(format!("cannot be used: {error}")))?;
+    }
+    Ok(())
+}
