@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from . import encode, ladder, playable, queue, serving, stores, upload, workers
+from . import encode, events, ladder, playable, queue, serving, stores, upload, workers
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -270,6 +270,22 @@ def of_serving(rows):
     return lines
 
 
+def of_events(result):
+    lines = [
+        f"**Telling others**: {result['events']} events to a webhook on this machine (a connection each), and to one Redis that was away. "
+        "CPU seconds are the server's own.",
+        "",
+        "| | Events a second | CPU s for 1,000 | Goal |",
+        "|---|---|---|---|",
+        f"| to a webhook | {span(result['webhook'], 0)} | {span(result['webhook_cpu'])} | |",
+        f"| to a broker | {span(result['broker'], 0)} | {span(result['broker_cpu'])} | |",
+        "",
+        f"From the answer that made an event to the broker's having it: {span(result['lag'], 1)} ms "
+        f"({verdict(result['lag']['median'], events.GOAL_LAG_MS)} ms).",
+    ]
+    return lines
+
+
 WRITERS = {
     "playable": of_playable,
     "ladder": of_ladder,
@@ -279,4 +295,5 @@ WRITERS = {
     "workers": of_workers,
     "queue": of_queue,
     "stores": of_stores,
+    "events": of_events,
 }
