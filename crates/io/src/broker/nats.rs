@@ -153,7 +153,6 @@ impl Nats {
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{DURABLE}", stream_of(&commands));
         let ask = json!({ "batch": 1, "expires": u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX) });
         let inbox = self.ask(&subject, ask.to_string().as_bytes()).await?;
-        #[expect(clippy::disallowed_methods, reason = "how long is waited is no moment of ours")]
         let until = Instant::now() + patience + CONFIRM;
         loop {
             let came = timeout_at(until, self.came()).await;

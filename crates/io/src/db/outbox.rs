@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Db;
 use super::error::DbError;
 use super::event::{id_from, insert};
+use super::job::node_of;
 use super::value::args;
 
 /// How a broker fares.
@@ -86,6 +87,18 @@ impl Db {
                            WHERE name = $1 AND holder = $2";
                 let values = args![name.as_str(), holder.as_str(), error.as_str(), *now];
                 tx.execute(sql, values).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// A node that starts gives back what its earlier runs had.
+    pub async fn end_own_outboxes(&self, holder: &str) -> Result<u64, DbError> {
+        self.write(holder.to_owned(), |tx, holder| {
+            Box::pin(async move {
+                let sql = "UPDATE outbox SET held_ms = 0
+                           WHERE held_ms > 0 AND substr(holder, 1, length($1)) = $1 AND holder <> $2";
+                tx.execute(sql, args![node_of(holder), holder.as_str()]).await
             })
         })
         .await

@@ -1,6 +1,8 @@
 //! The words for states in the database; nowhere else are they made or read.
 
-use matinee_core::{assembly, caption, inventory, ledger, publication, replica, runner, upload, video, webhook};
+use matinee_core::{
+    assembly, caption, inventory, ledger, publication, replica, runner, upload, video, webhook,
+};
 
 use super::error::DbError;
 use super::value::{Arg, Column, Row};

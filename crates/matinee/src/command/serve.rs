@@ -57,6 +57,7 @@ async fn start(node: &Node) -> anyhow::Result<()> {
     flow::lease::recover(node).await?;
     flow::notify::recover(node).await?;
     flow::assembly::recover(node).await?;
+    flow::broker::recover(node).await?;
     if let Err(error) = &node.ffmpeg {
         tracing::error!(%error, "videos are taken, but wait until ffmpeg is there and matinee is started again");
     }

@@ -2,8 +2,8 @@
 //! all others, and where it is follows from where they are.
 
 pub(crate) mod key;
+mod meaning;
 mod notice;
-mod plan;
 mod status;
 mod watch;
 
@@ -22,7 +22,7 @@ use matinee_io::db::assembly::{Assembly, AssemblyFile, AssemblyMade, NewAssembly
 use matinee_io::random;
 use serde_json::{Map, Value};
 
-use self::plan::Planned;
+use self::meaning::Planned;
 pub(crate) use self::watch::{Frame, Listener};
 use super::intake::{self, Draft, Source};
 use super::whole::{self, Whole, whole};
@@ -93,7 +93,7 @@ pub(crate) async fn create(node: &Node, asked: Asked) -> Result<Value, Unmade> {
     if now() >= params.expires {
         return Err(Refusal::new(Code::Expired, "`auth.expires` is over.").into());
     }
-    let planned = plan::planned(node, key.app, &params).await?;
+    let planned = meaning::planned(node, key.app, &params).await?;
     if let Some(url) = &planned.notify_url {
         node.fetch.check(url).map_err(|refusal| {
             Refusal::new(Code::BadParams, format!("Nobody is told at `notify_url`: {refusal}."))

@@ -108,6 +108,12 @@ pub(crate) async fn run(node: Arc<Node>, to: Arc<Sink>) {
     }
 }
 
+/// What an earlier run of this node had in hand is free again.
+pub(crate) async fn recover(node: &Node) -> Result<(), Failure> {
+    node.db.end_own_outboxes(&node.holder).await?;
+    Ok(())
+}
+
 async fn tell_failing(node: &Node, to: &Sink, stopped: &Stopped) {
     tracing::warn!(broker = to.name, %stopped, "a broker takes nothing; it is tried again");
     let said: String = stopped.to_string().chars().take(ERROR_CHARS_MAX).collect();

@@ -272,8 +272,8 @@ pub(super) async fn events(State(node): State<Shared>, uri: Uri, headers: Header
 }
 
 async fn listened(node: &Shared, uri: &Uri, headers: &HeaderMap) -> Result<Response, Wrong> {
-    let none = |_| Refusal::new(Word::NotFound, "Say which assembly: `?assembly=` and its id.");
-    let Query(Which { assembly }) = Query::try_from_uri(uri).map_err(none)?;
+    let lacking = |_| Refusal::new(Word::NotFound, "Say which assembly: `?assembly=` and its id.");
+    let Query(Which { assembly }) = Query::try_from_uri(uri).map_err(lacking)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let listener = Listener::begin(node, &assembly, last).await?;
     let frames = stream::unfold(listener, |mut listener| async {

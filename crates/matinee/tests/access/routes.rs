@@ -196,8 +196,9 @@ async fn things(house: &House) -> Things {
             ("collections", text(&collection["id"])),
             ("uploads", text(&upload["id"])),
             ("runners", runner(house).await.0),
-            ("webhooks", webhook(house).await),
-            ("assembly-keys", assembly_key(house).await),
+            // Nobody listens there.
+            ("webhooks", made(house, "/v1/webhooks", json!({ "url": "http://127.0.0.1:9/" })).await),
+            ("assembly-keys", made(house, "/v1/assembly-keys", json!({ "name": "a page" })).await),
             ("lease", "job_01jd3x00000000000000000000".to_owned()),
             ("nodes", text(&nodes["items"][0]["id"])),
             ("ledger", text(&ledger["items"][0]["id"])),
@@ -225,18 +226,9 @@ async fn things(house: &House) -> Things {
     }
 }
 
-/// An endpoint at which nobody listens.
-async fn webhook(house: &House) -> String {
-    let body = json!({ "url": "http://127.0.0.1:9/" });
-    let (code, made) = house.ask(&house.admin, Method::POST, "/v1/webhooks", Some(body)).await;
-    assert_eq!(code, 201, "{made}");
-    made["id"].as_str().unwrap().to_owned()
-}
-
-/// A key for assemblies.
-async fn assembly_key(house: &House) -> String {
-    let body = json!({ "name": "a page" });
-    let (code, made) = house.ask(&house.admin, Method::POST, "/v1/assembly-keys", Some(body)).await;
+/// Makes something of the administrator's app; its id.
+async fn made(house: &House, path: &str, body: Value) -> String {
+    let (code, made) = house.ask(&house.admin, Method::POST, path, Some(body)).await;
     assert_eq!(code, 201, "{made}");
     made["id"].as_str().unwrap().to_owned()
 }

@@ -57,7 +57,7 @@ impl Server {
         });
         let names_port = names.as_ref().map_or(0, |names| names.port);
         let child = spawn(kind, &program, dir.path(), (port, names_port));
-        let mut server = Self { kind, port, dir, child, names: names };
+        let mut server = Self { kind, port, dir, child, names };
         server.wait().await;
         Some(server)
     }

@@ -8,7 +8,7 @@ pub(crate) use matinee_io::db::assembly::{AssemblyKey, AssemblyTemplate};
 use matinee_io::random;
 use serde_json::Value;
 
-use super::{Unmade, plan};
+use super::{Unmade, meaning};
 use crate::flow::{Failure, now};
 use crate::node::Node;
 
@@ -39,7 +39,7 @@ pub(crate) async fn put(
     let wrong = |human: String| Failure::Refused { conflict: false, human };
     check_name(name).map_err(|_| wrong("The name of a template is as that of a pipeline.".to_owned()))?;
     let template = Template::read(&body).map_err(|refusal| wrong(refusal.human))?;
-    let (pipeline, meant) = match plan::meant(node, app, &template.steps).await {
+    let (pipeline, meant) = match meaning::meant(node, app, &template.steps).await {
         Err(Unmade::Refused(Refusal { code, human })) => {
             return Err(wrong(format!("{human} ({})", code.word())));
         }

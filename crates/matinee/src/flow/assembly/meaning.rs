@@ -39,8 +39,8 @@ pub(super) async fn planned(node: &Node, app: AppId, params: &Params) -> Result<
         None => None,
         Some(name) => {
             let found = node.db.assembly_template(app, name).await?;
-            let none = || Refusal::new(Code::NoTemplate, format!("There is no template `{name}`."));
-            Some(found.ok_or_else(none)?)
+            let lacking = || Refusal::new(Code::NoTemplate, format!("There is no template `{name}`."));
+            Some(found.ok_or_else(lacking)?)
         }
     };
     let template = stored.as_ref().map(|stored| Template::read(&stored.body)).transpose()?;
