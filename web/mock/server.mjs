@@ -282,6 +282,7 @@ function playbackOf(facts) {
   if (!video.playback) return null;
   return {
     ...video.playback,
+    places: [{ place: 'matinee', hls: video.playback.hls }],
     duration: facts.dur,
     growing: facts.overall < 1,
     expires_at: iso(Date.now() + 6 * 3600e3),

@@ -18,6 +18,19 @@ pub fn time(at: Millis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
+/// The month of a moment in UTC: its text such as `2026-11`, when it begins, and when the next one does.
+pub fn month(at: Millis) -> (String, Millis, Millis) {
+    let (year, month, _) = date(at.0.div_euclid(DAY_MS));
+    let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let begins = |(year, month)| Millis(days(year, month, 1) * DAY_MS);
+    (format!("{year:04}-{month:02}"), begins((year, month)), begins(next))
+}
+
+/// The day of a moment in UTC, counted from 1970-01-01.
+pub const fn day(at: Millis) -> i64 {
+    at.0.div_euclid(DAY_MS)
+}
+
 /// Reads RFC 3339 text with any offset; `None` when it is none, or names no day of the calendar.
 pub fn read_time(text: &str) -> Option<Millis> {
     let bytes = text.as_bytes();
@@ -114,6 +127,21 @@ mod tests {
         let noon = read_time("2026-11-21T12:00:00Z").unwrap();
         assert_eq!(read_time("2026-11-21T14:30:00.0004+02:30"), Some(noon));
         assert_eq!(read_time("2026-11-21t11:00:00.5-01:00"), Some(noon.plus(500)));
+    }
+
+    #[test]
+    fn a_month_ends_where_the_next_begins() {
+        for (at, text, days) in [
+            ("2026-11-21T10:05:16.007Z", "2026-11", 30),
+            ("2026-12-31T23:59:59.999Z", "2026-12", 31),
+            ("2028-02-01T00:00:00Z", "2028-02", 29),
+        ] {
+            let at = read_time(at).unwrap();
+            let (named, begins, ends) = month(at);
+            assert_eq!((named.as_str(), day(ends) - day(begins)), (text, days));
+            assert!(begins <= at && at < ends);
+            assert_eq!(time(begins), format!("{text}-01T00:00:00.000Z"));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod assembly;
 pub mod breaker;
 pub mod calendar;
 pub mod caption;
+pub mod choice;
 pub mod codec;
 pub mod crop;
 pub mod disk;

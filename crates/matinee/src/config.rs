@@ -1,7 +1,9 @@
 //! The configuration: flag before environment before `matinee.toml` before `/etc/matinee` before the default.
 
 pub(crate) mod broker;
+mod cards;
 mod copies;
+mod delivery;
 pub(crate) mod host;
 mod ingest;
 mod log;
@@ -20,11 +22,12 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use matinee_core::limits;
 use matinee_core::pipeline::{DEFAULT, Pipeline, Quality};
 use matinee_core::placement::Copies;
-use matinee_core::price::Prices;
+use matinee_core::price::{Card, Prices};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::broker::Broker;
 pub(crate) use self::copies::{Archive, Scrub};
+pub(crate) use self::delivery::Delivery;
 pub(crate) use self::host::Host;
 pub(crate) use self::ingest::{Ingest, Secret, Zoom};
 pub(crate) use self::log::{Log, LogFormat};
@@ -59,8 +62,11 @@ pub(crate) struct Config {
     pub(crate) work: Work,
     pub(crate) encode: Encode,
     pub(crate) log: Log,
-    /// What work and storage cost here, for plans.
+    /// What work and storage cost here, and what else is needed to say what all of it costs.
     pub(crate) prices: Prices,
+    /// What places cost, in place of the cards that come with the release.
+    pub(crate) card: Vec<Card>,
+    pub(crate) delivery: Delivery,
     /// Templates of what is made from a source; one named `default` replaces what is built in.
     pub(crate) pipeline: Vec<Pipeline>,
     /// Folders whose files become videos.
@@ -183,6 +189,8 @@ impl Default for Config {
             encode: Encode::default(),
             log: Log::default(),
             prices: Prices::default(),
+            card: Vec::new(),
+            delivery: Delivery::default(),
             pipeline: Vec::new(),
             watch: Vec::new(),
             bucket: Vec::new(),
@@ -300,6 +308,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Config, BadConfig> {
     pipeline::check(&mut config.pipeline, beside)?;
     host::check(&mut config)?;
     broker::check(&mut config)?;
+    cards::check(&config)?;
     config.checked()
 }
 
@@ -348,7 +357,9 @@ impl Config {
     /// What no single key can tell.
     fn checked(self) -> Result<Self, BadConfig> {
         if !self.prices.check() {
-            return Err(BadConfig("the prices in [prices] must be numbers from 0 on".to_owned()));
+            return Err(BadConfig(
+                "the figures in [prices] must be numbers from 0 on, and the rates above 0".to_owned(),
+            ));
         }
         let Some(node) = &self.node else { return Ok(self) };
         if !is_node_name(node) {

@@ -32,7 +32,7 @@ use self::hosts::{Hosts, StartRefusal};
 use crate::config::Config;
 pub(crate) use crate::config::{Broker, Keep, Role, source};
 use crate::shelf::tries::Tries;
-use crate::shelf::{Arrivals, Lookout, Shelf};
+use crate::shelf::{Arrivals, Lookout, Meter, Shelf};
 use crate::turn::{Door, Lanes, Turns};
 
 /// The parts of a running matinee; handed around as `Arc<Node>`.
@@ -75,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) shelf: Shelf,
     /// What lies before the videos that wait.
     pub(crate) lookout: Lookout,
+    /// What goes out.
+    pub(crate) meter: Meter,
     pub(crate) arrivals: Arrivals,
     /// `name/run`: who holds a lease; the run is new at each start.
     pub(crate) holder: String,
@@ -191,6 +193,7 @@ impl Node {
             thumbnails: thumbnails(&config),
             shelf: Shelf::new(),
             lookout: Lookout::default(),
+            meter: Meter::new(),
             arrivals: Arrivals::new(),
             holder: format!("{}/{run:016x}", node_name(&config)),
             claimed: AtomicBool::new(false),

@@ -2,6 +2,7 @@
 //! sources that are played while they arrive.
 
 mod lookout;
+mod meter;
 pub(crate) mod tries;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 pub(crate) use self::lookout::{Lookout, View};
+pub(crate) use self::meter::{Meter, Tally};
 
 /// Segment tables of about a thousand hours.
 const WEIGHT_MAX: u64 = 48 << 20;

@@ -44,7 +44,7 @@ export function problemIn(thrown: unknown): Problem {
   return { ...unreachable(), title: 'Something went wrong', detail: String(thrown), code: 'page_error' };
 }
 
-async function call<T>(
+export async function call<T>(
   method: string,
   path: string,
   body?: unknown,
@@ -115,7 +115,9 @@ export const api = {
   putPipeline: (name: string, fields: Template, isNew: boolean) =>
     call<Pipeline>('PUT', `/v1/pipelines/${id(name)}`, fields, isNew ? { 'if-none-match': '*' } : {}),
   archivePipeline: (name: string) => call<void>('DELETE', `/v1/pipelines/${id(name)}`),
-  playback: (video: string) => call<Playback>('GET', `/v1/videos/${id(video)}/playback`),
+  /** `place` is where the viewer plays from already. */
+  playback: (video: string, place: string | null) =>
+    call<Playback>('GET', `/v1/videos/${id(video)}/playback${place ? `?place=${id(place)}` : ''}`),
   hosts: () => call<{ items: Host[] }>('GET', '/v1/hosts'),
   /** Makes a video at a host, finds it and deletes it. */
   tryHost: (host: string) => call<HostTrial>('POST', `/v1/hosts/${id(host)}/test`),

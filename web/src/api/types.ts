@@ -264,6 +264,8 @@ interface Download {
 }
 
 export interface Playback extends Addresses {
+  /** Where it can be played, in the order in which a player tries. */
+  places: { place: string; hls: string }[];
   duration: number;
   growing: boolean;
   expires_at: string;

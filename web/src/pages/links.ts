@@ -13,6 +13,7 @@ const LINKS: readonly Link[] = [
   { path: '/runners', label: 'Runners', admin: true },
   { path: '/storage', label: 'Storage', admin: true },
   { path: '/hosts', label: 'Hosts', admin: true },
+  { path: '/costs', label: 'Costs', admin: true },
   { path: '/deletions', label: 'Deletions', admin: true },
   { path: '/notifications', label: 'Notifications', admin: true },
 ];

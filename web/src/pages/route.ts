@@ -12,6 +12,7 @@ export type Route =
   | { page: 'notifications' }
   | { page: 'storage' }
   | { page: 'hosts' }
+  | { page: 'costs' }
   | { page: 'not-found' };
 
 /** Pages whose address is their name. */
@@ -21,6 +22,7 @@ const NAMED = [
   'runners',
   'storage',
   'hosts',
+  'costs',
   'deletions',
   'notifications',
   'jobs',

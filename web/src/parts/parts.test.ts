@@ -114,6 +114,7 @@ test.each([
   ['/storage', { page: 'storage' }],
   ['/storage/', { page: 'storage' }],
   ['/hosts', { page: 'hosts' }],
+  ['/costs', { page: 'costs' }],
   ['/storage//', { page: 'not-found' }],
   ['/v/', { page: 'not-found' }],
   ['/v/job_1', { page: 'not-found' }],

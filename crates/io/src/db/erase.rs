@@ -238,6 +238,7 @@ async fn forget_app(tx: &mut Tx, id: AppId, now: Millis) -> Result<bool, DbError
         "DELETE FROM assembly WHERE app_id = $1",
         "DELETE FROM assembly_template WHERE app_id = $1",
         "DELETE FROM assembly_key WHERE app_id = $1",
+        "DELETE FROM egress WHERE app_id = $1",
         "DELETE FROM pipeline WHERE app_id = $1",
         "DELETE FROM template WHERE app_id = $1",
         "DELETE FROM app WHERE id = $1",

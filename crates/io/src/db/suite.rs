@@ -7,6 +7,7 @@ mod background;
 mod captions;
 mod claims;
 mod concat;
+mod costs;
 mod directs;
 mod encoding;
 mod evidence;

@@ -177,6 +177,9 @@ pub trait Host: Send + Sync {
     /// Whose videos these are, such as the number of the account: what lies in one place is never looked for in another.
     fn identity(&self) -> String;
 
+    /// Where browsers find its videos: scheme and name, as a page's policy writes them.
+    fn site(&self) -> String;
+
     /// How many requests it allows, with a part kept for what a person waits for.
     fn rate(&self) -> Rate;
 

@@ -5,7 +5,7 @@ mod outside;
 use std::io::Write;
 use std::process::ExitCode;
 
-use matinee_core::price::Prices;
+use matinee_core::price::{OWN, Tariff};
 use serde_json::{Value, json};
 
 use super::Form;
@@ -14,6 +14,7 @@ use crate::config::Flags;
 use crate::flow::account;
 use crate::flow::inventory::{self, Account, Done};
 use crate::flow::proof::{self, Difference, Proof};
+use crate::flow::tariff::tariff;
 use crate::http::view;
 
 /// What to prove, or to do.
@@ -47,17 +48,18 @@ pub(crate) async fn run(
     let node = super::open_stored(flags).await?;
     let proof = proof::prove(&node).await?;
     let accounts = inventory::prove(&node).await?;
+    let tariff = tariff(&node).await?;
     let form = match arguments.order {
         Some(Order::Prove(form)) => form,
         None => arguments.form,
     };
     if form.json {
-        writeln!(out, "{}", shown(&proof, &node.config.prices))?;
+        writeln!(out, "{}", shown(&proof, &tariff))?;
         for account in &accounts {
             writeln!(out, "{}", outside::shown(&node, account))?;
         }
     } else if !form.quiet {
-        write(out, &proof, &node.config.prices)?;
+        write(out, &proof, &tariff)?;
         outside::write(out, &node, &accounts)?;
     }
     let prove = arguments.order.is_some();
@@ -82,7 +84,7 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(out: &mut impl Write, proof: &Proof, prices: &Prices) -> std::io::Result<()> {
+fn write(out: &mut impl Write, proof: &Proof, tariff: &Tariff) -> std::io::Result<()> {
     let verdict = if proof.holds() {
         "each has its row, and each row its object"
     } else {
@@ -105,8 +107,8 @@ fn write(out: &mut impl Write, proof: &Proof, prices: &Prices) -> std::io::Resul
     for stray in &proof.strays {
         writeln!(out, "stray    {}  is no object; it is left alone", plain(&stray.display().to_string()))?;
     }
-    let money = |bytes: u64| match prices.of_stored(bytes) {
-        Some(cost) => format!(" ({cost:.2} {} a month)", prices.currency),
+    let money = |bytes: u64| match tariff.of_stored((OWN, OWN), bytes) {
+        Some(cost) => format!(" ({cost:.2} {} a month)", tariff.currency()),
         None => String::new(),
     };
     if proof.to_delete > 0 {
@@ -120,7 +122,7 @@ fn write(out: &mut impl Write, proof: &Proof, prices: &Prices) -> std::io::Resul
     Ok(())
 }
 
-fn shown(proof: &Proof, prices: &Prices) -> Value {
+fn shown(proof: &Proof, tariff: &Tariff) -> Value {
     let mut unknown = Vec::new();
     let mut missing = Vec::new();
     let mut length = Vec::new();
@@ -141,7 +143,7 @@ fn shown(proof: &Proof, prices: &Prices) -> Value {
         "unknown": unknown, "missing": missing, "length": length,
         "strays": proof.strays.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
         "to_delete": { "objects": proof.to_delete, "bytes": proof.to_delete_bytes,
-            "cost_month": prices.of_stored(proof.to_delete_bytes) },
-        "unknown_cost_month": prices.of_stored(proof.unknown_bytes()), "currency": prices.currency,
+            "cost_month": tariff.of_stored((OWN, OWN), proof.to_delete_bytes) },
+        "unknown_cost_month": tariff.of_stored((OWN, OWN), proof.unknown_bytes()), "currency": tariff.currency(),
     })
 }

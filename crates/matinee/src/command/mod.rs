@@ -5,6 +5,7 @@ mod brokers;
 mod collection;
 mod configuration;
 mod copies;
+mod costs;
 mod db;
 mod doctor;
 mod encode;
@@ -88,6 +89,8 @@ pub(crate) enum Command {
     Hosts(hosts::Arguments),
     /// Lists the brokers that events are sent to, and tries one
     Brokers(brokers::Arguments),
+    /// Says what this month costs, by place, app and video, and what if; shows and writes price cards
+    Costs(costs::Arguments),
     /// Lists, shows, writes and archives pipelines: templates of what is made
     Pipeline(pipeline::Arguments),
     /// Makes, lists and tries webhooks, which tell another service what happens; sends events again
@@ -141,6 +144,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Stores(arguments) => with_runtime(stores::run(flags, &arguments, out)),
         Command::Hosts(arguments) => with_runtime(hosts::run(flags, &arguments, out)),
         Command::Brokers(arguments) => with_runtime(brokers::run(flags, &arguments, out)),
+        Command::Costs(arguments) => with_runtime(costs::run(flags, &arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Webhooks(arguments) => with_runtime(webhooks::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),

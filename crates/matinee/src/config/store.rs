@@ -93,6 +93,11 @@ impl Default for Store {
 }
 
 impl Store {
+    /// Is it a folder, whose bytes are paid for already?
+    pub(crate) fn is_disk(&self) -> bool {
+        self.kind == Some(Kind::Disk)
+    }
+
     /// The kinds of objects that it takes.
     pub(crate) fn takes(&self) -> Vec<ledger::Kind> {
         match (&self.takes, self.class) {

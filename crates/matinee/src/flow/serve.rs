@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use matinee_core::access::path::{self, Grant, Refusal};
 use matinee_core::id::{ObjectId, VideoId};
 use matinee_core::manifest::{
@@ -21,8 +22,8 @@ use matinee_io::store;
 
 use super::{Failure, early, now, reach};
 use crate::node::Node;
-pub(crate) use crate::shelf::Shown;
 use crate::shelf::{Board, Placed, Shelved, ShelvedPart, Words, target_duration_s};
+pub(crate) use crate::shelf::{Shown, Tally};
 
 /// Bytes to send, by pieces of the store.
 pub(crate) struct Body {
@@ -410,10 +411,29 @@ pub(crate) fn object_body(object: ObjectId, offset: u64, len: u64) -> Body {
     Body { pieces: vec![store::Piece::Object { object, offset, len }], len }
 }
 
-/// The stream of a body's bytes.
+/// The stream of a body's bytes, counted as they go.
 pub(crate) fn stream(
     node: &Node,
     body: Body,
+    tally: Option<Tally>,
 ) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    reach::stream(node, body.pieces)
+    reach::stream(node, body.pieces).inspect_ok(move |bytes| {
+        if let Some(tally) = &tally {
+            tally.bytes(bytes.len());
+        }
+    })
+}
+
+/// Counts what goes out of a video.
+pub(crate) fn tally(node: &Node, video: VideoId) -> Tally {
+    node.meter.tally(video)
+}
+
+/// How many milliseconds of the video a segment brings; the sound beside pictures brings none of its own.
+pub(crate) fn media_ms(shown: &Shown, track: &Shelved, row: &Row) -> u64 {
+    let pictures = shown.tracks.iter().any(|track| track.medium == Medium::Video);
+    if pictures && track.medium == Medium::Audio {
+        return 0;
+    }
+    u64::from(row.duration) * 1_000 / u64::from(track.timescale.max(1))
 }

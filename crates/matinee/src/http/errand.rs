@@ -133,7 +133,7 @@ pub(crate) async fn bytes(
         Way::Read if reads => {
             let size = runner::size(&node, place.object).await?;
             let source = File { object: place.object, size, kind: BYTES };
-            let mut response = origin::file(&node, &source, None, &headers)?;
+            let mut response = origin::file(&node, &source, None, &headers, None)?;
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(response)
         }

@@ -8,6 +8,7 @@ mod assembly_key;
 mod assembly_template;
 mod caption;
 mod collection;
+mod cost;
 mod encode;
 mod errand;
 mod event;
@@ -132,6 +133,10 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(host::drain, host::resume))
         .routes(routes!(store::list))
         .routes(routes!(store::drain, store::resume))
+        .routes(routes!(cost::show))
+        .routes(routes!(cost::what_if))
+        .routes(routes!(cost::cards))
+        .routes(routes!(cost::put, cost::delete))
 }
 
 /// Where an app is told what happens.

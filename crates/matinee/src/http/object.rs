@@ -45,7 +45,7 @@ pub(crate) struct ObjectList {
     items: Vec<Object>,
     /// Bytes of all that are present.
     present_bytes: u64,
-    /// What these cost each month, in `currency`; null when storage has no price here (`prices.gb_month`).
+    /// What these cost each month where they lie, in `currency`; null when that has no price here (`prices.gb_month`, price cards).
     month_cost: Option<f64>,
     /// The word behind a price.
     currency: String,
@@ -63,8 +63,7 @@ pub(crate) async fn list(
     let all = kept::all(&node, (app, id)).await?;
     let present = all.iter().filter(|kept| kept.lying.state == ledger::State::Present);
     let present_bytes = present.filter_map(|kept| kept.lying.size).sum();
-    let (month_cost, currency) =
-        (node.config.prices.of_stored(present_bytes), node.config.prices.currency.clone());
+    let (month_cost, currency) = kept::month_cost(&node, &all).await?;
     Ok(Json(ObjectList { items: all.into_iter().map(object).collect(), present_bytes, month_cost, currency }))
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::problem::{Code, Problem};
-use crate::flow::serve::{self, File, Shown};
+use crate::flow::serve::{self, File, Shown, Tally};
 use crate::flow::thumbnail;
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -53,7 +53,7 @@ pub(crate) async fn manifest(
     headers: HeaderMap,
 ) -> Response {
     let answer = async {
-        let (shown, _) = opened(&node, &token, &video, generation).await?;
+        let (shown, _, tally) = opened(&node, &token, &video, generation).await?;
         match name.as_str() {
             "m.m3u8" => Ok(text(serve::multivariant(&shown), HLS, shown.ended, &headers)),
             "manifest.mpd" => {
@@ -69,13 +69,25 @@ pub(crate) async fn manifest(
             "poster.jpg" => {
                 let poster = shown.poster.ok_or_else(Problem::not_found)?;
                 let size = serve::object_size(&node, poster).await?;
-                let answer = file(&node, &File { object: poster, size, kind: JPEG }, None, &headers)?;
+                let answer = file(
+                    &node,
+                    &File { object: poster, size, kind: JPEG },
+                    None,
+                    &headers,
+                    Some((tally, 0)),
+                )?;
                 Ok(named(answer, version(&uri).as_deref(), poster))
             }
             "preview.mp4" => {
                 let preview = shown.preview.ok_or_else(Problem::not_found)?;
                 let size = serve::object_size(&node, preview).await?;
-                let answer = file(&node, &File { object: preview, size, kind: MP4 }, None, &headers)?;
+                let answer = file(
+                    &node,
+                    &File { object: preview, size, kind: MP4 },
+                    None,
+                    &headers,
+                    Some((tally, 0)),
+                )?;
                 Ok(named(answer, version(&uri).as_deref(), preview))
             }
             "thumbnail.jpg" => {
@@ -113,13 +125,14 @@ pub(crate) async fn of_track(
     headers: HeaderMap,
 ) -> Response {
     let answer = async {
-        let (shown, grant) = opened(&node, &token, &video, generation).await?;
+        let (shown, grant, tally) = opened(&node, &token, &video, generation).await?;
+        let film = Some((tally.clone(), shown.duration_ms));
         if track == "sub" {
-            return words(&node, &shown, (&name, options.v.as_deref()), &headers);
+            return words(&node, &shown, (&name, options.v.as_deref()), &headers, tally);
         }
         if track == "storyboard" {
             let sheet = serve::sheet(&shown, &name).ok_or_else(Problem::not_found)?;
-            let answer = file(&node, &sheet, None, &headers)?;
+            let answer = file(&node, &sheet, None, &headers, Some((tally, 0)))?;
             return Ok(named(answer, options.v.as_deref(), sheet.object));
         }
         let medium = match name.as_str() {
@@ -127,11 +140,11 @@ pub(crate) async fn of_track(
             "a.m3u8" => Medium::Audio,
             "file.mp4" => {
                 let wanted = serve::file(&node, &shown, &track, &grant).await?;
-                return file(&node, &wanted, options.download.as_deref(), &headers);
+                return file(&node, &wanted, options.download.as_deref(), &headers, film);
             }
             "file.webm" => {
                 let wanted = serve::webm(&shown, &track).ok_or_else(Problem::not_found)?;
-                return file(&node, &wanted, options.download.as_deref(), &headers);
+                return file(&node, &wanted, options.download.as_deref(), &headers, film);
             }
             _ => return Err(Problem::not_found()),
         };
@@ -147,10 +160,11 @@ fn words(
     shown: &Shown,
     (name, version): (&str, Option<&str>),
     headers: &HeaderMap,
+    tally: Tally,
 ) -> Result<Response, Problem> {
     if let Some(name) = name.strip_suffix(".vtt") {
         let wanted = serve::caption_file(shown, name).ok_or_else(Problem::not_found)?;
-        let answer = file(node, &wanted, None, headers)?;
+        let answer = file(node, &wanted, None, headers, Some((tally, 0)))?;
         return Ok(named(answer, version, wanted.object));
     }
     let playlist = name.strip_suffix(".m3u8").and_then(|name| serve::caption_playlist(shown, name));
@@ -164,7 +178,7 @@ pub(crate) async fn segment(
     headers: HeaderMap,
 ) -> Response {
     let answer = async {
-        let (shown, _) = opened(&node, &token, &video, generation).await?;
+        let (shown, _, tally) = opened(&node, &token, &video, generation).await?;
         let medium = match kind.as_str() {
             "v" => Medium::Video,
             "a" => Medium::Audio,
@@ -183,7 +197,8 @@ pub(crate) async fn segment(
         }
         let body = serve::segment_body(&node, &placed).await?;
         let len = body.len;
-        let mut response = whole(Body::from_stream(serve::stream(&node, body)), len, MP4);
+        tally.media(serve::media_ms(&shown, track, &placed.row));
+        let mut response = whole(Body::from_stream(serve::stream(&node, body, Some(tally))), len, MP4);
         response.headers_mut().insert(header::ETAG, tag);
         Ok(response)
     };
@@ -213,19 +228,19 @@ fn named(mut answer: Response, version: Option<&str>, sent: ObjectId) -> Respons
     answer
 }
 
-/// What the token in a path opens. It is checked before anything else is looked at.
+/// What the token in a path opens, and what counts it. It is checked before anything else is looked at.
 async fn opened(
     node: &Shared,
     token: &str,
     video: &str,
     generation: u32,
-) -> Result<(Arc<Shown>, path::Grant), Problem> {
+) -> Result<(Arc<Shown>, path::Grant, Tally), Problem> {
     let video: VideoId = video.parse().map_err(|_| Problem::not_found())?;
     let grant = serve::opened(node, token, video).map_err(|refusal| match refusal {
         path::Refusal::Wrong => Problem::not_found(),
         path::Refusal::Expired => Problem::new(Code::TokenExpired, "This address was good for a while only."),
     })?;
-    Ok((serve::shown(node, (video, generation), &grant).await?, grant))
+    Ok((serve::shown(node, (video, generation), &grant).await?, grant, serve::tally(node, video)))
 }
 
 /// A page of any site may play what its address opens.
@@ -287,12 +302,13 @@ fn not_modified(tag: &HeaderValue) -> Response {
     response
 }
 
-/// A whole object or one range of it (RFC 9110 section 14).
+/// A whole object or one range of it (RFC 9110 section 14). It is counted as so many milliseconds of a video.
 pub(super) fn file(
     node: &Shared,
     file: &File,
     name: Option<&str>,
     headers: &HeaderMap,
+    counted: Option<(Tally, u64)>,
 ) -> Result<Response, Problem> {
     let tag = tag(file.object, 0);
     if unchanged(headers, &tag) {
@@ -314,7 +330,14 @@ pub(super) fn file(
         }
     };
     let body = serve::object_body(file.object, offset, len);
-    let mut response = whole(Body::from_stream(serve::stream(node, body)), len, file.kind);
+    let tally = counted.map(|(tally, whole_ms)| {
+        tally.media(
+            u64::try_from(u128::from(whole_ms) * u128::from(len) / u128::from(file.size.max(1)))
+                .unwrap_or_default(),
+        );
+        tally
+    });
+    let mut response = whole(Body::from_stream(serve::stream(node, body, tally)), len, file.kind);
     *response.status_mut() = status;
     let answer = response.headers_mut();
     answer.insert(header::ETAG, tag);

@@ -83,8 +83,8 @@ enum Place<'p> {
 }
 
 /// Pages that have a name.
-const NAMES: [&str; 8] =
-    ["claim", "deletions", "hosts", "jobs", "notifications", "pipelines", "runners", "storage"];
+const NAMES: [&str; 9] =
+    ["claim", "costs", "deletions", "hosts", "jobs", "notifications", "pipelines", "runners", "storage"];
 
 fn place(path: &str) -> Place<'_> {
     let name = path.trim_start_matches('/');

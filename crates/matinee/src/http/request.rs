@@ -22,8 +22,8 @@ use crate::node::Node;
 /// The cookie of a signed-in browser.
 pub(crate) const SESSION_COOKIE: &str = "matinee_session";
 
-/// Our pages load nothing from anywhere else, and nothing inline runs or styles.
-pub(crate) const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+/// Our pages load nothing from anywhere else, and nothing inline runs or styles. Only videos and their pictures come from the hosts, too.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; \
      font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
@@ -160,7 +160,7 @@ pub(crate) async fn guard(State(node): State<Shared>, request: Request, next: Ne
             }
             Err(failure) => (Problem::from(failure).into_response(), None),
         };
-        finish_headers(response.headers_mut(), cors);
+        finish_headers(&node, response.headers_mut(), cors);
         let status = response.status().as_u16();
         metrics::counter!("matinee_requests_total", "method" => method.to_string(), "status" => status.to_string())
             .increment(1);
@@ -293,6 +293,19 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
+/// What a page may do here: with hosts it may load videos and their pictures from them.
+fn page_policy(node: &Node) -> HeaderValue {
+    let sites = node.hosts.sites();
+    if sites.is_empty() {
+        return HeaderValue::from_static(PAGE_POLICY);
+    }
+    let mut policy = PAGE_POLICY.to_owned();
+    for kind in ["img-src 'self'", "media-src 'self'", "connect-src 'self'"] {
+        policy = policy.replace(kind, &format!("{kind}{sites}"));
+    }
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(PAGE_POLICY))
+}
+
 /// The request's origin, when the configuration, or the one who announced the upload, lets its pages upload here.
 fn allowed_origin(node: &Node, headers: &HeaderMap, address: &Address) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
@@ -313,7 +326,7 @@ const CORS_EXPOSED: &str = "Location, Upload-Offset, Upload-Length, Upload-Metad
      Upload-Expires, Tus-Version, Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, \
      Upload-Complete, Upload-Limit, Repr-Digest, Matinee-Video, Matinee-Upload";
 
-fn finish_headers(headers: &mut HeaderMap, cors: Option<HeaderValue>) {
+fn finish_headers(node: &Node, headers: &mut HeaderMap, cors: Option<HeaderValue>) {
     if let Some(origin) = cors {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(CORS_METHODS));
@@ -329,6 +342,6 @@ fn finish_headers(headers: &mut HeaderMap, cors: Option<HeaderValue>) {
     // With `no-referrer` a browser sends `Origin: null` with our own form, and it would be refused.
     absent(header::REFERRER_POLICY, "same-origin");
     absent(header::X_FRAME_OPTIONS, "DENY");
-    absent(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
     absent(header::CACHE_CONTROL, "no-store");
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| page_policy(node));
 }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod caption;
+mod cost;
 mod event;
 mod forecast;
 mod host;
@@ -33,6 +34,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 pub(crate) use self::ask::{Ask, Sent, page_limit, parse_id, sent_up_to, word_of};
 pub(crate) use self::caption::Caption;
+pub(crate) use self::cost::{Bearer, CostReport, PlaceJudged, WhatIf};
 pub(crate) use self::event::{Event, EventList};
 pub(crate) use self::host::{Host, HostDrain, HostList, HostTrial};
 pub(crate) use self::job::{

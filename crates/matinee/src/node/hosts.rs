@@ -22,6 +22,8 @@ pub(crate) struct Known {
 /// All of them, and what is needed to send them something.
 pub(crate) struct Hosts {
     all: Vec<Arc<Known>>,
+    /// Where browsers find their videos, each after a space.
+    sites: String,
     /// Sends bytes to any of them.
     pub(crate) pusher: Result<Pusher, HostError>,
     /// Seals where they go.
@@ -35,8 +37,14 @@ impl Hosts {
             let opened = host::open(one.open()?).map_err(|error| one.bad(&error.to_string()))?;
             Ok(Arc::new(Known { name: one.name.clone(), host: opened, pace: one.pace() }))
         };
-        let all = config.host.iter().map(known).collect::<Result<_, _>>()?;
-        Ok(Self { all, pusher: Pusher::new(), seal: Seal::of(secret) })
+        let all = config.host.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+        let sites = all.iter().flat_map(|known| [" ".to_owned(), known.host.site()]).collect();
+        Ok(Self { all, sites, pusher: Pusher::new(), seal: Seal::of(secret) })
+    }
+
+    /// Where browsers find their videos, each after a space.
+    pub(crate) fn sites(&self) -> &str {
+        &self.sites
     }
 
     /// All of them.

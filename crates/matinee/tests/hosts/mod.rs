@@ -1,5 +1,6 @@
 //! Videos at hosted services: published, watched there, deleted there until that is proven, whatever goes wrong between.
 
+mod choice;
 mod direct;
 mod erased;
 mod example;

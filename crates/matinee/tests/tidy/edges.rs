@@ -57,6 +57,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "reread",   // what lies somewhere, hashed again
     "play",     // the addresses of what can be watched and kept
     "still",    // one picture of a moment
+    "tariff",   // what each place asks
     "scratch",  // the empty directory of one attempt
     "told",     // what services outside are told of a video
     "vacate",   // a host that is being emptied

@@ -124,6 +124,10 @@ impl Host for Bunny {
         format!("bunny/{}", self.config.library)
     }
 
+    fn site(&self) -> String {
+        format!("https://{}", self.config.pull_zone.trim_end_matches('/'))
+    }
+
     fn rate(&self) -> Rate {
         RATE
     }

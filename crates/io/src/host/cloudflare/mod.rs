@@ -154,6 +154,10 @@ impl Host for Cloudflare {
         format!("cloudflare/{}", self.config.account)
     }
 
+    fn site(&self) -> String {
+        format!("https://{}.cloudflarestream.com", self.config.customer)
+    }
+
     fn rate(&self) -> Rate {
         RATE
     }

@@ -51,11 +51,11 @@ pub(crate) struct Publication {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HostAddresses {
     /// The host by its name in the configuration.
-    host: String,
+    pub(crate) host: String,
     /// The HLS playlist.
-    hls: String,
+    pub(crate) hls: String,
     /// The DASH manifest, where the host has one.
-    dash: Option<String>,
+    pub(crate) dash: Option<String>,
     /// The still picture.
     poster: String,
     /// A moving picture.
@@ -63,7 +63,7 @@ pub(crate) struct HostAddresses {
     /// The length in seconds, as the host measured it.
     duration: Option<f64>,
     /// The addresses end at this moment, as RFC 3339 text; null when they are open.
-    expires_at: Option<String>,
+    pub(crate) expires_at: Option<String>,
 }
 
 /// Which host a video is wanted at.
