@@ -39,6 +39,7 @@ topics! {
     VideoPlayable "video.playable" "Players can play the video.";
     VideoPictures "video.pictures" "Pictures of the video were made or chosen.";
     VideoReady "video.ready" "All that the pipeline requires is done.";
+    VideoDistributed "video.distributed" "The video lies in its archive and is at all hosts where it was wanted.";
     VideoFailed "video.failed" "The video cannot become ready.";
     VideoRemake "video.remake" "The video is being encoded again; what there is plays on.";
     VideoRemade "video.remade" "The video was encoded again, and that is what plays from now on.";

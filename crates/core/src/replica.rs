@@ -1,8 +1,11 @@
 //! Replicas: the copies of an object, and how each is known to be good.
 
 pub mod limits;
+mod sums;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::sums::{Summing, Sums};
 
 /// The store below the data directory: what works and plays reads from it, and the number of copies does not count it.
 pub const LOCAL: &str = "local";

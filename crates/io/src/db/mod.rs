@@ -15,6 +15,7 @@ mod concat;
 mod death;
 pub mod delivery;
 mod direct;
+mod distribution;
 mod egress;
 mod encoded;
 mod ending;
@@ -109,7 +110,7 @@ use self::readers::Readers;
 pub use self::remake::Wish;
 pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
 pub use self::replica::{
-    Aged, BegunUpload, Control, Lag, Lost, NewReplica, Placing, Replica, StoreState, Unplaced, key_in,
+    Aged, BegunUpload, Control, Lag, Lost, NewReplica, Placing, Proven, Replica, StoreState, Unplaced, key_in,
 };
 pub use self::signal::{Ask, Word};
 use self::signal::{Listener, Signals};

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use self::row::publication_of;
 use super::Db;
+use super::distribution::wanted_at_host;
 use super::error::DbError;
 use super::lease::lock_video;
 use super::told::tell;
@@ -139,6 +140,7 @@ pub(crate) async fn intend(tx: &mut Tx, new: &NewPublication, now: Millis) -> Re
                VALUES ($1, $2, $3, $4, $5, 0, 0, 0, $6, $6) RETURNING *";
     let row = tx.row(sql, args![new.id, new.app, new.video, new.host.as_str(), Phase::Waiting, now]).await?;
     owe(tx, (entry_of(new.id), new), State::Intended, now).await?;
+    wanted_at_host(tx, new.video).await?;
     publication_of(&row.ok_or(DbError::Absent)?)
 }
 

@@ -9,7 +9,7 @@ mod store;
 
 use matinee_core::id::{AppId, EntryId, ObjectId, VideoId};
 use matinee_core::ledger::Kind;
-use matinee_core::replica::{LOCAL, State};
+use matinee_core::replica::{LOCAL, State, Sums};
 use matinee_core::time::Millis;
 
 use super::Db;
@@ -20,6 +20,7 @@ use super::value::{Row, args};
 pub(crate) use self::control::look_once_more;
 pub use self::control::{Control, key_in};
 pub use self::lost::Lost;
+pub use self::copying::Proven;
 pub use self::placing::{Lag, NewReplica, Placing, Unplaced};
 pub use self::proving::Aged;
 pub use self::store::StoreState;
@@ -54,10 +55,14 @@ pub struct Replica {
     pub store: String,
     /// Its key there; empty in the local store.
     pub key: String,
+    /// The template by which its key was made; the one of its store may be another by now.
+    pub template: Option<String>,
     /// Where it is in its life.
     pub state: State,
     /// What the store calls exactly these bytes.
     pub version: Option<String>,
+    /// What an archive has given back hashes to.
+    pub sums: Option<Sums>,
     /// An upload of it that was not finished.
     pub begun: Option<BegunUpload>,
     /// The copy that goes when this one is proven.
@@ -187,6 +192,7 @@ async fn stop(
 pub(crate) fn replica_of(row: &Row) -> Result<Replica, DbError> {
     let begun: Option<String> = row.get("begun_upload")?;
     let part_bytes: Option<u64> = row.get("begun_part_bytes")?;
+    let (sha1, sha256): (Option<String>, Option<String>) = (row.get("sha1")?, row.get("sha256")?);
     Ok(Replica {
         id: row.get("id")?,
         object: row.get("object_id")?,
@@ -197,8 +203,10 @@ pub(crate) fn replica_of(row: &Row) -> Result<Replica, DbError> {
         blake3: row.get("blake3")?,
         store: row.get("store")?,
         key: row.get("key")?,
+        template: row.get("template")?,
         state: row.get("state")?,
         version: row.get("version")?,
+        sums: sha1.zip(sha256).map(|(sha1, sha256)| Sums { sha1, sha256 }),
         begun: begun.zip(part_bytes).map(|(upload, part_bytes)| BegunUpload { upload, part_bytes }),
         replaces: row.get("replaces")?,
         created: row.get("created_ms")?,

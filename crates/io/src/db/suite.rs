@@ -9,6 +9,7 @@ mod claims;
 mod concat;
 mod costs;
 mod directs;
+mod distribution;
 mod encoding;
 mod evidence;
 mod hardware;

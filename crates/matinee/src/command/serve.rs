@@ -90,6 +90,7 @@ async fn serve(
     let assembling = tokio::spawn(flow::assembly::run(Arc::clone(&node)));
     let learning = tokio::spawn(flow::store::run(Arc::clone(&node)));
     let counting = tokio::spawn(flow::meter::run(Arc::clone(&node)));
+    let telling = tokio::spawn(flow::distribute::run(Arc::clone(&node)));
     let draining = node.stop.child_token();
     let router = if node.config.does(Role::Web) { http::router(&node) } else { http::health_only(&node) };
     let serving = tokio::spawn(http::server::serve(listener, router, draining));
@@ -102,7 +103,7 @@ async fn serve(
     node.turns.end_all();
     let ended = async {
         for task in
-            [working, sweeping, hearing, notifying, assembling, learning, serving, counting].into_iter().chain(sources)
+            [working, sweeping, hearing, notifying, assembling, learning, telling, serving, counting].into_iter().chain(sources)
         {
             task.await?;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use matinee_core::id::EntryId;
 use matinee_core::limits::REPLACED_GRACE_MS;
-use matinee_core::placement::{Named, Place, Rules, key};
+use matinee_core::placement::{Class, Named, Place, Rules, key};
 use matinee_core::replica::limits::{PLACE_BATCH, REACH_PATIENCE_MS, RESTORED_KEEP_MS, STORE_LOST_MS};
 use matinee_core::replica::{Finding, State};
 use matinee_io::db::{Aged, NewReplica, Placing, Replica, StoreState, Unplaced};
@@ -132,11 +132,14 @@ pub(crate) fn new_copy(node: &Node, store: &str, of: &Unplaced) -> NewReplica {
         object: of.object,
         copy,
     };
-    let template = node.config.store.iter().find(|known| known.name == store).map(|known| known.key.as_str());
+    let known = node.config.store.iter().find(|known| known.name == store);
+    let template = known.map(|known| known.key.clone());
     NewReplica {
         id: copy,
         store: store.to_owned(),
-        key: template.map(|template| key(template, &named)).unwrap_or_default(),
+        key: template.as_deref().map(|template| key(template, &named)).unwrap_or_default(),
+        template,
+        archive: known.is_some_and(|known| known.class == Class::Archive),
         job: random::id(),
         replaces: None,
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use matinee_core::id::EntryId;
 use matinee_core::job::Lease;
-use matinee_core::replica::{Finding, LOCAL, State};
-use matinee_io::db::{BegunUpload, Db, Replica};
+use matinee_core::replica::{Finding, LOCAL, State, Summing};
+use matinee_io::db::{BegunUpload, Db, Proven, Replica};
 use matinee_io::store::{Answer, Begun, RemoteError, Store, StoreError, Told};
 
 use super::fault::Fault;
@@ -30,10 +30,10 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, replica: EntryId) -> Resul
     let (file, hash) = source(node, &replica).await?;
     let size = replica.size.unwrap_or_default();
     match put(node, hold, &*store, (&replica, file, size)).await {
-        Ok((version, seen)) => {
+        Ok((proven, seen)) => {
             outage::answered(node, name).await?;
             let finding = seen.against((size, hash));
-            settle(node, hold, (&replica, version), finding).await
+            settle(node, hold, (&replica, proven), finding).await
         }
         Err(error) => {
             outage::failed(node, name, &error).await?;
@@ -52,11 +52,11 @@ fn unknown(name: &str) -> Fault {
 async fn settle(
     node: &Node,
     hold: &Hold,
-    (replica, version): (&Replica, Option<String>),
+    (replica, proven): (&Replica, Proven),
     finding: Finding,
 ) -> Result<(), Fault> {
     if finding == Finding::Good {
-        return Ok(node.db.copied(&hold.lease, replica.id, version, now()).await?);
+        return Ok(node.db.copied(&hold.lease, replica.id, proven, now()).await?);
     }
     tracing::error!(
         object = %replica.object, store = replica.store, found = finding.name(),
@@ -135,13 +135,13 @@ async fn pour(node: &Node, replica: &Replica, file: &Arc<File>) -> Result<(), Fa
     Ok(())
 }
 
-/// Puts the file and reads it back; what the store calls it.
+/// Puts the file and reads it back; what the store calls it. What an archive gives back is hashed as others do it, too.
 async fn put(
     node: &Node,
     hold: &Hold,
     store: &dyn Store,
     (replica, file, size): (&Replica, Arc<File>, u64),
-) -> Result<(Option<String>, Seen), RemoteError> {
+) -> Result<(Proven, Seen), RemoteError> {
     let begun = replica.begun.as_ref();
     let begun = begun.map(|begun| Begun { upload: begun.upload.clone(), part_bytes: begun.part_bytes });
     let told = Teller {
@@ -151,8 +151,9 @@ async fn put(
         progress: hold.progress_of(2 * size),
     };
     let put = store.put(&replica.key, file, size, begun.as_ref(), &told).await?;
-    let seen = read_back(store, (&replica.key, size), &mut Pace::free()).await?;
-    Ok((put.version, seen))
+    let mut sums = node.config.archives().contains(&replica.store).then(Summing::default);
+    let seen = read_back(store, (&replica.key, size), &mut Pace::free(), sums.as_mut()).await?;
+    Ok((Proven { version: put.version, sums: sums.map(Summing::end) }, seen))
 }
 
 /// Saves the name of an upload in parts before its first part is sent, and says how far it is.
@@ -193,5 +194,5 @@ async fn bring_back(node: &Node, hold: &Hold, replica: &Replica) -> Result<(), F
     }
     let done = tokio::task::spawn_blocking(move || mending.finish());
     done.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))?;
-    Ok(node.db.copied(&hold.lease, replica.id, None, now()).await?)
+    Ok(node.db.copied(&hold.lease, replica.id, Proven::default(), now()).await?)
 }

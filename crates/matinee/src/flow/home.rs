@@ -49,7 +49,15 @@ pub(super) async fn bring(node: &Node, object: ObjectId) -> Result<bool, Failure
         return Ok(true);
     }
     let (store, key) = (LOCAL.to_owned(), String::new());
-    let new = NewReplica { id: random::id(), store, key, job: random::id(), replaces: None };
+    let new = NewReplica {
+        id: random::id(),
+        store,
+        key,
+        template: None,
+        archive: false,
+        job: random::id(),
+        replaces: None,
+    };
     match node.db.add_replica(object, &new, now()).await {
         Ok(()) | Err(DbError::Conflict(_)) => Ok(true),
         Err(DbError::Absent) => Ok(false),

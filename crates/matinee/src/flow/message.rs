@@ -11,6 +11,7 @@ use matinee_core::time::Millis;
 use matinee_core::webhook::limits::MESSAGE_BYTES_MAX;
 use matinee_core::webhook::retry::{Answer, retry_after_ms};
 use matinee_core::webhook::{self, Try};
+use matinee_io::db::Video;
 use matinee_io::db::webhook::Webhook;
 use matinee_io::fetch::Post;
 use serde_json::{Value, json};
@@ -22,7 +23,10 @@ use super::{Failure, Stopwatch, now, told};
 use crate::node::Node;
 
 /// What is left out of a message that is too long, in this order; the API has all of it.
-const LONG: [&str; 4] = ["/data/video/metadata", "/data/renditions", "/data/assets", "/data/steps"];
+const LONG: [&str; 5] =
+    ["/data/video/metadata", "/data/renditions", "/data/assets", "/data/steps", "/data/archive"];
+/// What an event about a video is called begins so.
+const OF_VIDEOS: &str = "video.";
 
 /// How a message went.
 pub(super) struct Sent {
@@ -30,12 +34,12 @@ pub(super) struct Sent {
     pub(super) answer: Answer,
 }
 
-/// What a message says about an event: thin, but for a video that is ready, of which all is told.
+/// What a message says about an event: thin, but for a video where it lies besides, and all of one that is ready.
 pub(super) async fn body(node: &Node, event: &Event) -> Result<String, Failure> {
     let mut data = json!({
         "seq": event.seq, "app_id": event.app, "subject": event.subject, "payload": event.payload,
     });
-    if matches!(event.topic, Topic::VideoReady | Topic::VideoRemade)
+    if event.topic.name().starts_with(OF_VIDEOS)
         && let Some(Value::Object(more)) = of_video(node, event).await?
         && let Value::Object(data) = &mut data
     {
@@ -59,16 +63,31 @@ pub(super) fn message(topic: &str, at: Millis, data: &Value) -> String {
     whole.to_string()
 }
 
-/// All of a video; `None` when it is deleted.
+/// What is told of a video; `None` when it is deleted.
 async fn of_video(node: &Node, event: &Event) -> Result<Option<Value>, Failure> {
     let Ok(id) = event.subject.parse() else { return Ok(None) };
     let Some(video) = node.db.video(event.app, id).await? else { return Ok(None) };
-    let moments = node.db.timeline(event.app, id).await?;
+    let publications = node.db.publications(id).await?;
+    let archived = node.db.archived(id, &node.config.archives()).await?;
+    let mut told = json!({
+        "video": told::facts(&video, video.generation),
+        "publications": told::publications(node, &publications),
+        "archive": told::archive(node, &archived),
+    });
+    let is_complete = matches!(event.topic, Topic::VideoReady | Topic::VideoRemade | Topic::VideoDistributed);
+    if is_complete && let (Value::Object(told), Value::Object(all)) = (&mut told, all(node, video).await?) {
+        told.extend(all);
+    }
+    Ok(Some(told))
+}
+
+/// Where it is played, what was made of it, and how long that took.
+async fn all(node: &Node, video: Video) -> Result<Value, Failure> {
+    let moments = node.db.timeline(video.app, video.id).await?;
     let whole = whole(node, video).await?;
     let playback = play::playback(node, &whole, Asker::Owner);
     let video = &whole.video;
-    Ok(Some(json!({
-        "video": told::facts(video, video.generation),
+    Ok(json!({
         "created_at": time(video.created),
         "playable_at": video.playable.map(time),
         "ready_at": video.ready.map(time),
@@ -76,7 +95,7 @@ async fn of_video(node: &Node, event: &Event) -> Result<Option<Value>, Failure> 
         "assets": told::files(node, playback.as_ref()),
         "renditions": told::renditions(&whole),
         "steps": told::steps(&moments),
-    })))
+    }))
 }
 
 /// What stands in the header `webhook-signature`: one signature for each secret.

@@ -24,6 +24,7 @@ pub(crate) mod cost;
 mod creation;
 mod damage;
 mod direct;
+pub(crate) mod distribute;
 pub(crate) mod doctor;
 pub(crate) mod drain;
 mod early;

@@ -10,7 +10,7 @@ use matinee_core::time::Millis;
 use matinee_io::clock::Stopwatch;
 use matinee_io::db::Publication;
 use matinee_io::db::host::{Call, Gate, Wish};
-use matinee_io::host::{HostError, Query, Remote, Target};
+use matinee_io::host::{HostError, Playback, Query, Remote, Target};
 use matinee_io::random;
 
 use super::{Failure, now};
@@ -169,4 +169,17 @@ pub(super) fn close(node: &Node, id: PublicationId, target: &Target) -> Vec<u8> 
 /// The same, opened.
 pub(super) fn open(node: &Node, publication: &Publication) -> Option<Target> {
     node.hosts.seal.open(publication.id, publication.target.as_deref()?)
+}
+
+/// Where viewers find a publication; nothing while it cannot be watched there.
+pub(crate) fn playback(node: &Node, publication: &Publication) -> Option<Playback> {
+    let known = node.hosts.named(&publication.host)?;
+    let remote = publication.remote.as_deref().filter(|_| publication.phase.plays())?;
+    match known.host.playback(remote, &publication.facts, now()) {
+        Ok(playback) => Some(playback),
+        Err(error) => {
+            tracing::error!(%error, host = known.name, "addresses of a host cannot be signed");
+            None
+        }
+    }
 }

@@ -17,6 +17,7 @@ use matinee_io::host::{HostError, Query, Wanted};
 use matinee_io::random;
 use serde_json::json;
 
+pub(crate) use super::outside::playback;
 use super::outside::{self, Stop};
 use super::{Failure, now, whole};
 use crate::node::Node;
@@ -90,19 +91,6 @@ pub(crate) async fn withdraw(node: &Node, (app, video): (AppId, VideoId), host: 
         return Err(Failure::Refused { conflict: true, human });
     }
     Ok(node.db.withdraw((app, video), host, now()).await?)
-}
-
-/// Where viewers find a publication; nothing while it cannot be watched there.
-pub(crate) fn playback(node: &Node, publication: &Publication) -> Option<Playback> {
-    let known = node.hosts.named(&publication.host)?;
-    let remote = publication.remote.as_deref().filter(|_| publication.phase.plays())?;
-    match known.host.playback(remote, &publication.facts, now()) {
-        Ok(playback) => Some(playback),
-        Err(error) => {
-            tracing::error!(%error, host = known.name, "addresses of a host cannot be signed");
-            None
-        }
-    }
 }
 
 /// What there is at hosts of an upload that goes straight to one, with the hosts that do not answer, and since when.

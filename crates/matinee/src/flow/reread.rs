@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use matinee_core::hash::{self, Running};
 use matinee_core::id::ObjectId;
-use matinee_core::replica::Finding;
+use matinee_core::replica::{Finding, Summing};
 use matinee_io::clock::Stopwatch;
 use matinee_io::store::{Reading, RemoteError, Store, StoreError, is_unreadable};
 
@@ -116,18 +116,19 @@ pub(super) async fn local(node: &Node, object: ObjectId, pace: &mut Pace) -> Res
     }
 }
 
-/// What lies in a store under a key, where `size` bytes should lie.
+/// What lies in a store under a key, where `size` bytes should lie; what is read is added to `sums`, too.
 pub(super) async fn read_back(
     store: &dyn Store,
     (key, size): (&str, u64),
     pace: &mut Pace,
+    sums: Option<&mut Summing>,
 ) -> Result<Seen, RemoteError> {
     let Some(there) = store.look(key).await? else { return Ok(Seen::Nothing) };
     if there.size != size || size == 0 {
         return Ok(Seen::Bytes(there.size, hash::of(b"")));
     }
     let seen = match store.read(key, 0..size).await {
-        Ok(bytes) => hash_of(bytes, pace).await,
+        Ok(bytes) => hash_of(bytes, pace, sums).await,
         Err(error) => Err(error),
     };
     match seen {
@@ -138,12 +139,19 @@ pub(super) async fn read_back(
     }
 }
 
-async fn hash_of(mut bytes: Reading, pace: &mut Pace) -> Result<Seen, RemoteError> {
+async fn hash_of(
+    mut bytes: Reading,
+    pace: &mut Pace,
+    mut sums: Option<&mut Summing>,
+) -> Result<Seen, RemoteError> {
     let (mut hash, mut size) = (Running::default(), 0);
     while let Some(chunk) = bytes.next().await {
         match chunk {
             Ok(chunk) => {
                 hash.add(&chunk);
+                if let Some(sums) = &mut sums {
+                    sums.add(&chunk);
+                }
                 size += chunk.len() as u64;
                 pace.keep(chunk.len() as u64).await;
             }

@@ -193,7 +193,7 @@ async fn look(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Finding, F
 async fn far(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Seen, Failure> {
     let opened = node.stores.get(&copy.store).ok_or(Failure::Absent)?;
     outage::ask(node, &copy.store).await?;
-    let read = read_back(&*opened.store, (&copy.key, copy.size.unwrap_or_default()), pace).await;
+    let read = read_back(&*opened.store, (&copy.key, copy.size.unwrap_or_default()), pace, None).await;
     match read {
         Ok(seen) => {
             outage::answered(node, &copy.store).await?;

@@ -3,11 +3,13 @@
 use matinee_core::calendar::time;
 use matinee_core::time::Millis;
 use matinee_core::video::RenditionState;
-use matinee_io::db::{Moment, Video};
+use matinee_io::db::{Moment, Publication, Replica, Video};
 use serde_json::{Value, json};
 
+use super::outside;
 use super::play::Playback;
 use super::whole::Whole;
+use crate::errand::hash_text;
 use crate::node::Node;
 
 /// Paths as they are, and in full when it is known under which address the server is reached.
@@ -88,6 +90,41 @@ pub(super) fn renditions(whole: &Whole) -> Vec<Value> {
         })
     })
     .collect()
+}
+
+/// Where there is more of it: at hosts, by the names that these gave it.
+pub(super) fn publications(node: &Node, of: &[Publication]) -> Vec<Value> {
+    let told = |one: &Publication| {
+        let known = node.hosts.named(&one.host).map(|known| &known.host);
+        let playback = outside::playback(node, one).map(|playback| {
+            json!({
+                "hls": playback.hls, "dash": playback.dash, "poster": playback.poster,
+                "expires_s": playback.expires.map(|end| end.0.div_euclid(1_000)),
+            })
+        });
+        json!({
+            "id": one.id, "host": one.host, "kind": known.map(|host| host.kind()),
+            "account": known.map(|host| host.identity()), "state": one.phase, "remote_id": one.remote,
+            "duration_ms": one.duration_ms, "bytes": one.bytes, "reason": one.reason, "playback": playback,
+        })
+    };
+    of.iter().map(told).collect()
+}
+
+/// What lies in archives, and how to know it again there.
+pub(super) fn archive(node: &Node, of: &[Replica]) -> Vec<Value> {
+    let told = |copy: &Replica| {
+        let store = node.config.store.iter().find(|store| store.name == copy.store);
+        let url = store.and_then(|store| store.url.as_deref());
+        json!({
+            "store": copy.store, "kind": copy.kind, "key": copy.key,
+            "url": url.map(|url| format!("{}/{}", url.trim_end_matches('/'), copy.key)),
+            "version": copy.version, "bytes": copy.size, "blake3": copy.blake3.as_ref().map(hash_text),
+            "sha1": copy.sums.as_ref().map(|sums| &sums.sha1),
+            "sha256": copy.sums.as_ref().map(|sums| &sums.sha256), "verified_at": copy.verified.map(time),
+        })
+    };
+    of.iter().map(told).collect()
 }
 
 /// One kind of work that was done for a video.

@@ -30,10 +30,18 @@ pub(crate) struct Object {
     state: ledger::State,
     /// The store that it lies in.
     store: String,
+    /// Its key there, below the prefix of the store; null in the data directory.
+    key: Option<String>,
+    /// The template by which the key was made; that of the store may have changed since.
+    key_template: Option<String>,
     /// Its length in bytes, once it is written.
     size_bytes: Option<u64>,
     /// The BLAKE3 hash of its bytes in hex, once it is known.
     blake3: Option<String>,
+    /// The SHA-1 of what the store has given back, in hex; only of archives.
+    sha1: Option<String>,
+    /// The SHA-256 of the same.
+    sha256: Option<String>,
     /// When it was intended, as RFC 3339 text.
     created_at: String,
 }
@@ -69,14 +77,19 @@ pub(crate) async fn list(
 
 fn object(kept: Kept) -> Object {
     let Kept { lying, rendition } = kept;
+    let (sha1, sha256) = lying.sums.map(|sums| (sums.sha1, sums.sha256)).unzip();
     Object {
         id: lying.object.to_string(),
         kind: lying.kind,
         rendition,
         state: lying.state,
         store: lying.place,
+        key: lying.key,
+        key_template: lying.template,
         size_bytes: lying.size,
         blake3: lying.blake3.as_ref().map(hash_text),
+        sha1,
+        sha256,
         created_at: time(lying.created),
     }
 }

@@ -2,7 +2,7 @@
 
 use matinee_core::id::{EntryId, ObjectId};
 use matinee_core::job::Lease;
-use matinee_core::replica::{LOCAL, State};
+use matinee_core::replica::{LOCAL, State, Sums};
 use matinee_core::time::Millis;
 use serde_json::json;
 
@@ -13,6 +13,15 @@ use crate::db::job;
 use crate::db::object::first_entry;
 use crate::db::tx::Tx;
 use crate::db::value::args;
+
+/// How a copy is known to be good.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proven {
+    /// What the store calls exactly these bytes.
+    pub version: Option<String>,
+    /// What they hash to, where that is kept.
+    pub sums: Option<Sums>,
+}
 
 impl Db {
     /// The holder of `lease` begins to make this copy: nobody deletes it before the attempt is over. `None` when nobody
@@ -66,11 +75,11 @@ impl Db {
         &self,
         lease: &Lease,
         id: EntryId,
-        version: Option<String>,
+        proven: Proven,
         now: Millis,
     ) -> Result<(), DbError> {
-        self.write((*lease, id, version, now), |tx, (lease, id, version, now)| {
-            Box::pin(copied(tx, *lease, *id, version.clone(), *now))
+        self.write((*lease, id, proven, now), |tx, (lease, id, proven, now)| {
+            Box::pin(copied(tx, *lease, *id, proven.clone(), *now))
         })
         .await
     }
@@ -102,17 +111,18 @@ async fn copied(
     tx: &mut Tx,
     lease: Lease,
     id: EntryId,
-    version: Option<String>,
+    Proven { version, sums }: Proven,
     now: Millis,
 ) -> Result<(), DbError> {
     job::settle(tx, &lease, now, Some(json!({ "made": true }))).await?;
     tx.execute("UPDATE ledger SET state = 'present' WHERE id = $1 AND state = 'intended'", args![id]).await?;
-    let sql = "UPDATE replica SET state = 'present', version = $2, verified_ms = $3, begun_upload = NULL,
-                 begun_part_bytes = NULL, reason = NULL
+    let sql = "UPDATE replica SET state = 'present', version = $2, verified_ms = $3, sha1 = $4, sha256 = $5,
+                 begun_upload = NULL, begun_part_bytes = NULL, reason = NULL
                WHERE id = $1 AND state IN ('intended', 'suspect')
                  AND EXISTS (SELECT 1 FROM ledger l WHERE l.id = $1 AND l.state = 'present')
                RETURNING object_id, store, replaces";
-    let row = tx.row(sql, args![id, version, now]).await?.ok_or(DbError::LeaseLost)?;
+    let (sha1, sha256) = sums.map(|sums| (sums.sha1, sums.sha256)).unzip();
+    let row = tx.row(sql, args![id, version, now, sha1, sha256]).await?.ok_or(DbError::LeaseLost)?;
     if row.get::<String>("store")? == LOCAL {
         hurry_those_who_wait(tx, row.get("object_id")?, now).await?;
     }

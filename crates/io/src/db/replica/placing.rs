@@ -10,6 +10,7 @@ use matinee_core::time::Millis;
 
 use super::unwanted;
 use crate::db::Db;
+use crate::db::distribution::wanted_in_archive;
 use crate::db::error::DbError;
 use crate::db::lease::lock_video;
 use crate::db::tx::{Sql, Tx};
@@ -44,6 +45,10 @@ pub struct NewReplica {
     pub store: String,
     /// The key there; empty in the local store.
     pub key: String,
+    /// The template by which the key was made.
+    pub template: Option<String>,
+    /// Is the store an archive?
+    pub archive: bool,
     /// The name of the job.
     pub job: JobId,
     /// The copy that goes when this one is proven.
@@ -266,13 +271,14 @@ async fn place(
 /// Replica, ledger row and job, in this order; the bytes come after the commit.
 async fn insert(tx: &mut Tx, of: &Unplaced, new: &NewReplica, now: Millis) -> Result<(), DbError> {
     tx.execute(
-        "INSERT INTO replica (id, object_id, store, key, state, job_id, replaces, created_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO replica (id, object_id, store, key, template, state, job_id, replaces, created_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         args![
             new.id,
             of.object,
             new.store.as_str(),
             new.key.as_str(),
+            new.template.clone(),
             State::Intended,
             new.job,
             new.replaces,
@@ -286,6 +292,9 @@ async fn insert(tx: &mut Tx, of: &Unplaced, new: &NewReplica, now: Millis) -> Re
         args![new.id, of.app, of.video, of.object, new.store.as_str(), of.kind, ledger::State::Intended, now],
     )
     .await?;
+    if new.archive {
+        wanted_in_archive(tx, of.video).await?;
+    }
     insert_job(tx, (of.app, of.size), (new.id, new.store.clone(), new.job), now).await
 }
 

@@ -70,7 +70,8 @@ impl Db {
             .await
     }
 
-    /// At most `limit` local files of sources that an archive has, of videos that are ready and of which nothing is being made.
+    /// At most `limit` local files of sources that an archive has, of videos that are ready and of which nothing is being made, here or
+    /// at a host, and which play without them.
     pub async fn archived_sources(&self, aged: &Aged, limit: u32) -> Result<Vec<Replica>, DbError> {
         let stores = Value::from(aged.stores.clone());
         self.read((stores, aged.clone(), limit), |tx, (stores, aged, limit)| {
@@ -81,7 +82,11 @@ impl Db {
                             replicas!(
                                 "JOIN video v ON v.source_id = o.id
                                  WHERE r.store = 'local' AND r.state = 'present' AND v.state = 'ready' AND v.deleted_ms IS NULL
-                                   AND v.generation > 1 AND v.ready_ms <= $1
+                                   AND v.ready_ms <= $1
+                                   AND (v.generation > 1 OR EXISTS (SELECT 1 FROM publication p
+                                     WHERE p.video_id = v.id AND p.phase = 'ready'))
+                                   AND NOT EXISTS (SELECT 1 FROM publication p
+                                     WHERE p.video_id = v.id AND p.phase NOT IN ('ready', 'failed'))
                                    AND (r.id = r.object_id OR r.created_ms <= $2)
                                    AND NOT EXISTS (SELECT 1 FROM job j WHERE j.video_id = v.id AND j.state < 3)
                                    AND EXISTS (SELECT 1 FROM replica a WHERE a.object_id = r.object_id AND a.state = 'present'

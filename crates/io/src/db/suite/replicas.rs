@@ -5,11 +5,11 @@ use matinee_core::job::{Kind, Lease, State as JobState};
 use matinee_core::ledger;
 use matinee_core::limits::LEASE_MS;
 use matinee_core::replica::limits::DEAD_COPY_MS;
-use matinee_core::replica::{Finding, LOCAL, State};
+use matinee_core::replica::{Finding, LOCAL, State, Sums};
 use serde_json::json;
 
 use super::support::{Bench, T0, id, on_both};
-use crate::db::{BegunUpload, DbError, NewReplica, Placing, Replica, Unplaced, first_entry};
+use crate::db::{BegunUpload, DbError, NewReplica, Placing, Proven, Replica, Unplaced, first_entry};
 
 on_both! {
     a_copy_has_its_rows_before_its_bytes_and_counts_when_it_is_proven
@@ -27,7 +27,13 @@ on_both! {
 }
 
 pub(super) fn copy_in(store: &str) -> NewReplica {
-    NewReplica { id: id(), store: store.to_owned(), key: format!("k/{store}"), job: id(), replaces: None }
+    let (store, key, template) = (store.to_owned(), format!("k/{store}"), Some("k/{store}".to_owned()));
+    NewReplica { id: id(), store, key, template, archive: false, job: id(), replaces: None }
+}
+
+pub(super) fn v1() -> Proven {
+    let sums = Sums { sha1: "1f".to_owned(), sha256: "2f".to_owned() };
+    Proven { version: Some("v1".to_owned()), sums: Some(sums) }
 }
 
 /// The one object that is to be placed: the source of a video.
@@ -60,7 +66,7 @@ pub(super) async fn begun(bench: &Bench, copy: EntryId) -> (Lease, Option<Replic
 pub(super) async fn copied(bench: &Bench, copy: &NewReplica) {
     let (lease, replica) = begun(bench, copy.id).await;
     assert_eq!(replica.unwrap().state, State::Intended);
-    bench.db.copied(&lease, copy.id, Some("v1".to_owned()), T0.plus(5)).await.unwrap();
+    bench.db.copied(&lease, copy.id, v1(), T0.plus(5)).await.unwrap();
 }
 
 pub(super) async fn states(bench: &Bench, object: ObjectId) -> Vec<(String, State)> {
@@ -90,12 +96,13 @@ async fn a_copy_has_its_rows_before_its_bytes_and_counts_when_it_is_proven(bench
     let replica = replica.unwrap();
     assert_eq!((replica.object, replica.size, replica.blake3), (source, Some(10), Some([1; 32])));
     assert_eq!((replica.store.as_str(), replica.key.as_str(), replica.video), ("b2", "k/b2", video));
-    bench.db.copied(&lease, new.id, Some("v1".to_owned()), T0.plus(5)).await.unwrap();
+    bench.db.copied(&lease, new.id, v1(), T0.plus(5)).await.unwrap();
     let there = bench.db.replica(new.id).await.unwrap().unwrap();
     assert_eq!(
         (there.state, there.version.as_deref(), there.verified),
         (State::Present, Some("v1"), Some(T0.plus(5)))
     );
+    assert_eq!((there.template, there.sums), (new.template, v1().sums), "kept with the row");
     assert_eq!(bench.in_state(video, ledger::State::Present).await, [source, source]);
     assert_eq!(bench.state(new.job).await, JobState::Done);
     assert_eq!(due(&bench).await.held.len(), 2, "looked at once more");
@@ -143,7 +150,7 @@ async fn a_copy_that_is_being_written_is_not_deleted_yet(bench: Bench) {
     let (lease, _) = begun(&bench, new.id).await;
     bench.db.delete_video(bench.app, video, T0).await.unwrap();
     assert!(bench.db.ledger_due_in("b2", T0, 10).await.unwrap().is_empty(), "while the attempt lives");
-    let late = bench.db.copied(&lease, new.id, None, T0).await;
+    let late = bench.db.copied(&lease, new.id, Proven::default(), T0).await;
     assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
     let renewed = bench.db.renew(&lease, T0.plus(LEASE_MS), None, T0).await.unwrap();
     assert!(renewed.cancel, "it is asked to stop");
@@ -166,7 +173,7 @@ async fn an_upload_in_parts_is_gone_on_with_by_the_next_attempt(bench: Bench) {
     assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
     let (lease, replica) = begun(&bench, new.id).await;
     assert_eq!(replica.unwrap().begun, Some(upload));
-    bench.db.copied(&lease, new.id, None, T0).await.unwrap();
+    bench.db.copied(&lease, new.id, Proven::default(), T0).await.unwrap();
     assert_eq!(bench.db.replica(new.id).await.unwrap().unwrap().begun, None);
 }
 
@@ -217,7 +224,7 @@ async fn a_local_file_is_given_up_when_another_is_proven_and_comes_back(bench: B
     assert_eq!(bench.db.object_size(source).await.unwrap(), Some(10), "it is in the archive");
     bench.db.add_replica(source, &back, T0).await.unwrap();
     let (lease, _) = begun(&bench, back.id).await;
-    bench.db.copied(&lease, back.id, None, T0).await.unwrap();
+    bench.db.copied(&lease, back.id, Proven::default(), T0).await.unwrap();
     assert_eq!(
         states(&bench, source).await,
         states_are(&[(LOCAL, State::Present), ("deep", State::Present)])

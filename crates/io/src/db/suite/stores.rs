@@ -48,7 +48,7 @@ async fn what_was_decided_before_a_copy_turned_out_bad_is_not_done(bench: Bench)
     place(&bench, &[copy_in("b")]).await;
     let b = bench.db.replicas(source).await.unwrap().pop().unwrap();
     let (lease, _) = begun(&bench, b.id).await;
-    bench.db.copied(&lease, b.id, None, T0.plus(9)).await.unwrap();
+    bench.db.copied(&lease, b.id, crate::db::Proven::default(), T0.plus(9)).await.unwrap();
     // One node decides that the one may go, because the other is good; meanwhile another node finds that it is not.
     let before = due(&bench).await;
     bench.db.found(b.id, Finding::Changed, T0.plus(10)).await.unwrap();

@@ -42,6 +42,7 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::VideoPlayable => "The video can be watched.",
         Topic::VideoPictures => "Pictures of the video were made or chosen.",
         Topic::VideoReady => "Everything is done: the video is there in every size.",
+        Topic::VideoDistributed => "The video lies in its archive and is at all of its hosts.",
         Topic::VideoFailed => "This video cannot be made watchable.",
         Topic::VideoRemake => "The video is being encoded again; meanwhile it plays as it is.",
         Topic::VideoRemade => "The video was encoded again, and that is what plays from now on.",
