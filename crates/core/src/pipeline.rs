@@ -24,6 +24,7 @@ pub const POSTER_SIDE_MAX: u32 = 1_280;
 /// What is made from a source. Every field has a default, and an unknown one is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Pipeline {
     /// What it is called; `default` is that of everybody who names none.
     pub name: String,
@@ -32,8 +33,10 @@ pub struct Pipeline {
     /// Short sides of the pictures, in pixels; empty means all steps of the ladder. Nothing is ever enlarged: a source that
     /// is smaller than all of them gets its own size.
     pub sizes: Vec<u32>,
-    /// Codecs of the pictures. H.264 is always made, named or not. The others come in the background: behind the H.264 of
-    /// everybody, and nobody waits for them.
+    /// A source that browsers can play stays as it is; of others everything is encoded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub as_is: bool,
+    /// Codecs of the pictures. H.264 is always made; the others come in the background, and nobody waits for them.
     pub codecs: Vec<Codec>,
     /// What else a source of high dynamic range gets, besides the pictures that are brought down to BT.709.
     pub hdr: Hdr,
@@ -83,6 +86,7 @@ impl Default for Pipeline {
             name: DEFAULT.to_owned(),
             quality: Quality::Default,
             sizes: Vec::new(),
+            as_is: false,
             codecs: vec![Codec::H264],
             hdr: Hdr::Map,
             hdr_codecs: vec![Codec::Av1],
@@ -241,6 +245,11 @@ pub enum Refusal {
     /// None that can keep high dynamic range, or one twice.
     #[error("`hdr_codecs` has to name av1, hevc, or both, each once")]
     HdrCodecs,
+    /// What is changed cannot stay as it is.
+    #[error(
+        "`as_is` leaves the pictures alone, and `crop` and `watermark` change them; name one or the other"
+    )]
+    AsIs,
     /// The priority.
     #[error("`priority` is {0}; it goes from -100 to 100")]
     Priority(i32),
@@ -300,10 +309,11 @@ impl Pipeline {
     }
 
     /// The names of all fields, for descriptions.
-    pub const FIELDS: [&str; 19] = [
+    pub const FIELDS: [&str; 20] = [
         "name",
         "quality",
         "sizes",
+        "as_is",
         "codecs",
         "hdr",
         "hdr_codecs",
@@ -365,6 +375,9 @@ impl Pipeline {
         ) {
             return Err(Refusal::HdrCodecs);
         }
+        if self.as_is && self.changes_pictures() {
+            return Err(Refusal::AsIs);
+        }
         if !(-100..=100).contains(&self.priority) {
             return Err(Refusal::Priority(self.priority));
         }
@@ -424,6 +437,7 @@ mod tests {
             (r#"{"hdr_codecs":[]}"#, Refusal::HdrCodecs),
             (r#"{"hdr_codecs":["av1","vp9"]}"#, Refusal::HdrCodecs),
             (r#"{"hdr_codecs":["hevc","hevc"]}"#, Refusal::HdrCodecs),
+            (r#"{"as_is":true,"crop":"4:3"}"#, Refusal::AsIs),
             (r#"{"priority":101}"#, Refusal::Priority(101)),
             (r#"{"frames_max":0}"#, Refusal::Frames),
             (r#"{"gate_permille":0}"#, Refusal::Gate(0)),

@@ -1,5 +1,6 @@
 //! The probe job: looks at the source, decides what is made of it, and publishes a source that browsers can play.
 
+mod as_is;
 mod background;
 
 use matinee_core::caption;
@@ -64,16 +65,19 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         Some(Ok(layout)) => Some(publishable(node, hold, layout).await?),
         Some(Err(_)) | None => None,
     };
-    let ladder = ladder(&plan);
-    let jobs = jobs((&video, pipeline), &plan, &ladder, hold);
-    let jobs =
-        if is_remake { beside(jobs, words_are_missing(&node.db.captions(video.id).await?)) } else { jobs };
+    let as_is = pipeline.as_is && virtual_set.is_some();
+    let ladder = if as_is { Vec::new() } else { ladder(&plan) };
+    let jobs = match jobs((&video, pipeline), &plan, &ladder, hold) {
+        jobs if as_is => as_is::left(jobs),
+        jobs if is_remake => beside(jobs, words_are_missing(&node.db.captions(video.id).await?)),
+        jobs => jobs,
+    };
     let probed = Probed {
         duration_ms: u64::try_from(plan.duration_us / 1_000).unwrap_or_default(),
         probe: json!(probe),
         // What was wrong with the file that somebody brought in is wrong with its copy.
         damaged: damage::noted(&plan).or_else(|| video.damaged_of_copy(hold.generation).cloned()),
-        bytes: plan.estimate.output_bytes,
+        bytes: if as_is { 0 } else { plan.estimate.output_bytes },
         plan: json!(plan),
         virtual_set,
         captions: if plan.remux.is_some() || is_remake { Vec::new() } else { captions(&plan) },

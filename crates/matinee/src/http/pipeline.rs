@@ -19,11 +19,14 @@ use crate::node::Node;
 
 /// What is made from a source. What is missing has its default, and what is not known is refused.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Template {
     /// `default` (quick) or `high` (slower, smaller files).
     quality: String,
     /// Short sides of the pictures in pixels; empty means all steps of the ladder.
     sizes: Vec<u32>,
+    /// A source that browsers can play stays as it is, and nothing is encoded of it; missing when it is encoded.
+    as_is: bool,
     /// The shape that pictures are cut to, such as `4:3`; missing when they keep theirs.
     crop: Option<String>,
     /// A picture that is burnt into all sizes.
