@@ -5,6 +5,7 @@
 
 mod answer;
 mod call;
+pub mod fake;
 mod rules;
 mod wire;
 
