@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod cache;
+pub mod child;
 pub mod clock;
 pub mod db;
 pub mod errand;

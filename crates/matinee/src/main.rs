@@ -35,5 +35,5 @@ fn main() -> ExitCode {
         return command::failed(&error.into(), matinee_io::ffmpeg::sandbox::FAILED);
     }
     let arguments = Arguments::parse();
-    command::run(arguments.command.unwrap_or(command::Command::Serve), &arguments.flags)
+    command::run(arguments.command.unwrap_or_else(command::Command::serve), &arguments.flags)
 }

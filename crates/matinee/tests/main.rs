@@ -39,6 +39,8 @@ mod proofs;
 #[cfg(test)]
 mod pull;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
 mod runner;
 #[cfg(test)]
 mod serve;

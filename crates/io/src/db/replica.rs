@@ -19,8 +19,8 @@ use super::value::{Row, args};
 
 pub(crate) use self::control::look_once_more;
 pub use self::control::{Control, key_in};
-pub use self::lost::Lost;
 pub use self::copying::Proven;
+pub use self::lost::Lost;
 pub use self::placing::{Lag, NewReplica, Placing, Unplaced};
 pub use self::proving::Aged;
 pub use self::store::StoreState;

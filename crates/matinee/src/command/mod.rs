@@ -2,11 +2,13 @@
 
 mod app;
 mod brokers;
+mod chaos;
 mod collection;
 mod configuration;
 mod copies;
 mod costs;
 mod db;
+mod demo;
 mod doctor;
 mod encode;
 mod gc;
@@ -25,6 +27,7 @@ mod restore;
 mod rm;
 mod runner;
 mod serve;
+mod stage;
 mod stores;
 mod text;
 mod token;
@@ -56,7 +59,11 @@ const LATER: u8 = 75;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Serves pages, API and videos, and does all work; the default
-    Serve,
+    Serve(serve::Arguments),
+    /// Shows all of it on this machine, with fakes of the services outside, and leaves nothing
+    Demo(demo::Arguments),
+    /// The same with faults and kills; counts that nothing is lost, done twice or left behind
+    Chaos(chaos::Arguments),
     /// Brings in files of this machine
     Import(import::Arguments),
     /// Sends files to a matinee on another machine, and goes on where it was after any break
@@ -111,6 +118,13 @@ pub(crate) enum Command {
     Openapi,
 }
 
+impl Command {
+    /// What is done when nothing is said.
+    pub(crate) fn serve() -> Self {
+        Self::Serve(serve::Arguments::default())
+    }
+}
+
 /// How a command answers.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct Form {
@@ -127,7 +141,9 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
     let out = &mut std::io::stdout().lock();
     let result = match command {
         Command::Openapi => openapi::run(out),
-        Command::Serve => with_runtime(serve::run(flags)),
+        Command::Serve(arguments) => with_runtime(serve::run(flags, &arguments)),
+        Command::Demo(arguments) => with_runtime(demo::run(&arguments, out)),
+        Command::Chaos(arguments) => with_runtime(chaos::run(&arguments, out)),
         Command::Import(arguments) => with_runtime(import::run(flags, &arguments, out)),
         Command::Upload(arguments) => with_runtime(upload::run(&arguments, out)),
         Command::Plan(arguments) => with_runtime(plan::run(flags, &arguments, out)),

@@ -17,8 +17,19 @@ use crate::http;
 use crate::node::Node;
 use crate::worker;
 
+/// How it is served; what an operator sets is in the configuration.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Ends with the process of this id, which has started it
+    #[arg(long, hide = true, value_name = "PID")]
+    child_of: Option<u32>,
+}
+
 /// Serves until SIGTERM or Ctrl-C.
-pub(crate) async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(flags: &Flags, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(parent) = arguments.child_of {
+        matinee_io::child::die_with(parent)?;
+    }
     let config = crate::config::load(flags)?;
     log(&config)?;
     http::health::install_recorder();
