@@ -21,6 +21,13 @@ impl Running {
     }
 }
 
+/// Bytes as text: two digits each, `0` to `f`.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four: u8| char::from(DIGITS[usize::from(four)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// The first 64 bits of the hash: enough to tell one text from the next, not to prove it.
 pub fn short(bytes: &[u8]) -> u64 {
     of(bytes)[..8].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))

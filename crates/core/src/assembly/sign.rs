@@ -4,6 +4,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::access::path::Key;
+use crate::hash;
 use crate::id::AssemblyKeyId;
 
 /// Separates these secrets from all others under the same key of the server.
@@ -56,7 +57,7 @@ fn hmac<D: Digest>(block: usize, key: &[u8], text: &[u8]) -> Vec<u8> {
 
 /// The signature of a text.
 pub fn sign(algorithm: Algorithm, secret: &str, text: &str) -> String {
-    format!("{}:{}", algorithm.name(), hex(&algorithm.mac(secret, text)))
+    format!("{}:{}", algorithm.name(), hash::hex(&algorithm.mac(secret, text)))
 }
 
 /// Is this the signature of the text? A signature that names no hash is of SHA-1.
@@ -65,7 +66,7 @@ pub fn is_signed(secret: &str, text: &str, signature: &str) -> bool {
         None => (Some(Algorithm::Sha1), signature),
         Some((name, digits)) => (Algorithm::ALL.into_iter().find(|known| known.name() == name), digits),
     };
-    let wanted = algorithm.map(|algorithm| hex(&algorithm.mac(secret, text)));
+    let wanted = algorithm.map(|algorithm| hash::hex(&algorithm.mac(secret, text)));
     // Hashes are compared in a time that says nothing of where the difference is.
     wanted.is_some_and(|wanted| blake3::hash(wanted.as_bytes()) == blake3::hash(digits.as_bytes()))
 }
@@ -75,13 +76,7 @@ pub fn is_signed(secret: &str, text: &str, signature: &str) -> bool {
 pub fn secret(key: &Key, id: AssemblyKeyId) -> String {
     let mut hasher = blake3::Hasher::new_keyed(&key.secret);
     hasher.update(LABEL).update(&id.bits().to_be_bytes());
-    hex(&hasher.finalize().as_bytes()[..20])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |four: u8| char::from(DIGITS[usize::from(four)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    hash::hex(&hasher.finalize().as_bytes()[..20])
 }
 
 #[cfg(test)]
@@ -122,7 +117,7 @@ mod tests {
     fn a_long_key_is_hashed_first() {
         // RFC 4231, test case 6, for SHA-256 and SHA-512.
         let text = b"Test Using Larger Than Block-Size Key - Hash Key First";
-        let of = |mac: Vec<u8>| hex(&mac[..8]);
+        let of = |mac: Vec<u8>| hash::hex(&mac[..8]);
         assert_eq!(of(hmac::<Sha256>(64, &[0xaa; 131], text)), "60e431591ee0b67f");
         assert_eq!(of(hmac::<Sha512>(128, &[0xaa; 131], text)), "80b24263c7c1a3eb");
     }

@@ -113,8 +113,9 @@ async fn serve(
     node.stop.cancel();
     node.turns.end_all();
     let ended = async {
-        for task in
-            [working, sweeping, hearing, notifying, assembling, learning, telling, serving, counting].into_iter().chain(sources)
+        for task in [working, sweeping, hearing, notifying, assembling, learning, telling, serving, counting]
+            .into_iter()
+            .chain(sources)
         {
             task.await?;
         }

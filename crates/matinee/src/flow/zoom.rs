@@ -1,6 +1,7 @@
 //! Zoom says that recordings are complete: checked, written down with their jobs in one transaction, and answered.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use matinee_core::hash::hex;
 use matinee_core::pull::Place;
 use matinee_core::upload::Way;
 use matinee_core::zoom::{self, Completed, Event, File};
@@ -120,14 +121,6 @@ fn mac(secret: &str, text: &[u8]) -> Hmac<Sha256> {
 fn is_signed(secret: &str, signature: &str, text: &[u8]) -> bool {
     let wanted = signature.strip_prefix("v0=").and_then(unhex);
     wanted.is_some_and(|wanted| mac(secret, text).verify_slice(&wanted).is_ok())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("because a String takes everything");
-        text
-    })
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

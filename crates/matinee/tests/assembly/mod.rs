@@ -40,8 +40,7 @@ impl Key {
     fn sign(&self, text: &str) -> String {
         let mut mac: Hmac<Sha384> = Hmac::new_from_slice(self.secret.as_bytes()).unwrap();
         mac.update(text.as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        format!("sha384:{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        format!("sha384:{}", matinee_core::hash::hex(&mac.finalize().into_bytes()))
     }
 
     fn params(&self, more: &Value) -> String {
@@ -301,7 +300,7 @@ async fn who_did_not_sign_makes_nothing_and_is_told_the_word() {
 async fn the_template_of_cattube_gives_its_assets_under_their_names() {
     let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cattube");
     let files = Files::start().await;
-    let site = files.put("/cat.png", std::fs::read(example.join("logo.png")).unwrap(), Manner::default());
+    let mark = files.put("/cat.png", std::fs::read(example.join("logo.png")).unwrap(), Manner::default());
     let stores = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let config = format!(
         "{}[workers]\nidentical = false\n\
@@ -314,7 +313,7 @@ async fn the_template_of_cattube_gives_its_assets_under_their_names() {
     let server = &house.server;
     let mut template: Value =
         serde_json::from_str(&std::fs::read_to_string(example.join("assembly.json")).unwrap()).unwrap();
-    template["steps"]["watermarked"]["watermark_url"] = json!(site);
+    template["steps"]["watermarked"]["watermark_url"] = json!(mark);
     let name = "0123456789abcdef0123456789abcdef";
     let put = format!("/v1/assembly-templates/{name}");
     let (code, kept) = house.ask(&house.admin, Method::PUT, &put, Some(template.clone())).await;

@@ -139,7 +139,7 @@ impl Outside {
         let key = url.strip_prefix("s3://films/").unwrap();
         assert_eq!(self.b2.bytes(key).as_deref(), Some(bytes), "{key}");
         assert_eq!(copy["key"].as_str(), key.strip_prefix("lessons/"), "{copy}");
-        assert_eq!(copy["sha256"], hex(&Sha256::digest(bytes)), "{copy}");
+        assert_eq!(copy["sha256"], matinee_core::hash::hex(&Sha256::digest(bytes)), "{copy}");
         assert_eq!(copy["sha1"].as_str().map(str::len), Some(40), "{copy}");
         let there = &data["publications"][0];
         let remote = there["remote_id"].as_str().unwrap();
@@ -168,12 +168,4 @@ async fn encoding(outside: &Outside) {
         beat.tick().await;
         outside.encode();
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
 }

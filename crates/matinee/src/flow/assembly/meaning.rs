@@ -4,7 +4,7 @@ use matinee_core::assembly::steps::{self, Made, Output, Step};
 use matinee_core::assembly::{Code, Params, Refusal, Template, merged};
 use matinee_core::id::AppId;
 use matinee_core::pipeline::Pipeline;
-use matinee_core::{limits, watermark};
+use matinee_core::{hash, limits, watermark};
 use matinee_io::db::DbError;
 use matinee_io::fetch::{FetchError, Get};
 use serde::{Deserialize, Serialize};
@@ -88,10 +88,7 @@ pub(super) async fn meant(
 /// Equal steps are one pipeline.
 fn name_of(pipeline: &Pipeline) -> String {
     let text = serde_json::to_vec(pipeline).expect("because a pipeline is made of plain values");
-    format!(
-        "assembly-{}",
-        matinee_core::hash::of(&text)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    )
+    format!("assembly-{}", hash::hex(&hash::of(&text)[..8]))
 }
 
 async fn write(node: &Node, app: AppId, pipeline: &Pipeline) -> Result<(), Unmade> {

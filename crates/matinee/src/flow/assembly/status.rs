@@ -3,6 +3,7 @@
 use matinee_core::assembly::steps::{Output, Step, fitting, nearest};
 use matinee_core::assembly::{Code, Notice, Standing, State};
 use matinee_core::calendar::time;
+use matinee_core::hash;
 use matinee_core::pipeline::Moment;
 use matinee_core::upload::Phase;
 use matinee_core::video::{Medium, UNMARKED};
@@ -299,8 +300,7 @@ impl Pictures<'_> {
 fn shown(of: &Assembly, one: &Seen, (step, number): (&str, usize), made: Made) -> Value {
     let id = |step: &str, number: usize| {
         let seed = format!("{}\n{}\n{step}\n{number}", of.id, one.file.new.upload);
-        let hash = matinee_core::hash::of(seed.as_bytes());
-        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        hash::hex(&hash::of(seed.as_bytes())[..16])
     };
     let (basename, ext) = parts(&made.name);
     let (original, _) = parts(&one.file.new.name);
