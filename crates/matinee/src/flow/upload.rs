@@ -1,5 +1,6 @@
 //! Bytes on their way in: create, append, look, end. The offset that is acknowledged is durable.
 
+mod announced;
 mod arrival;
 mod checked;
 mod concat;
@@ -22,11 +23,12 @@ use matinee_io::db::{DbError, Finish, NewUpload, Reached};
 use matinee_io::spool::SpoolError;
 use matinee_io::{random, spool};
 
+pub(crate) use self::announced::{announce, announce_at};
 pub(crate) use self::checked::{Checked, Claim, Piece, Wrong, append_on};
 pub(crate) use self::concat::{create_final, status};
-pub(crate) use self::direct::{Direct, announce_at};
+pub(crate) use self::direct::Direct;
 pub(crate) use self::hold::hear;
-pub(crate) use self::listed::{Listed, announce, arriving, give_up, list, show};
+pub(crate) use self::listed::{Listed, arriving, give_up, list, show};
 pub(crate) use self::read::{content, sha256};
 pub(crate) use self::receive::append;
 pub(crate) use self::terms::Terms;

@@ -2,14 +2,10 @@
 
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase, Way};
-use matinee_io::db::{NewDirect, Publication, Upload};
+use matinee_io::db::{Publication, Upload};
 use matinee_io::host::Target;
-use matinee_io::random;
 
-use super::Draft;
-use super::listed::{Announced, announced, show};
-use crate::flow::direct::ask;
-use crate::flow::{Failure, now, outside, upload_key, whole};
+use crate::flow::{Failure, now, outside, whole};
 use crate::node::Node;
 
 /// What is known of an upload that goes straight to a host, while it does.
@@ -19,49 +15,6 @@ pub(crate) struct Direct {
     pub(crate) target: Option<Target>,
     /// Since when the host does not answer.
     pub(crate) away: Option<Millis>,
-}
-
-/// Announces an upload that goes straight to a host. The host is asked now; when it does not answer, it is asked again until
-/// it does, and the upload says so meanwhile.
-pub(crate) async fn announce_at(node: &Node, draft: Draft, host: &str) -> Result<Announced, Failure> {
-    let Some(to) = node.hosts.named(host) else { return Err(outside::unknown(node, host)) };
-    let draft = Draft { way: Way::Direct, ..draft };
-    if let Some(known) = announced(node, &draft).await? {
-        return same_host(known, host);
-    }
-    if outside::is_emptied(node, host).await? {
-        return Err(outside::emptied(host));
-    }
-    let deadline = draft.allowance.deadline.unwrap_or_else(now);
-    let (app, id) = (draft.app, random::id());
-    let upload = draft.clone().named((id, upload_key()), deadline);
-    let ask_again = now().plus(to.pace.look_ms);
-    let new = NewDirect {
-        upload,
-        publication: node.maker.sign(random::id()),
-        host: host.to_owned(),
-        ask: ask_again,
-    };
-    match node.db.create_direct(&new).await.map_err(Failure::from) {
-        // Somebody announced the same in this very moment.
-        Err(Failure::Refused { conflict: true, human }) => {
-            let known = announced(node, &draft).await?;
-            return same_host(known.ok_or(Failure::Refused { conflict: true, human })?, host);
-        }
-        created => created?,
-    }
-    ask(node, to, (&new.upload, new.publication)).await?;
-    Ok(Announced { listed: show(node, app, id).await?, fresh: true })
-}
-
-/// An announcement names one host.
-fn same_host(known: Announced, host: &str) -> Result<Announced, Failure> {
-    let there = known.listed.direct.as_ref().is_none_or(|direct| direct.publication.host == host);
-    if there {
-        return Ok(known);
-    }
-    let human = "This announcement was made before, for another host.".to_owned();
-    Err(Failure::Refused { conflict: true, human })
 }
 
 /// What there is of an upload at its host.
