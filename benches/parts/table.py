@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from . import encode, events, ladder, playable, queue, serving, stores, upload, workers
+from . import encode, events, ladder, playable, queue, recordings, serving, stores, upload, workers
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -145,9 +145,9 @@ def of_encode(result):
 
 def of_workers(result):
     lines = [
-        f"**More workers**: how many times sooner {result['seconds']} s of 1080p are encoded in all sizes than with one worker. *Seen*: runners of one "
+        f"**More workers**: how many times sooner {result['seconds']} s of 720p are encoded in all sizes than with one worker. *Seen*: runners of one "
         f"slot, each pinned to one core of this machine, which the server needs, too. *On paper*: the {result['jobs']} jobs of the run with one worker, "
-        "each as long as it took there, begun in the same order.",
+        "each as long as it took there, begun in the same order. A shorter film has fewer chunks than workers need to end together.",
         "",
         "| Workers | Seconds, seen | Times sooner, seen | On paper | Goal |",
         "|---|---|---|---|---|",
@@ -244,6 +244,18 @@ def of_stores(result):
     return lines
 
 
+def of_recordings(result):
+    return [
+        f"**Recordings**: {recordings.COUNT} of {result['mib']} MiB at once by tus, each archived to S3 (s3s-fs) and handed to a stand-in of Bunny Stream, "
+        "one job after the other, with the configuration of `examples/recording-pipeline`. What the process had in memory at most.",
+        "",
+        "| After the uploads, MiB | In the end, MiB | CPU s/GiB | Seconds | Goal |",
+        "|---|---|---|---|---|",
+        f"| {span(result['upload_mib'], 0)} | {span(result['peak_mib'], 0)} | {span(result['cpu_s_gib'])} | {span(result['seconds'], 0)} "
+        f"| {verdict(result['peak_mib']['median'], recordings.GOAL_PEAK_MIB)} MiB |",
+    ]
+
+
 def of_serving(rows):
     names = {
         "stored": "matinee, stored size",
@@ -296,4 +308,5 @@ WRITERS = {
     "queue": of_queue,
     "stores": of_stores,
     "events": of_events,
+    "recordings": of_recordings,
 }

@@ -8,7 +8,7 @@ from . import measure, sources
 from .api import Api, moment
 from .world import Running
 
-SECONDS = int(os.environ.get("BENCH_WORKERS_S", "120"))
+SECONDS = int(os.environ.get("BENCH_WORKERS_S", "240"))
 CONFIG = "[workers]\nhere = false\n"
 # With four workers a video is to be ready so many times sooner than with one.
 GOAL = 3.2
@@ -18,7 +18,7 @@ FIRST = ("audio", "chunk", "poster", "subtitles")
 
 
 def run(here, rounds):
-    source = sources.warm(sources.full_hd(here.cache, SECONDS))
+    source = sources.warm(sources.hd(here.cache, SECONDS))
     cores = sorted(os.sched_getaffinity(0))
     counts = [count for count in (1, 2, 4) if count <= len(cores)]
     seen = {count: [] for count in counts}
