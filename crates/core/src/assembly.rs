@@ -5,6 +5,7 @@
 pub mod sign;
 pub mod steps;
 pub mod told;
+pub mod variable;
 
 use serde_json::{Map, Value};
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command, exit codes that scripts can rely on.
 
 mod app;
+mod assemblies;
 mod brokers;
 mod chaos;
 mod collection;
@@ -102,6 +103,8 @@ pub(crate) enum Command {
     Pipeline(pipeline::Arguments),
     /// Makes, lists and tries webhooks, which tell another service what happens; sends events again
     Webhooks(webhooks::Arguments),
+    /// Makes keys and templates for pages and programs that were written for Transloadit
+    Assemblies(assemblies::Arguments),
     /// Makes, lists and ends tokens for programs
     Token(token::Arguments),
     /// Makes, lists and deletes apps: tenants that do not see each other
@@ -163,6 +166,7 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Costs(arguments) => with_runtime(costs::run(flags, &arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Webhooks(arguments) => with_runtime(webhooks::run(flags, &arguments, out)),
+        Command::Assemblies(arguments) => with_runtime(assemblies::run(flags, &arguments, out)),
         Command::Token(arguments) => with_runtime(token::run(flags, &arguments, out)),
         Command::App(arguments) => with_runtime(app::run(flags, &arguments, out)),
         Command::Collection(arguments) => with_runtime(collection::run(flags, &arguments, out)),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use matinee_core::access::sender::Allowance;
 use matinee_core::arrival::title_from;
+use matinee_core::assembly::variable::filled;
 use matinee_core::assembly::{self, ARRIVAL_MS, Code, Params, Refusal, Standing, State, sign};
 use matinee_core::id::{AppId, UploadId, VideoId};
 use matinee_core::pull::Wanted;
@@ -109,10 +110,10 @@ pub(crate) async fn create(node: &Node, asked: Asked) -> Result<Value, Unmade> {
         None => format!("{:032x}", u128::from_le_bytes(random::bytes())),
     };
     let uploads = expected(asked.files.as_deref(), planned.uploads)?;
-    let pulls = imports(node, key.app, (&id, &planned))?;
-    let fetched = u32::try_from(pulls.len()).unwrap_or(u32::MAX);
     let mut fields = params.fields.clone();
     fields.extend(asked.fields);
+    let pulls = imports(node, key.app, (&id, &planned, &fields))?;
+    let fetched = u32::try_from(pulls.len()).unwrap_or(u32::MAX);
     let new = NewAssembly {
         app: key.app,
         key: key.id,
@@ -161,11 +162,12 @@ fn expected(text: Option<&str>, uploads: bool) -> Result<u32, Refusal> {
 fn imports(
     node: &Node,
     app: AppId,
-    (id, planned): (&str, &Planned),
+    (id, planned, fields): (&str, &Planned, &Map<String, Value>),
 ) -> Result<Vec<(NewAssemblyFile, matinee_io::db::NewPull)>, Refusal> {
     let pull = |(step, url): &(String, String)| {
+        let url = filled(url, fields)?;
         node.fetch
-            .check(url)
+            .check(&url)
             .map_err(|refusal| Refusal::new(Code::BadSteps, format!("`{url}` is not fetched: {refusal}.")))?;
         let wanted = serde_json::from_value::<Wanted>(serde_json::json!({ "url": url }));
         let name = wanted.map(|wanted| wanted.file_name()).unwrap_or_default();
@@ -173,7 +175,7 @@ fn imports(
             pipeline: planned.pipeline.clone(),
             ..Draft::new(node, app, title_from(&name), Way::Url)
         };
-        let source = Source { draft, url: url.clone(), bearer: None, place: None, idem_key: None };
+        let source = Source { draft, url, bearer: None, place: None, idem_key: None };
         let new = intake::pull(node, source);
         let file = NewAssemblyFile {
             upload: new.upload.id,

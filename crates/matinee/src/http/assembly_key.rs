@@ -44,6 +44,19 @@ pub(crate) struct AssemblyKey {
     created_at: String,
 }
 
+impl MadeAssemblyKey {
+    /// A key with its secret.
+    pub(crate) fn of(key: flow::AssemblyKey, secret: String) -> Self {
+        Self { id: key.id.to_string(), secret, name: key.name }
+    }
+}
+
+impl From<flow::AssemblyKey> for AssemblyKey {
+    fn from(key: flow::AssemblyKey) -> Self {
+        Self { id: key.id.to_string(), name: key.name, created_at: time(key.created) }
+    }
+}
+
 /// All keys, the oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AssemblyKeyList {
@@ -59,7 +72,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<MadeAssemblyKey>), Problem> {
     let app = caller.permit(Scope::Admin)?;
     let (key, secret) = flow::create(&node, app, titled(&new.name)?).await?;
-    Ok((StatusCode::CREATED, Json(MadeAssemblyKey { id: key.id.to_string(), secret, name: key.name })))
+    Ok((StatusCode::CREATED, Json(MadeAssemblyKey::of(key, secret))))
 }
 
 /// Lists the keys.
@@ -69,12 +82,8 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<Json<AssemblyKeyList>, Problem> {
     let app = caller.permit(Scope::Admin)?;
-    let shown = flow::list(&node, app).await?.into_iter().map(|key| AssemblyKey {
-        id: key.id.to_string(),
-        name: key.name,
-        created_at: time(key.created),
-    });
-    Ok(Json(AssemblyKeyList { items: shown.collect() }))
+    let items = flow::list(&node, app).await?.into_iter().map(AssemblyKey::from).collect();
+    Ok(Json(AssemblyKeyList { items }))
 }
 
 /// Ends a key: nothing new is made by it, and what was begun goes on.

@@ -1,5 +1,6 @@
 //! Assemblies: pages and programs of Transloadit's protocol get what they expect, signed, told once, and whatever is killed.
 
+mod fetched;
 mod listen;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::variable::are_fields;
 use super::super::{Code, FILES_MAX, Refusal, number};
 use crate::crop::Aspect;
 use crate::watermark::{Corner, Watermark};
@@ -47,8 +48,11 @@ pub(super) fn addresses(name: &str, step: &Value) -> Result<Vec<String>, Refusal
         Some(Value::Array(urls)) => urls.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     };
-    if all.is_empty() || all.len() > FILES_MAX as usize || all.iter().any(|url| url.contains("${")) {
-        return Err(bad(name, "needs `url`: one address or some, without variables"));
+    if all.is_empty() || all.len() > FILES_MAX as usize || !all.iter().all(|url| are_fields(url)) {
+        return Err(bad(
+            name,
+            "needs `url`: one address or some, with no other variables than `${fields.NAME}`",
+        ));
     }
     Ok(all)
 }

@@ -87,7 +87,7 @@ fn what_one_pipeline_cannot_make_is_refused_with_its_word() {
         (json!({ "robot": "/image/resize", "use": ":original" }), "ASSEMBLY_INVALID_STEPS"),
         (json!({ "robot": "/s3/store", "use": ":original" }), "ASSEMBLY_INVALID_STEPS"),
         (
-            json!({ "robot": "/http/import", "url": "https://a.example/${fields.a}" }),
+            json!({ "robot": "/http/import", "url": "https://a.example/${assembly.id}" }),
             "ASSEMBLY_INVALID_STEPS",
         ),
     ] {
