@@ -14,6 +14,11 @@ mod worker;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
+
+/// That of the C library keeps a heap for each thread, and gives what was free in them back to nobody; see decision 66.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A self-hosted video platform: drop a video in, watch it at once, watch it in every size.
 ///
