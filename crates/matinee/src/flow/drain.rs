@@ -56,7 +56,11 @@ async fn round(node: &Node, to: &Known) -> Result<(), Stop> {
         // A round of a slow host is long, and the turn is to be kept.
         node.db.host_turn((&to.name, "drain"), &node.holder, now().plus(HOST_TURN_MS), now()).await?;
         match &entry.remote {
-            None => search(node, to, &entry).await?,
+            // One that cannot be dealt with must not keep the others.
+            None => match search(node, to, &entry).await {
+                Err(Stop::Ours(failure)) => put_off(node, &entry, &failure.to_string()).await?,
+                searched => searched?,
+            },
             Some(remote) => match delete(node, to, &entry, remote).await {
                 Ok(Some(word)) => answered.push((entry, word)),
                 Ok(None) => {}

@@ -168,19 +168,38 @@ impl Attempt<'_> {
         let (file, size) = (Arc::clone(&self.whole.file), self.whole.wanted.size);
         let mut target = target;
         if !target.created {
-            match pusher.begin(target.clone(), size).await {
+            let mut begun = pusher.begin(target.clone(), size).await;
+            if let Err(HostError::Unauthorised(_)) = begun {
+                // A signature may end before anything was sent.
+                let Some(remote) = self.remote().await? else { return Ok(Way::Over) };
+                begun = match self.to.host.target(&remote, &target, now()).await {
+                    Ok(fresh) => pusher.begin(fresh, size).await,
+                    Err(error) => Err(error),
+                };
+            }
+            match begun {
                 Ok(begun) => target = begun,
                 Err(error) => return self.broke(error).await,
             }
             self.keep(Some(&target)).await?;
         }
         let (mut signed, mut broken) = (0, 0);
+        // Who stands where it stood has taken nothing, whatever it says.
+        let mut farthest = None;
         let mut stands = pusher.look(&target, size).await;
         loop {
             stands = match stands {
                 Ok(Push::Whole) => return Ok(Way::On(())),
                 Ok(Push::At(offset)) => {
-                    (signed, self.publication.offset) = (0, offset);
+                    if farthest < Some(offset) {
+                        (farthest, signed) = (Some(offset), 0);
+                    } else if broken < BROKEN_MAX {
+                        broken += 1;
+                    } else {
+                        let why = format!("it stays at byte {offset}, whatever is sent");
+                        return self.broke(HostError::Again(why)).await;
+                    }
+                    self.publication.offset = offset;
                     self.keep(None).await?;
                     pusher.send(&target, (&file, size), offset).await
                 }

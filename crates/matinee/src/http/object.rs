@@ -16,7 +16,7 @@ use crate::flow::kept::{self, Kept};
 
 /// An object in a store.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Object {
+pub(crate) struct StoredObject {
     /// Its name in the store.
     id: String,
     /// What it is for: `source`, `rendition`, `webm`, `poster`, `caption`, `sheet`, `preview`; while work goes on also
@@ -50,7 +50,7 @@ pub(crate) struct Object {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ObjectList {
     /// The objects.
-    items: Vec<Object>,
+    items: Vec<StoredObject>,
     /// Bytes of all that are present.
     present_bytes: u64,
     /// What these cost each month where they lie, in `currency`; null when that has no price here (`prices.gb_month`, price cards).
@@ -75,10 +75,10 @@ pub(crate) async fn list(
     Ok(Json(ObjectList { items: all.into_iter().map(object).collect(), present_bytes, month_cost, currency }))
 }
 
-fn object(kept: Kept) -> Object {
+fn object(kept: Kept) -> StoredObject {
     let Kept { lying, rendition } = kept;
     let (sha1, sha256) = lying.sums.map(|sums| (sums.sha1, sums.sha256)).unzip();
-    Object {
+    StoredObject {
         id: lying.object.to_string(),
         kind: lying.kind,
         rendition,
