@@ -1,17 +1,14 @@
-//! The dealings with stores, as the flows do them: place, copy, read again, free, compare. What decides is `core`.
+//! Copies in stores, as the flows make them: place, copy, read again. What decides is `core`.
 
 use matinee_core::id::{EntryId, ObjectId};
-use matinee_core::inventory::limits::{INVENTORY_AGAIN_MS, INVENTORY_MS};
-use matinee_core::inventory::outside::{Explained, Next, Row, Sighting, Thing, explain, next};
 use matinee_core::ledger::{self, Happening, Kind};
-use matinee_core::limits::INTENDED_GRACE_MS;
-use matinee_core::placement::{DEFAULT_KEY, Named, Rules, copy_of, key};
-use matinee_core::replica::limits::{STORE_LOST_MS, STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS};
+use matinee_core::placement::{DEFAULT_KEY, Named, Rules, key};
+use matinee_core::replica::limits::STORE_LOST_MS;
 use matinee_core::replica::{Finding, LOCAL, State};
 
-use super::judge::Sim;
+use super::history::Sim;
 use super::rows::{Copy, Entry, Object};
-use super::world::Failed;
+use super::world::{Failed, Lying};
 
 /// So long after its process died a job is taken up again.
 const LEASE_MS: i64 = 30_000;
@@ -29,14 +26,16 @@ impl Sim {
             self.rows.ledger.insert(id, entry);
             self.rows.objects.insert(object, Object { video, placed: false });
             let key = object.to_string();
-            self.world.bucket(LOCAL).objects.insert(key.clone(), object.bits());
+            let lying = Lying { bytes: object.bits(), hidden: None };
+            self.world.bucket(LOCAL).objects.insert(key.clone(), lying);
+            self.rows.keys.insert(id, key.clone());
             let copy = Copy { object, store: LOCAL, key, state: State::Present, begun: false, job: None };
             self.rows.copies.insert(id, copy);
         }
     }
 
     /// Which stores are open now.
-    fn open_rules(&self) -> Rules {
+    pub(crate) fn open_rules(&self) -> Rules {
         let mut rules = self.rules.clone();
         for place in &mut rules.stores {
             let away = self.rows.places[place.name.as_str()].away;
@@ -74,6 +73,9 @@ impl Sim {
             for at in &judged.surplus {
                 self.rows.unwanted_copy(held[*at].0, self.world.now);
             }
+            if !judged.surplus.is_empty() {
+                self.enough_stay(object, &rules);
+            }
             self.rows.objects.get_mut(&object).unwrap().placed = true;
         }
     }
@@ -90,6 +92,7 @@ impl Sim {
         let key = key(DEFAULT_KEY, &named);
         self.rows.ledger.insert(id, Entry::new(video, store, None));
         let job = Some(self.now());
+        self.rows.keys.insert(id, key.clone());
         self.rows.copies.insert(id, Copy { object, store, key, state: State::Intended, begun: false, job });
     }
 
@@ -127,17 +130,18 @@ impl Sim {
         if back != Some(object.bits()) {
             return Err(Failed::Silent);
         }
-        // Only who is still wanted is proven.
-        let Some(copy) = self.rows.copies.get_mut(&id) else { return Ok(()) };
-        match copy.state {
-            State::Intended => {
-                (copy.state, copy.begun, copy.job) = (State::Present, false, None);
-                self.rows.happens(id, Happening::Made, self.world.now);
-            }
-            State::Suspect => (copy.state, copy.job) = (State::Present, None),
-            State::Present | State::ToDelete => return Ok(()),
+        let Some(state) = self.rows.copies.get(&id).map(|copy| copy.state) else { return Ok(()) };
+        // Only who is still wanted is proven; the ledger says who.
+        let proven = match state {
+            State::Intended | State::ToDelete => self.rows.happens(id, Happening::Made, self.world.now),
+            State::Suspect => true,
+            State::Present => false,
+        };
+        if proven {
+            let copy = self.rows.copies.get_mut(&id).unwrap();
+            (copy.state, copy.begun, copy.job) = (State::Present, false, None);
+            self.rows.objects.get_mut(&object).unwrap().placed = false;
         }
-        self.rows.objects.get_mut(&object).unwrap().placed = false;
         Ok(())
     }
 
@@ -170,7 +174,7 @@ impl Sim {
         finding
     }
 
-    fn found(&mut self, id: EntryId, finding: Finding) {
+    pub(crate) fn found(&mut self, id: EntryId, finding: Finding) {
         let Some(copy) = self.rows.copies.get_mut(&id) else { return };
         if finding == Finding::Good || copy.state != State::Present {
             return;
@@ -183,161 +187,27 @@ impl Sim {
 
     /// Reads some copy again.
     pub(crate) fn scrub(&mut self) {
-        let good: Vec<_> =
-            self.rows.copies.iter().filter(|(_, copy)| copy.state.is_good()).map(|(id, _)| *id).collect();
-        let Some(id) = self.world.dice.pick(&good) else { return };
+        if let Some(id) = self.world.dice.pick(&self.good()) {
+            self.reread(id);
+        }
+    }
+
+    /// Reads all copies again.
+    pub(crate) fn scrub_all(&mut self) {
+        self.good().into_iter().for_each(|id| self.reread(id));
+    }
+
+    fn good(&self) -> Vec<EntryId> {
+        let good = self.rows.copies.iter().filter(|(_, copy)| copy.state.is_good());
+        good.map(|(id, _)| *id).collect()
+    }
+
+    fn reread(&mut self, id: EntryId) {
         let Copy { store, key, .. } = self.rows.copies[&id].clone();
         if !self.is_away(store)
             && let Ok(found) = self.of_store(store, |world| world.look(store, &key))
         {
             self.look_at(id, found);
         }
-    }
-
-    pub(crate) fn is_away(&self, store: &str) -> bool {
-        self.rows.places[store].away.is_some_and(|(_, retry)| self.now().since(retry) < 0)
-    }
-
-    /// Asks a store, and remembers whether it has answered.
-    fn of_store<T>(
-        &mut self,
-        store: &'static str,
-        ask: impl FnOnce(&mut super::world::World) -> Result<T, Failed>,
-    ) -> Result<T, Failed> {
-        let answer = ask(&mut self.world);
-        let now = self.now();
-        let place = self.rows.places.get_mut(store).unwrap();
-        match &answer {
-            Ok(_) => {
-                if place.away.take().is_some() {
-                    // All that waited for it is due.
-                    let due = |entry: &&mut Entry| entry.place == store && entry.attempts > 0;
-                    self.rows.ledger.values_mut().filter(due).for_each(|entry| entry.next_try = now);
-                }
-            }
-            Err(Failed::Away | Failed::Silent | Failed::Throttled(_)) if store != LOCAL => {
-                let since = place.away.map_or(now, |(since, _)| since);
-                let pause_ms = now.since(since).clamp(STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS);
-                place.away = Some((since, now.plus(pause_ms)));
-            }
-            Err(Failed::Crash | Failed::Away | Failed::Silent | Failed::Throttled(_)) => {}
-        }
-        answer
-    }
-
-    /// Frees what is to go from a store: removed, looked at, and closed when the store lists what it has.
-    pub(crate) fn free(&mut self, store: &'static str) {
-        let now = self.now();
-        let is_due = |entry: &Entry| {
-            entry.place == store && entry.state == ledger::State::ToDelete && entry.next_try <= now
-        };
-        let due: Vec<_> =
-            self.rows.ledger.iter().filter(|(_, entry)| is_due(entry)).map(|(id, _)| *id).collect();
-        if self.is_away(store) {
-            return;
-        }
-        if due.is_empty() {
-            // Also when nothing waits for it, a store that was away is asked whether it is back.
-            if self.rows.places[store].away.is_some() {
-                let _ = self.of_store(store, |world| world.keys(store));
-            }
-            return;
-        }
-        let mut freed = Vec::new();
-        for id in due {
-            let key = self.rows.copies[&id].key.clone();
-            let done = self.of_store(store, |world| world.remove(store, &key));
-            match done.and_then(|()| self.of_store(store, |world| world.look(store, &key))) {
-                Ok(None) => freed.push(id),
-                Ok(Some(_)) | Err(Failed::Away | Failed::Silent | Failed::Throttled(_)) => {
-                    let entry = self.rows.ledger.get_mut(&id).unwrap();
-                    entry.attempts += 1;
-                    entry.next_try = now.plus(ledger::backoff_ms(entry.attempts));
-                }
-                Err(Failed::Crash) => return,
-            }
-        }
-        if self.of_store(store, |world| world.keys(store)).is_ok() {
-            for id in freed {
-                self.rows.happens(id, Happening::ProvenGone, now);
-            }
-        }
-    }
-
-    /// What was intended and is written by nobody goes.
-    pub(crate) fn sweep(&mut self) {
-        let before = self.now().plus(-INTENDED_GRACE_MS);
-        let copies = &self.rows.copies;
-        let left = |(id, entry): &(&EntryId, &Entry)| {
-            let job = copies.get(id).is_some_and(|copy| copy.job.is_some());
-            entry.key.is_none() && entry.state == ledger::State::Intended && !job && id.created() <= before
-        };
-        let left: Vec<_> = self.rows.ledger.iter().filter(left).map(|(id, _)| *id).collect();
-        for id in left {
-            self.rows.unwanted_copy(id, self.world.now);
-        }
-    }
-
-    /// Compares a store with its rows.
-    pub(crate) fn compare_store(&mut self, store: &'static str) {
-        let began = self.now();
-        if self.rows.places[store].inventory > began {
-            return;
-        }
-        self.rows.places.get_mut(store).unwrap().inventory = began.plus(INVENTORY_AGAIN_MS);
-        let Ok((objects, uploads)) = self.world.keys(store) else { return };
-        let objects_seen = objects.iter().map(|key| (key.clone(), Thing::Object));
-        let only_begun = uploads.into_iter().filter(|key| !objects.contains(key));
-        for (key, thing) in objects_seen.chain(only_begun.map(|key| (key, Thing::Upload))).collect::<Vec<_>>()
-        {
-            self.explain_key(store, (key, thing), began);
-        }
-        let promised =
-            self.rows.copies.iter().filter(|(_, copy)| copy.store == store && copy.state.is_good());
-        let lacks = promised
-            .filter(|(_, copy)| !objects.contains(&copy.key))
-            .map(|(id, copy)| (*id, copy.key.clone()));
-        for (id, key) in lacks.collect::<Vec<_>>() {
-            if self.world.look(store, &key) == Ok(None) {
-                self.found(id, Finding::Missing);
-            }
-        }
-        self.rows.places.get_mut(store).unwrap().inventory = began.plus(INVENTORY_MS);
-    }
-
-    fn explain_key(
-        &mut self,
-        store: &'static str,
-        (key, thing): (String, Thing),
-        began: matinee_core::time::Millis,
-    ) {
-        let Some(id) = copy_of(&key) else { return };
-        let known = self.rows.ledger.get(&id).filter(|entry| entry.place == store);
-        let row = known.map(|entry| Row::This { state: entry.state, proven: entry.proven });
-        let seen = Sighting { is_ours: self.maker.made(id), made: Some(id.created()), row };
-        let again = match explain(seen, began) {
-            Explained::Known | Explained::Foreign | Explained::Young | Explained::Spare => return,
-            Explained::Again => true,
-            Explained::Unknown => {
-                let first = *self.rows.unknown.entry((store, key.clone())).or_insert(began);
-                if next(thing, (first, began), true) != Next::Delete {
-                    return;
-                }
-                false
-            }
-        };
-        if again {
-            self.rows.happens(id, Happening::SeenAgain, began);
-        } else {
-            let mut entry = Entry::new(self.id(), store, None);
-            (entry.state, entry.next_try) = (ledger::State::ToDelete, began);
-            self.rows.ledger.insert(id, entry);
-            self.rows.tell("unknown", id.bits());
-        }
-        let object = ObjectId::from_bits(id.bits());
-        let video = self.rows.ledger[&id].video;
-        self.rows.objects.entry(object).or_insert(Object { video, placed: true });
-        let copy = Copy { object, store, key, state: State::ToDelete, begun: false, job: None };
-        self.rows.copies.insert(id, copy);
     }
 }

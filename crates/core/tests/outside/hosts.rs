@@ -1,28 +1,26 @@
-//! The dealings with hosts, as the flows do them: publish, attend, delete, control, compare. What decides is `core`.
+//! What is asked of hosts, as the flows do it: within what they allow, and a video made there once. What decides is `core`.
 
 use matinee_core::breaker::{Answer, Breaker};
-use matinee_core::host::{Standing, ask_again_ms};
+use matinee_core::host::Standing;
 use matinee_core::id::{EntryId, PublicationId, VideoId};
-use matinee_core::inventory::limits::{INVENTORY_AGAIN_MS, INVENTORY_MS};
-use matinee_core::inventory::outside::{self, Explained, Row, Sighting, Thing, explain};
 use matinee_core::ledger::{Happening, State};
 use matinee_core::limits::{
-    BREAKER_PROBE_MS, HOST_ASK_FIRST_MS, HOST_ASK_MAX_MS, HOST_POLL_MS, HOST_PUSH_WAIT_MS,
+    BREAKER_PROBE_MS, BREAKER_THROTTLED_MS, HOST_ASK_FIRST_MS, HOST_ASK_MAX_MS, HOST_PUSH_WAIT_MS,
 };
-use matinee_core::publication::{Asked, Next, Pace, Phase, row_wait_ms, turn};
+use matinee_core::publication::{Asked, Next, Pace, Phase};
 use matinee_core::throttle::{Rate, Urgency};
 use matinee_core::time::Millis;
 
-use super::judge::{Sim, regains};
+use super::history::{Sim, regains};
 use super::rows::{Entry, Publication, entry_of};
-use super::world::{Failed, World};
+use super::world::{Failed, Heard, World};
 
 /// What every host of the simulation allows.
-pub(crate) const RATE: Rate = Rate { burst: 20, requests: 4, per_ms: 1_000, kept: 5 };
+pub(crate) const RATE: Rate = Rate { burst: 8, requests: 4, per_ms: 1_000, kept: 2 };
+/// Somebody waits so often for a place in the budget of a host; then he comes again.
+const WAITS: u32 = 100;
 /// So long after its process died a job is taken up again.
 const LEASE_MS: i64 = 30_000;
-
-type Listed = Vec<(String, PublicationId, Standing)>;
 
 impl Sim {
     /// Somebody wants a video at a host.
@@ -39,24 +37,27 @@ impl Sim {
         self.rows.ledger.insert(entry_of(key), Entry::new(video, host, Some(key)));
     }
 
-    /// Takes the right to ask a host.
+    /// Takes the right to ask a host, and waits for it.
     fn enter(&mut self, host: &'static str, (urgency, is_probe): (Urgency, bool)) -> Result<(), Failed> {
-        let now = self.now();
-        let place = self.rows.places.get_mut(host).unwrap();
-        if !place.breaker.lets(now, is_probe) {
-            return Err(Failed::Away);
-        }
-        match place.left.take(RATE, urgency, now) {
-            Ok(left) => {
-                place.left = left;
-                Ok(())
+        for _ in 0..WAITS {
+            let now = self.now();
+            let place = self.rows.places.get_mut(host).unwrap();
+            if !place.breaker.lets(now, is_probe) {
+                return Err(Failed::Away);
             }
-            Err(_) => Err(Failed::Away),
+            match place.left.take(RATE, urgency, now) {
+                Ok(left) => {
+                    place.left = left;
+                    return Ok(());
+                }
+                Err(wait_ms) => self.world.pass(i64::try_from(wait_ms).unwrap()),
+            }
         }
+        Err(Failed::Away)
     }
 
     /// Asks a host, within what it allows.
-    fn of_host<T>(
+    pub(crate) fn of_host<T>(
         &mut self,
         host: &'static str,
         (urgency, is_probe): (Urgency, bool),
@@ -79,6 +80,12 @@ impl Sim {
             Err(Failed::Throttled(until)) => Answer::Throttled(*until),
             Err(Failed::Crash) => return answer,
         };
+        let heard = match said {
+            Answer::Spoke => Heard::Spoke,
+            Answer::Failed => Heard::Vain,
+            Answer::Throttled(until) => Heard::Peace(until.unwrap_or(self.now().plus(BREAKER_THROTTLED_MS))),
+        };
+        self.world.service(host).asked.last_mut().unwrap().heard = heard;
         let (now, spread) = (self.now(), u16::try_from(self.world.dice.below(65_536)).unwrap());
         let place = self.rows.places.get_mut(host).unwrap();
         let before = place.breaker;
@@ -89,7 +96,7 @@ impl Sim {
         answer
     }
 
-    fn work<T>(
+    pub(crate) fn work<T>(
         &mut self,
         host: &'static str,
         ask: impl FnOnce(&mut World) -> Result<T, Failed>,
@@ -133,6 +140,10 @@ impl Sim {
         if one.phase == Phase::Uploading && one.target {
             return self.send(key, one.host);
         }
+        if !matches!(one.phase, Phase::Waiting | Phase::Uploading) {
+            // Whoever did this job before has died, and the host has told that it has all.
+            return Ok(None);
+        }
         loop {
             let Some(owed) = self.rows.ledger.get(&entry_of(key)).cloned() else { return Ok(None) };
             if !matches!(owed.state, State::Intended | State::Present)
@@ -157,13 +168,15 @@ impl Sim {
         }
     }
 
-    fn looked(&mut self, key: PublicationId) {
+    pub(crate) fn looked(&mut self, key: PublicationId) {
         self.rows.ledger.get_mut(&entry_of(key)).unwrap().asked.looks += 1;
     }
 
-    fn twins(&mut self, host: &'static str, key: PublicationId) -> Result<Vec<String>, Failed> {
+    /// What came of a question that was not answered: what has a row is not that.
+    pub(crate) fn twins(&mut self, host: &'static str, key: PublicationId) -> Result<Vec<String>, Failed> {
         let listed = self.work(host, |world| world.list(host))?;
-        Ok(listed.into_iter().filter(|(_, of, _)| *of == key).map(|(id, ..)| id).collect())
+        let found = listed.into_iter().filter(|(_, of, _)| *of == key).map(|(id, ..)| id);
+        Ok(found.filter(|id| self.entry_named(host, id).is_none()).collect())
     }
 
     fn create(&mut self, key: PublicationId, host: &'static str) -> Result<Option<Millis>, Failed> {
@@ -188,12 +201,11 @@ impl Sim {
     }
 
     /// Keeps the name that a host has given; `false` when nobody wants it any more.
-    fn made(&mut self, key: PublicationId, remote: &str, target: bool) -> bool {
+    pub(crate) fn made(&mut self, key: PublicationId, remote: &str, target: bool) -> bool {
         let entry = self.rows.ledger.get_mut(&entry_of(key)).unwrap();
         entry.remote = Some(remote.to_owned());
-        if entry.state == State::Intended {
-            self.rows.happens(entry_of(key), Happening::Made, self.world.now);
-        }
+        // What nobody wants any more is made by that as little as what is there already.
+        self.rows.happens(entry_of(key), Happening::Made, self.world.now);
         let wanted = self.rows.ledger[&entry_of(key)].state == State::Present;
         if let Some(one) = self.rows.publications.get_mut(&key)
             && wanted
@@ -229,7 +241,7 @@ impl Sim {
     }
 
     /// A film that is one too many gets an entry of its own, to be deleted.
-    fn spare(&mut self, key: PublicationId, host: &'static str, remote: &str) {
+    pub(crate) fn spare(&mut self, key: PublicationId, host: &'static str, remote: &str) {
         if self.entry_named(host, remote).is_some() {
             return;
         }
@@ -240,7 +252,7 @@ impl Sim {
         self.rows.ledger.insert(id, entry);
     }
 
-    fn entry_named(&self, host: &str, remote: &str) -> Option<EntryId> {
+    pub(crate) fn entry_named(&self, host: &str, remote: &str) -> Option<EntryId> {
         let is_it = |entry: &Entry| entry.place == host && entry.remote.as_deref() == Some(remote);
         self.rows.ledger.iter().find(|(_, entry)| is_it(entry)).map(|(id, _)| *id)
     }
@@ -253,7 +265,7 @@ impl Sim {
                 // The host does not know the upload any more.
                 let told = self.work(host, |world| world.status(host, &remote))?;
                 if matches!(told, Standing::Gone | Standing::AwaitingUpload) {
-                    self.rows.fail(key, self.world.now);
+                    self.fail(key);
                     return Ok(None);
                 }
             }
@@ -268,207 +280,5 @@ impl Sim {
             (one.phase, one.next_ask) = (Phase::Processing, next);
         }
         Ok(None)
-    }
-
-    /// Asks a host for what is not final.
-    pub(crate) fn attend(&mut self, host: &'static str) -> Result<(), Failed> {
-        if let Breaker::Open { probe, .. } = self.rows.places[host].breaker {
-            if self.now() >= probe {
-                self.of_host(host, (Urgency::Person, true), |world| world.list(host))?;
-            }
-            return Ok(());
-        }
-        let now = self.now();
-        let due = self
-            .rows
-            .publications
-            .iter()
-            .filter(|(_, one)| one.host == host && one.next_ask.is_some_and(|at| at <= now));
-        for key in due.map(|(key, _)| *key).take(20).collect::<Vec<_>>() {
-            let Some(remote) = self.rows.ledger[&entry_of(key)].remote.clone() else { continue };
-            let standing = self.work(host, |world| world.status(host, &remote))?;
-            let wait_ms = ask_again_ms(self.rows.publications[&key].unchanged);
-            self.hear(key, (&standing, true), wait_ms);
-        }
-        let open = self.rows.publications.values().any(|one| one.host == host && one.next_ask.is_some());
-        if open && self.rows.places[host].poll <= now {
-            self.rows.places.get_mut(host).unwrap().poll = now.plus(HOST_POLL_MS);
-            let listed = self.work(host, |world| world.list(host))?;
-            self.strays(host, &listed);
-            for (remote, key, standing) in listed {
-                let is_it = self
-                    .rows
-                    .ledger
-                    .get(&entry_of(key))
-                    .is_some_and(|entry| entry.remote.as_ref() == Some(&remote));
-                if is_it && self.rows.publications.get(&key).is_some_and(|one| one.next_ask.is_some()) {
-                    self.hear(key, (&standing, false), HOST_ASK_FIRST_MS);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self, key: PublicationId, (standing, full): (&Standing, bool), wait_ms: i64) {
-        let now = self.now();
-        let one = self.rows.publications.get_mut(&key).unwrap();
-        let turn = turn(one.phase, standing, full);
-        if turn.phase == Phase::Failed {
-            return self.rows.fail(key, now);
-        }
-        let before = one.phase;
-        one.unchanged = if turn.phase == before { one.unchanged + 1 } else { 0 };
-        one.phase = turn.phase;
-        one.next_ask = (turn.phase != Phase::Ready).then(|| now.plus(wait_ms));
-        if turn.phase == Phase::Ready && before != Phase::Ready {
-            self.rows.tell("ready", key.bits());
-        }
-    }
-
-    /// What is there twice for one intent goes.
-    fn strays(&mut self, host: &'static str, listed: &Listed) {
-        for (remote, key, _) in listed {
-            let Some(of) = self.rows.ledger.get(&entry_of(*key)) else { continue };
-            let may_be_it =
-                of.remote.is_none() && of.state != State::Gone || of.remote.as_ref() == Some(remote);
-            if !may_be_it {
-                self.spare(*key, host, remote);
-            }
-        }
-    }
-
-    /// Deletes at a host what nobody wants, looks again, and controls a day later.
-    pub(crate) fn drain(&mut self, host: &'static str) -> Result<(), Failed> {
-        if self.rows.places[host].breaker != Breaker::Closed {
-            return Ok(());
-        }
-        let now = self.now();
-        let is_due =
-            |entry: &Entry| entry.place == host && entry.state == State::ToDelete && entry.next_try <= now;
-        let due: Vec<_> =
-            self.rows.ledger.iter().filter(|(_, entry)| is_due(entry)).map(|(id, _)| *id).collect();
-        let mut answered = Vec::new();
-        for id in due.into_iter().take(100) {
-            match self.rows.ledger[&id].remote.clone() {
-                None => self.search(host, id)?,
-                Some(remote) => {
-                    self.work(host, |world| world.delete(host, &remote))?;
-                    answered.push((id, remote));
-                }
-            }
-        }
-        for (id, remote) in answered {
-            if self.work(host, |world| world.status(host, &remote))? == Standing::Gone {
-                self.gone(id);
-            } else {
-                let entry = self.rows.ledger.get_mut(&id).unwrap();
-                entry.attempts += 1;
-                entry.next_try = now.plus(row_wait_ms(entry.attempts));
-            }
-        }
-        self.control(host)
-    }
-
-    fn gone(&mut self, id: EntryId) {
-        let (now, control) = (self.now(), self.now().plus(Pace::default().control_ms));
-        if self.rows.happens(id, Happening::ProvenGone, now) {
-            self.rows.ledger.get_mut(&id).unwrap().control = Some(control);
-        }
-    }
-
-    fn search(&mut self, host: &'static str, id: EntryId) -> Result<(), Failed> {
-        let entry = self.rows.ledger[&id].clone();
-        let key = entry.key.unwrap();
-        match entry.asked.next(false, Pace::default()) {
-            Next::Look(at) if at > self.now() => self.rows.ledger.get_mut(&id).unwrap().next_try = at,
-            Next::Look(_) => {
-                let found = self.twins(host, key)?;
-                if found.is_empty() {
-                    self.looked(key);
-                } else {
-                    self.made(key, &found[0].clone(), false);
-                    for remote in &found[1..] {
-                        self.spare(key, host, remote);
-                    }
-                }
-            }
-            Next::Create | Next::Absent => self.gone(id),
-        }
-        Ok(())
-    }
-
-    /// What was proven gone a day ago is looked for once more.
-    fn control(&mut self, host: &'static str) -> Result<(), Failed> {
-        let now = self.now();
-        let due = self.rows.ledger.iter().filter(|(_, entry)| {
-            entry.place == host && entry.state == State::Gone && entry.control.is_some_and(|at| at <= now)
-        });
-        for (id, entry) in due.map(|(id, entry)| (*id, entry.clone())).collect::<Vec<_>>() {
-            let found = match &entry.remote {
-                Some(remote) => {
-                    let standing = self.work(host, |world| world.status(host, remote))?;
-                    (standing != Standing::Gone).then(|| remote.clone())
-                }
-                None => self.twins(host, entry.key.unwrap())?.first().cloned(),
-            };
-            self.rows.ledger.get_mut(&id).unwrap().control = None;
-            if let Some(remote) = found {
-                self.rows.happens(id, Happening::SeenAgain, now);
-                self.rows.ledger.get_mut(&id).unwrap().remote = Some(remote);
-            }
-        }
-        Ok(())
-    }
-
-    /// Compares a host with its rows.
-    pub(crate) fn compare_host(&mut self, host: &'static str) -> Result<(), Failed> {
-        let began = self.now();
-        if self.rows.places[host].inventory > began {
-            return Ok(());
-        }
-        self.rows.places.get_mut(host).unwrap().inventory = began.plus(INVENTORY_AGAIN_MS);
-        let listed = self.work(host, |world| world.list(host))?;
-        for (remote, key, _) in &listed {
-            self.explain_film(host, (remote, *key), began);
-        }
-        let lacks = self.rows.publications.iter().filter(|(key, one)| {
-            let remote = &self.rows.ledger[&entry_of(**key)].remote;
-            let there = matches!(one.phase, Phase::Processing | Phase::Playable | Phase::Ready);
-            one.host == host && there && !listed.iter().any(|(id, ..)| Some(id) == remote.as_ref())
-        });
-        for key in lacks.map(|(key, _)| *key).collect::<Vec<_>>() {
-            // It is asked for by itself: only that answer can fail it.
-            self.rows.publications.get_mut(&key).unwrap().next_ask = Some(began);
-        }
-        self.rows.places.get_mut(host).unwrap().inventory = began.plus(INVENTORY_MS);
-        Ok(())
-    }
-
-    fn explain_film(&mut self, host: &'static str, (remote, key): (&str, PublicationId), began: Millis) {
-        let named = self.entry_named(host, remote);
-        let row = match (named.map(|id| &self.rows.ledger[&id]), self.rows.ledger.get(&entry_of(key))) {
-            (Some(entry), _) => Some(Row::This { state: entry.state, proven: entry.proven }),
-            (None, Some(of)) if of.remote.is_none() && of.state != State::Gone => Some(Row::Perhaps),
-            (None, Some(_)) => Some(Row::Twin),
-            (None, None) => None,
-        };
-        let seen = Sighting { is_ours: self.maker.made(key), made: Some(key.created()), row };
-        match explain(seen, began) {
-            Explained::Known | Explained::Foreign | Explained::Young => {}
-            Explained::Spare => self.spare(key, host, remote),
-            Explained::Again => {
-                self.rows.happens(named.unwrap(), Happening::SeenAgain, began);
-            }
-            Explained::Unknown => {
-                let first = *self.rows.unknown.entry((host, remote.to_owned())).or_insert(began);
-                if outside::next(Thing::Video, (first, began), true) == outside::Next::Delete {
-                    let mut entry = Entry::new(self.id(), host, Some(key));
-                    (entry.state, entry.remote, entry.next_try) =
-                        (State::ToDelete, Some(remote.to_owned()), began);
-                    self.rows.ledger.insert(entry_of(key), entry);
-                    self.rows.tell("unknown", key.bits());
-                }
-            }
-        }
     }
 }

@@ -6,17 +6,23 @@ mod calls;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod films;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hosts;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
+mod stores;
+#[cfg(test)]
 mod world;
 
 #[cfg(test)]
 mod histories {
-    use super::judge::Sim;
+    use super::history::Sim;
 
     /// Histories in `cargo test`, some seconds; `make chaos` sets `SIM_SEEDS` (a count, or `=` and one seed).
     const SEEDS: u64 = 100;

@@ -88,6 +88,8 @@ pub(crate) type Told = (&'static str, u128);
 pub(crate) struct Rows {
     pub(crate) ledger: BTreeMap<EntryId, Entry>,
     pub(crate) copies: BTreeMap<EntryId, Copy>,
+    /// Under which key each copy lies; the proof that it is gone keeps it.
+    pub(crate) keys: BTreeMap<EntryId, String>,
     pub(crate) objects: BTreeMap<ObjectId, Object>,
     pub(crate) publications: BTreeMap<PublicationId, Publication>,
     /// Videos that are not deleted.
