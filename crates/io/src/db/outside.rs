@@ -111,22 +111,30 @@ impl Db {
         host: &str,
         seen: &[(EntryId, String, PublicationId)],
     ) -> Result<Vec<(EntryId, String, PublicationId)>, DbError> {
-        let remotes: Value = seen.iter().map(|(_, remote, _)| remote.as_str()).collect();
-        let known: Vec<String> = self
-            .read((host.to_owned(), remotes), |tx, (host, remotes)| {
-                Box::pin(async move {
-                    let sql = Sql::Each {
-                        sqlite: "SELECT remote_id FROM ledger WHERE place = $1
-                                   AND remote_id IN (SELECT value FROM json_each($2))",
-                        postgres: "SELECT remote_id FROM ledger WHERE place = $1
-                                   AND remote_id IN (SELECT jsonb_array_elements_text($2))",
-                    };
-                    let rows = tx.rows(sql, args![host.as_str(), remotes.clone()]).await?;
-                    rows.iter().map(|row| row.get("remote_id")).collect()
-                })
-            })
-            .await?;
+        let known = self.outside_named(host, seen.iter().map(|(_, remote, _)| remote.as_str())).await?;
         Ok(seen.iter().filter(|(_, remote, _)| !known.contains(remote)).cloned().collect())
+    }
+
+    /// Those of these names at a host that have a row, be it that they are deleted or gone.
+    pub async fn outside_named(
+        &self,
+        host: &str,
+        remotes: impl Iterator<Item = &str>,
+    ) -> Result<Vec<String>, DbError> {
+        let remotes: Value = remotes.collect();
+        self.read((host.to_owned(), remotes), |tx, (host, remotes)| {
+            Box::pin(async move {
+                let sql = Sql::Each {
+                    sqlite: "SELECT remote_id FROM ledger WHERE place = $1
+                               AND remote_id IN (SELECT value FROM json_each($2))",
+                    postgres: "SELECT remote_id FROM ledger WHERE place = $1
+                               AND remote_id IN (SELECT jsonb_array_elements_text($2))",
+                };
+                let rows = tx.rows(sql, args![host.as_str(), remotes.clone()]).await?;
+                rows.iter().map(|row| row.get("remote_id")).collect()
+            })
+        })
+        .await
     }
 
     /// The host has said that what it was asked for did not happen.
