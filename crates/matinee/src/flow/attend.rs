@@ -9,7 +9,6 @@ use matinee_core::breaker::Breaker;
 use matinee_core::host::ask_again_ms;
 use matinee_core::id::PublicationId;
 use matinee_core::limits::{HOST_ASK_FIRST_MS, HOST_TURN_MS, HOST_USAGE_MS};
-use matinee_core::publication::{Phase, turn};
 use matinee_core::throttle::Urgency;
 use matinee_core::time::Millis;
 use matinee_io::db::{Publication, Told};
@@ -120,19 +119,19 @@ async fn tell(
     (remote, full): (Remote, bool),
     next: Millis,
 ) -> Result<(), Stop> {
-    let turn = turn(publication.phase, &remote.standing, full);
-    if publication.phase != turn.phase {
-        tracing::info!(publication = %publication.id, video = %publication.video, host = publication.host, phase = ?turn.phase, "a host tells of a video");
-    }
     let told = Told {
-        next_ask: (turn.phase != Phase::Ready).then_some(next),
-        turn,
+        standing: remote.standing,
+        full,
+        next_ask: Some(next),
         duration_ms: remote.duration_ms,
         bytes: remote.bytes,
         facts: remote.facts,
         again: (node.maker.sign(random::id()), random::id()),
     };
-    Ok(node.db.publication_told(publication.id, &told, now()).await?)
+    if let Some(phase) = node.db.publication_told(publication.id, &told, now()).await? {
+        tracing::info!(publication = %publication.id, video = %publication.video, host = publication.host, ?phase, "a host tells of a video");
+    }
+    Ok(())
 }
 
 /// What is there twice for one intent is to go.

@@ -1,8 +1,9 @@
 //! What hosts tell of publications, asked or unasked.
 
 use matinee_core::event::Topic;
+use matinee_core::host::Standing;
 use matinee_core::id::{JobId, PublicationId};
-use matinee_core::publication::{Phase, Turn};
+use matinee_core::publication::{Phase, Turn, turn};
 use matinee_core::time::Millis;
 use matinee_core::video::Problem;
 use serde_json::Value;
@@ -19,23 +20,30 @@ use crate::db::value::args;
 /// What a host told of a publication.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
-    /// What follows from it.
-    pub turn: Turn,
+    /// What it is there. What follows is decided with the row locked: whoever asked may have been overtaken meanwhile.
+    pub standing: Standing,
+    /// The host was asked for this one; what a list says may be older than what is known.
+    pub full: bool,
     /// Its length in milliseconds, once known.
     pub duration_ms: Option<u64>,
     /// Bytes that are paid for.
     pub bytes: Option<u64>,
     /// The host's own words.
     pub facts: Value,
-    /// When the host is asked for this one by itself, unless its list tells more; none when nothing more is expected.
+    /// When the host is asked for this one by itself, unless its list tells more, or nothing more is expected.
     pub next_ask: Option<Millis>,
     /// The names of another publication and its job, for one that the host had whole and has lost: it is made again from our file.
     pub again: (PublicationId, JobId),
 }
 
 impl Db {
-    /// What a host has told of a publication; nothing when it is not there any more.
-    pub async fn publication_told(&self, id: PublicationId, told: &Told, now: Millis) -> Result<(), DbError> {
+    /// What a host has told of a publication; its new phase when that has changed.
+    pub async fn publication_told(
+        &self,
+        id: PublicationId,
+        told: &Told,
+        now: Millis,
+    ) -> Result<Option<Phase>, DbError> {
         self.write((id, told.clone(), now), |tx, (id, told, now)| Box::pin(hear(tx, *id, told.clone(), *now)))
             .await
     }
@@ -100,23 +108,22 @@ impl Db {
     }
 }
 
-async fn hear(tx: &mut Tx, id: PublicationId, said: Told, now: Millis) -> Result<(), DbError> {
+async fn hear(tx: &mut Tx, id: PublicationId, said: Told, now: Millis) -> Result<Option<Phase>, DbError> {
     let Some(alone) = direct::lock(tx, id).await? else {
         // Who makes it again locks its video first, as everybody does who wishes one.
-        let lost = said.turn.is_lost();
+        let lost = said.standing == Standing::Gone;
         if lost && !locked(tx, id).await? {
-            return Ok(());
+            return Ok(None);
         }
-        return match note(tx, id, &said, now).await? {
-            Some(before) if lost && before.phase == Phase::Ready => again(tx, &before, said.again, now).await,
-            Some(_) | None => Ok(()),
-        };
+        let Some((before, turn)) = note(tx, id, (&said, None), now).await? else { return Ok(None) };
+        if lost && before.phase == Phase::Ready {
+            again(tx, &before, said.again, now).await?;
+        }
+        return Ok((before.phase != turn.phase).then_some(turn.phase));
     };
-    let said = Told { turn: said.turn.within(said.duration_ms, alone.max_ms()), ..said };
-    match note(tx, id, &said, now).await? {
-        Some(_) => direct::follow(tx, &alone, (&said.turn, said.duration_ms), now).await,
-        None => Ok(()),
-    }
+    let Some((before, turn)) = note(tx, id, (&said, alone.max_ms()), now).await? else { return Ok(None) };
+    direct::follow(tx, &alone, (&turn, said.duration_ms), now).await?;
+    Ok((before.phase != turn.phase).then_some(turn.phase))
 }
 
 /// Locks the video of a publication; `false` when it is deleted.
@@ -141,13 +148,14 @@ async fn again(
     wish(tx, (&new, job), now).await.map(drop)
 }
 
-/// Saves it; what it was before, or nothing when it is not there any more, or has failed before.
+/// Saves it, of a video that may be so long; what it was before and what has become of it, or nothing when it is not there any
+/// more, or has failed before.
 async fn note(
     tx: &mut Tx,
     id: PublicationId,
-    said: &Told,
+    (said, max_ms): (&Told, Option<u64>),
     now: Millis,
-) -> Result<Option<Publication>, DbError> {
+) -> Result<Option<(Publication, Turn)>, DbError> {
     let lock = Sql::Each {
         sqlite: "SELECT * FROM publication WHERE id = $1",
         postgres: "SELECT * FROM publication WHERE id = $1 FOR UPDATE",
@@ -157,14 +165,14 @@ async fn note(
     if before.phase == Phase::Failed {
         return Ok(None);
     }
-    let Turn { phase, percent, reason } = &said.turn;
-    let (phase, percent) = (*phase, *percent);
+    let turn = turn(before.phase, &said.standing, said.full).within(said.duration_ms, max_ms);
+    let (phase, percent) = (turn.phase, turn.percent);
     if phase == Phase::Failed {
         let sql = "UPDATE publication SET facts = $2, seen_ms = $3 WHERE id = $1";
         tx.execute(sql, args![id, said.facts.clone(), now]).await?;
         let unnamed = || Problem { code: "host_failed".to_owned(), human: String::new(), fix: String::new() };
-        fail(tx, id, &reason.clone().unwrap_or_else(unnamed), now).await?;
-        return Ok(Some(before));
+        fail(tx, id, &turn.reason.clone().unwrap_or_else(unnamed), now).await?;
+        return Ok(Some((before, turn)));
     }
     let changed = phase != before.phase;
     let same = !changed && percent == before.percent;
@@ -181,7 +189,7 @@ async fn note(
             said.bytes,
             said.facts.clone(),
             now,
-            said.next_ask,
+            said.next_ask.filter(|_| phase != Phase::Ready),
             same,
             changed
         ],
@@ -194,5 +202,5 @@ async fn note(
     if phase == Phase::Ready && changed {
         told(tx, &after, Topic::PublicationReady, now).await?;
     }
-    Ok(Some(before))
+    Ok(Some((before, turn)))
 }

@@ -3,7 +3,6 @@
 use matinee_core::host::{Fault, Standing};
 use matinee_core::id::PublicationId;
 use matinee_core::ledger::State as Owed;
-use matinee_core::publication::{Phase, turn};
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase as Stage, Way};
 use matinee_core::video::{Problem, State};
@@ -74,10 +73,9 @@ impl Direct<'_> {
     }
 
     async fn tell(&self, standing: Standing, duration_ms: Option<u64>, now: Millis) {
-        let phase = self.publication().await.map_or(Phase::Failed, |one| one.phase);
-        let turn = turn(phase, &standing, true);
         let told = Told {
-            turn,
+            standing,
+            full: true,
             duration_ms,
             bytes: None,
             facts: json!({ "a": 1 }),
@@ -235,7 +233,8 @@ async fn an_app_that_is_deleted_takes_what_is_on_its_way_to_a_host_along(bench: 
         .publication_told(
             sending.id,
             &Told {
-                turn: turn(Phase::Uploading, &Standing::Queued, true),
+                standing: Standing::Queued,
+                full: true,
                 duration_ms: None,
                 bytes: None,
                 facts: json!({}),

@@ -3,7 +3,6 @@
 use matinee_core::host::Standing;
 use matinee_core::id::VideoId;
 use matinee_core::job::{Kind, Task};
-use matinee_core::publication::turn;
 use serde_json::json;
 
 use super::support::{Bench, T0, id, on_both};
@@ -73,9 +72,9 @@ impl Bench {
     }
 
     async fn heard(&self, of: &Publication, standing: &Standing) {
-        let turn = turn(of.phase, standing, true);
         let told = Told {
-            turn,
+            standing: standing.clone(),
+            full: true,
             duration_ms: None,
             bytes: None,
             facts: json!({}),

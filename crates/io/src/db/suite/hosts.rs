@@ -6,7 +6,7 @@ use matinee_core::id::{EntryId, PublicationId, VideoId};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, Task};
 use matinee_core::ledger::State;
-use matinee_core::publication::{Asked, Phase, turn};
+use matinee_core::publication::{Asked, Phase};
 use matinee_core::throttle::{Rate, Urgency};
 use matinee_core::time::Millis;
 use serde_json::json;
@@ -20,6 +20,7 @@ on_both! {
     a_video_that_is_deleted_takes_its_publications_into_the_ledger
     a_creation_that_nobody_heard_of_is_named_late_and_goes
     what_a_host_tells_is_saved_once_and_said_once
+    a_list_takes_nothing_back_that_was_told_while_it_came
     what_failed_is_to_be_deleted_and_makes_room
     what_a_host_had_whole_and_lost_is_made_there_again
     a_withdrawn_video_ends_its_job
@@ -71,16 +72,20 @@ impl Bench {
     }
 
     async fn tell(&self, of: &Publication, standing: Standing, now: Millis) {
-        let turn = turn(of.phase, &standing, true);
+        self.hear(of, (standing, true), now).await;
+    }
+
+    async fn hear(&self, of: &Publication, (standing, full): (Standing, bool), now: Millis) -> Option<Phase> {
         let told = Told {
-            turn,
+            standing,
+            full,
             duration_ms: Some(2_000),
             bytes: None,
             facts: json!({}),
             next_ask: Some(now),
             again: (id(), id()),
         };
-        self.db.publication_told(of.id, &told, now).await.unwrap();
+        self.db.publication_told(of.id, &told, now).await.unwrap()
     }
 }
 
@@ -175,6 +180,17 @@ async fn what_a_host_tells_is_saved_once_and_said_once(bench: Bench) {
     assert!(text.contains("publication.ready") && text.contains(&made.id.to_string()), "{text}");
 }
 
+async fn a_list_takes_nothing_back_that_was_told_while_it_came(bench: Bench) {
+    let (_, made) = bench.made("r1").await;
+    // Two nodes ask: the one that has the list is held up, and still sees what was so when it asked.
+    assert_eq!(bench.hear(&made, (Standing::Playable(None), false), T0).await, Some(Phase::Playable));
+    assert_eq!(bench.hear(&made, (Standing::Ready, true), T0).await, Some(Phase::Ready));
+    for late in [Standing::Playable(Some(50)), Standing::Processing(None), Standing::AwaitingUpload] {
+        assert_eq!(bench.hear(&made, (late, false), T0).await, None);
+    }
+    assert_eq!(bench.hear(&made, (Standing::Playable(None), true), T0).await, Some(Phase::Playable));
+}
+
 async fn what_failed_is_to_be_deleted_and_makes_room(bench: Bench) {
     let (video, made) = bench.made("r1").await;
     bench.tell(&made, Standing::Gone, T0).await;
@@ -238,6 +254,8 @@ async fn what_is_there_twice_is_one_too_many(bench: Bench) {
     let all = [seen("r1"), seen("r2"), foreign];
     assert_eq!(bench.db.outside_strays(HOST, &all, T0).await.unwrap(), 1);
     assert_eq!(bench.db.outside_strays(HOST, &all, T0).await.unwrap(), 0, "it is known now");
+    let named = bench.db.outside_named(HOST, ["r1", "r2", "r9"].into_iter()).await.unwrap();
+    assert_eq!(named.len(), 2, "what is deleted is known, too: {named:?}");
     let due = bench.due(T0).await;
     assert_eq!(due.iter().map(|one| one.remote.as_deref()).collect::<Vec<_>>(), [Some("r2")]);
 
