@@ -46,7 +46,7 @@ e2e: setup
 chaos: setup
 	tools/pages
 	MATINEE_KILLS=$${MATINEE_KILLS:-200} MATINEE_UPLOAD_KILLS=$${MATINEE_UPLOAD_KILLS:-500} \
-	  MATINEE_CUTS=$${MATINEE_CUTS:-500} SIM_SEEDS=$${SIM_SEEDS:-1000} \
+	  MATINEE_ACCOUNT_KILLS=$${MATINEE_ACCOUNT_KILLS:-20} MATINEE_CUTS=$${MATINEE_CUTS:-500} SIM_SEEDS=$${SIM_SEEDS:-1000} \
 	  MATINEE_ERASED=$${MATINEE_ERASED:-10000} cargo test --workspace --test main -- --nocapture kill cut_every an_app_goes
 	SIM_SEEDS=$${OUTSIDE_SEEDS:-10000} cargo test -p matinee-core --test outside
 	SIM_SEEDS=$${POWER_SEEDS:-20000} cargo test -p matinee-io --lib -- loss_of_power

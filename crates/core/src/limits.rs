@@ -483,3 +483,6 @@ pub const PRIORITY_MAX: i64 = 100;
 
 /// How long what waits before a video is remembered, in milliseconds: an estimate needs no more.
 pub const QUEUE_REMEMBERED_MS: u64 = 5_000;
+
+/// What goes out is added to the account so often, in milliseconds: a crash takes what was not added yet, and each time is a write.
+pub const EGRESS_ADD_MS: i64 = 10_000;

@@ -130,6 +130,7 @@ async fn serve(
             ended.await?;
         }
     }
+    flow::meter::end(&node).await;
     if let Err(failure) = flow::roster::leave(&node).await {
         tracing::warn!(%failure, "that this node ends could not be written down");
     }

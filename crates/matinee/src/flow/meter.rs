@@ -4,21 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::calendar::{day, month};
+use matinee_core::limits::EGRESS_ADD_MS;
 
 use super::{Failure, now};
 use crate::node::Node;
 
 /// So often it is looked how much goes out.
 const SAMPLE: Duration = Duration::from_secs(1);
-/// So often it is added to the account: what a crash loses, at most.
-const ADD: Duration = Duration::from_secs(10);
 /// What went out is kept for so many days: this year and the same month of the last.
 const KEPT_DAYS: i64 = 400;
 
 /// Counts until the node stops.
 pub(crate) async fn run(node: Arc<Node>) {
     tokio::join!(sample(&node), account(&node));
-    if let Err(failure) = add(&node).await {
+}
+
+/// Nothing goes out any more: adds what has not been added.
+pub(crate) async fn end(node: &Node) {
+    if let Err(failure) = add(node).await {
         tracing::warn!(%failure, "what went out in the last seconds is not in the account");
     }
 }
@@ -36,7 +39,7 @@ async fn sample(node: &Node) {
 }
 
 async fn account(node: &Node) {
-    let mut beat = tokio::time::interval(ADD);
+    let mut beat = tokio::time::interval(Duration::from_millis(EGRESS_ADD_MS.unsigned_abs()));
     let mut pruned = 0;
     loop {
         tokio::select! {
@@ -63,7 +66,7 @@ async fn round(node: &Node, pruned: &mut i64) -> Result<(), Failure> {
 }
 
 /// Adds what went out. A sum whose answer was lost is sent again under its number, and counts once.
-pub(crate) async fn add(node: &Node) -> Result<(), Failure> {
+async fn add(node: &Node) -> Result<(), Failure> {
     while let Some(sum) = node.meter.sum(now()) {
         let payer = node.defaults.app;
         node.db.add_egress((&node.holder, sum.seq), day(sum.at), &sum.sent, payer, now()).await?;

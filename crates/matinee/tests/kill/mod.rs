@@ -1,5 +1,6 @@
 //! `kill -9` at random moments of the whole flow: nothing is lost, little is done twice, the output is the same.
 
+mod egress;
 pub(crate) mod output;
 
 use std::time::Duration;

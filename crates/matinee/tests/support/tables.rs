@@ -102,6 +102,12 @@ impl Tables {
         Source { object: id::<Object>(row, 1), size: row.get::<i64, _>(2).cast_unsigned() }
     }
 
+    /// Bytes that went out, by the account.
+    pub(crate) async fn sent(&mut self) -> u64 {
+        let sum: i64 = self.rows("SELECT COALESCE(sum(bytes), 0) FROM egress").await[0].get(0);
+        sum.cast_unsigned()
+    }
+
     /// Every video with its state and the topics of its events, oldest first.
     pub(crate) async fn histories(&mut self) -> Vec<(String, String, bool, Vec<String>)> {
         let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
