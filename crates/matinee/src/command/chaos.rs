@@ -1,6 +1,8 @@
 //! `matinee chaos`: the demonstration with everything going wrong. The fakes fail, the server is killed, and in the end it is
 //! counted that nothing was lost, done twice or left behind. A seed repeats what is done when; the machine decides the rest.
 
+mod under_way;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,11 +12,13 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use matinee_core::event::Topic;
 use matinee_io::clock::Stopwatch;
+use matinee_io::fetch::fake::Manner;
 use matinee_io::host::fake::{Fault, Frame, Trouble};
 use matinee_io::random;
 use matinee_io::store::fake::{Call, Fault as StoreFault, Trouble as StoreTrouble};
 use sha2::{Digest as _, Sha256};
 
+use self::under_way::UnderWay;
 use super::demo::configuration;
 use super::stage::Stage;
 
@@ -23,8 +27,10 @@ const EXAMPLES: &str = "Examples:
   matinee chaos --kills 20 --videos 10 --seed 7
   matinee chaos --with examples/recording-pipeline/matinee.toml
 
-Everything runs on this machine and ends by itself. Exit code 0: every video is where it belongs once,
-byte for byte, and when all are deleted nothing is left anywhere.";
+Everything runs on this machine and ends by itself. Besides the videos that are counted here, one comes in
+pieces and one goes straight to Cloudflare, if it is in the configuration: they are under way whenever the
+server is killed. Exit code 0: every video is where it belongs once, byte for byte, and when all are
+deleted nothing is left anywhere.";
 
 /// So long all of it may take to come to rest when nothing goes wrong any more.
 const REST: Duration = Duration::from_mins(10);
@@ -51,7 +57,10 @@ const AT_STORES: [StoreTrouble; 5] = [
     StoreTrouble::Cut,
 ];
 /// With which calls.
-const CALLS: [Call; 4] = [Call::Put, Call::Get, Call::Head, Call::List];
+const CALLS: [Call; 7] =
+    [Call::Put, Call::Get, Call::Head, Call::List, Call::Begin, Call::Part, Call::Complete];
+/// How Zoom answers who downloads: the right is over, too many ask, it is broken or away.
+const AT_ZOOM: [u16; 4] = [401, 429, 500, 503];
 
 /// How bad it gets.
 #[derive(Debug, clap::Args)]
@@ -82,17 +91,19 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::
     stage.listen(&["video.distributed"]).await?;
     let sample = stage.sample().await?;
     let mut dice = Dice(seed);
-    let faults = torment(&mut stage, &mut dice, &sample, arguments).await?;
+    let mut under_way = UnderWay::begin(&stage, &sample, &text).await?;
+    let faults = torment(&mut stage, &mut dice, (&sample, &mut under_way), arguments).await?;
+    let videos = usize::try_from(arguments.videos)? + under_way.videos();
     writeln!(
         out,
-        "{} kills, {faults} faults, {} videos; now all of it comes to rest",
-        arguments.kills, arguments.videos
+        "{} kills, {faults} faults, {videos} videos, of which {} were under way at each kill; now all of it comes to rest",
+        arguments.kills,
+        under_way.videos()
     )?;
     out.flush()?;
-    let videos = usize::try_from(arguments.videos)?;
     rest("every video is where it belongs", async || distributed(&stage) >= videos).await?;
     let (repeated, forged) = stage.site.odd();
-    check(&stage, &sample, videos)?;
+    check(&stage, (&sample, &under_way), videos)?;
     writeln!(
         out,
         "every video is there once, byte for byte; {repeated} messages came again, {forged} were forged"
@@ -111,7 +122,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::
 async fn torment(
     stage: &mut Stage,
     dice: &mut Dice,
-    sample: &Bytes,
+    (sample, under_way): (&Bytes, &mut UnderWay),
     arguments: &Arguments,
 ) -> anyhow::Result<u32> {
     let (mut brought, mut killed, mut faults) = (0, 0, 0);
@@ -121,6 +132,7 @@ async fn torment(
             brought += 1;
         }
         faults += hurt(stage, dice);
+        under_way.advance(dice, arguments.kills - killed).await?;
         tokio::time::sleep(Duration::from_millis(dice.below(LIFE_MS_MAX))).await;
         if killed < arguments.kills {
             stage.kill()?;
@@ -129,6 +141,7 @@ async fn torment(
         }
     }
     calm(stage);
+    under_way.finish().await?;
     Ok(faults)
 }
 
@@ -137,7 +150,9 @@ async fn bring(stage: &Stage, dice: &mut Dice, sample: &Bytes, number: u32) -> a
     let name = format!("{number}.mp4");
     match dice.below(3) {
         0 => {
-            let status = stage.recorded(&format!("meeting-{number}"), sample).await?;
+            let cut_every = (dice.below(2) == 0).then(|| sample.len() / 3 + 1);
+            let manner = Manner { cut_every, ..Manner::default() };
+            let status = stage.recorded(&format!("meeting-{number}"), sample, manner).await?;
             ensure!(status == 200, "Zoom was answered with {status}");
         }
         1 => drop(stage.uploaded(&name, sample).await?),
@@ -159,13 +174,16 @@ fn hurt(stage: &Stage, dice: &mut Dice) -> u32 {
     stage.store.fail(StoreFault { call: dice.pick(&CALLS), skip: 0, times, trouble: dice.pick(&AT_STORES) });
     let refused = u32::try_from(dice.below(2)).unwrap_or_default();
     stage.site.refuse(refused);
-    hurt + times + refused
+    let turned_away = u32::try_from(dice.below(3)).unwrap_or_default();
+    stage.zoom.refuse(dice.pick(&AT_ZOOM), turned_away);
+    hurt + times + refused + turned_away
 }
 
 fn calm(stage: &Stage) {
     [stage.bunny.frame(), stage.cloudflare.frame()].into_iter().for_each(Frame::calm);
     stage.store.mend();
     stage.site.refuse(0);
+    stage.zoom.refuse(200, 0);
 }
 
 /// How many videos the site was told of, each once.
@@ -182,11 +200,13 @@ fn distributed(stage: &Stage) -> usize {
 }
 
 /// What was promised is so: compared with what the fakes have, not with what the server says.
-fn check(stage: &Stage, sample: &Bytes, videos: usize) -> anyhow::Result<()> {
+fn check(stage: &Stage, (sample, under_way): (&Bytes, &UnderWay), videos: usize) -> anyhow::Result<()> {
     let told = stage.site.heard(0);
     ensure!(told.len() == videos, "{} messages were told of {videos} videos", told.len());
-    let sum: [u8; 32] = Sha256::digest(sample).into();
     for heard in &told {
+        let title = heard.data["video"]["title"].as_str().unwrap_or_default();
+        let bytes = under_way.bytes(title).unwrap_or(sample);
+        let sum: [u8; 32] = Sha256::digest(bytes).into();
         for publication in heard.data["publications"].as_array().into_iter().flatten() {
             let remote = publication["remote_id"].as_str().unwrap_or_default();
             let received = match publication["kind"].as_str() {
@@ -198,7 +218,7 @@ fn check(stage: &Stage, sample: &Bytes, videos: usize) -> anyhow::Result<()> {
         for copy in heard.data["archive"].as_array().into_iter().flatten() {
             let url = copy["url"].as_str().unwrap_or_default();
             let key = url.split('/').skip(3).collect::<Vec<_>>().join("/");
-            ensure!(stage.store.bytes(&key).as_ref() == Some(sample), "{key} has other bytes");
+            ensure!(stage.store.bytes(&key).as_ref() == Some(bytes), "{key} has other bytes");
         }
     }
     let hosts = told.iter().flat_map(|heard| heard.data["publications"].as_array().into_iter().flatten());

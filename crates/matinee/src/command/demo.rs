@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use matinee_core::event::Topic;
 use matinee_io::clock::Stopwatch;
+use matinee_io::fetch::fake::Manner;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,7 +55,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut impl Write) -> anyhow::
     stage.listen(&["video.*", "publication.*"]).await?;
     greet(&stage, out)?;
     let sample = stage.sample().await?;
-    let status = stage.recorded(MEETING, &sample).await?;
+    let status = stage.recorded(MEETING, &sample, Manner::default()).await?;
     writeln!(out, "Zoom tells of a recording; the answer is {status}")?;
     stage.uploaded("uploaded.mp4", &sample).await?;
     writeln!(out, "somebody uploads a file by tus")?;

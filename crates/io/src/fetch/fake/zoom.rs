@@ -43,6 +43,8 @@ struct Account {
     token_over: bool,
     /// Rights that were given by OAuth.
     granted: Vec<String>,
+    /// With which status the next requests to download are answered, and how many of them.
+    refuses: (u16, u32),
     complaints: Vec<String>,
     /// Requests for bytes, with their range.
     fetched: Vec<(String, Option<String>)>,
@@ -135,6 +137,11 @@ impl FakeZoom {
     /// From now on the right that came with the event is refused, as after 24 hours.
     pub fn end_token(&self) {
         self.account().token_over = true;
+    }
+
+    /// The next requests to download are answered with this status, so many of them.
+    pub fn refuse(&self, status: u16, times: u32) {
+        self.account().refuses = (status, times);
     }
 
     /// What the real one would not have accepted.
@@ -278,7 +285,11 @@ impl Desk {
 
     /// The right is looked at here; the bytes are elsewhere.
     fn download(&self, id: &str, headers: &HeaderMap) -> Reply {
-        let account = lock(&self.account);
+        let mut account = lock(&self.account);
+        if account.refuses.1 > 0 {
+            account.refuses.1 -= 1;
+            return plain(account.refuses.0);
+        }
         let right = bearer(headers).unwrap_or_default();
         let fine = (right == EVENT_TOKEN && !account.token_over) || account.granted.contains(&right);
         match (fine, account.recordings.contains_key(id)) {

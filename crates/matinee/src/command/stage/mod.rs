@@ -176,9 +176,9 @@ impl Stage {
     }
 
     /// Zoom tells of a recording; the answer's status.
-    pub(super) async fn recorded(&self, meeting: &str, bytes: &Bytes) -> anyhow::Result<u16> {
+    pub(super) async fn recorded(&self, meeting: &str, bytes: &Bytes, manner: Manner) -> anyhow::Result<u16> {
         let recording = (meeting, VIEW);
-        self.zoom.record_of(meeting, recording, bytes.clone(), Manner::default());
+        self.zoom.record_of(meeting, recording, bytes.clone(), manner);
         let Signed { body, signature, timestamp } = FakeZoom::signed(&self.zoom.event_of(meeting, 1), 0);
         let headers = vec![
             ("content-type", "application/json".to_owned()),
