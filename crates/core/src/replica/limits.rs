@@ -12,6 +12,10 @@ pub const COPIES_AT_ONCE: u32 = 2;
 /// A copy whose job was given up gets another one after this, in milliseconds: nobody else would ask for it again.
 pub const DEAD_COPY_MS: i64 = 3_600_000;
 
+/// So long it is remembered that a store has turned the bytes of an object into others, in milliseconds: the next copies of it wait the
+/// longer the more there were, and are made at once again when that store was mended a day ago.
+pub const MISCOPIED_MS: i64 = 86_400_000;
+
 /// Objects whose copies are looked at in one round of the sweeper, and rows that are marked in one transaction.
 pub const PLACE_BATCH: u32 = 200;
 

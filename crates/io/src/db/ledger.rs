@@ -48,6 +48,18 @@ pub struct Entry {
     pub proven: Option<Millis>,
 }
 
+impl Entry {
+    /// Does it go only because good copies lie elsewhere? Its object is wanted still.
+    pub fn is_for_others(&self) -> bool {
+        is_for_others(self.reason.as_deref())
+    }
+}
+
+/// The same of a reason.
+pub(crate) fn is_for_others(reason: Option<&str>) -> bool {
+    matches!(reason, Some("moved" | "archived"))
+}
+
 /// Something that may exist in a store, for a comparison with the store's own listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
@@ -185,7 +197,23 @@ impl Db {
     }
 }
 
+/// The last two copies of an object that go at once must see each other, or both leave its row to the other one. Its video first,
+/// as everybody does.
+pub(crate) async fn lock_last(tx: &mut Tx, entry: EntryId) -> Result<(), DbError> {
+    if !tx.is_postgres() {
+        return Ok(());
+    }
+    for sql in [
+        "SELECT v.id FROM video v JOIN ledger l ON l.video_id = v.id WHERE l.id = $1 FOR UPDATE OF v",
+        "SELECT o.id FROM object o JOIN ledger l ON l.object_id = o.id WHERE l.id = $1 FOR UPDATE OF o",
+    ] {
+        tx.rows(sql, args![entry]).await?;
+    }
+    Ok(())
+}
+
 async fn gone(tx: &mut Tx, entry: EntryId, proof: Value, now: Millis) -> Result<(), DbError> {
+    lock_last(tx, entry).await?;
     let sql =
         "UPDATE ledger SET state = 'gone', proof = $2, proven_ms = $3 WHERE id = $1 AND state = 'to_delete'
                AND object_id IS NOT NULL RETURNING *";

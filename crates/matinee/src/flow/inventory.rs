@@ -184,12 +184,22 @@ pub(crate) async fn settle(node: &Node, account: &Account) -> Result<Done, Failu
         }
     }
     for one in &found.again {
-        tracing::error!(
-            place = place.1,
-            name = one.name,
-            "what was proven gone is there again; it is deleted again"
-        );
-        done.owed += u64::from(owe(node, place, one).await?);
+        let name = &one.name;
+        if owe(node, place, one).await? {
+            tracing::error!(
+                place = place.1,
+                name,
+                "what was proven gone is there again; it is deleted again"
+            );
+            done.owed += 1;
+        } else {
+            tracing::warn!(
+                place = place.1,
+                name,
+                "what was given up as lost is there again; it is read again"
+            );
+            done.again += 1;
+        }
     }
     match account.sort {
         Sort::Store => store::settle(node, found, &mut done).await?,

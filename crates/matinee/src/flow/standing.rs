@@ -199,13 +199,15 @@ pub(crate) async fn would_lose(node: &Node, name: &str) -> Result<Lost, Failure>
 pub(crate) async fn lose(node: &Node, name: &str, reason: &str) -> Result<Lost, Failure> {
     known_to_rows(node, name).await?;
     node.db.mark_lost(name, Some(now())).await?;
-    let mut lost = Lost::default();
+    let (mut lost, mut after) = (Lost::default(), None);
     loop {
-        let some = node.db.lose(name, reason, PLACE_BATCH, now()).await?;
+        let (some, last) = node.db.lose((name, reason), after, PLACE_BATCH, now()).await?;
         (lost.entries, lost.last) = (lost.entries + some.entries, lost.last + some.last);
-        if some.entries == 0 {
+        // Once more from the beginning: what was to go may have been kept meanwhile, because it had become the last.
+        if after.is_none() && last.is_none() {
             return Ok(lost);
         }
+        after = last;
     }
 }
 

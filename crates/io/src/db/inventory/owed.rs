@@ -2,7 +2,7 @@
 
 use matinee_core::event::Topic;
 use matinee_core::id::{AppId, EntryId, ObjectId, PublicationId, VideoId};
-use matinee_core::inventory::outside::Sort;
+use matinee_core::inventory::outside::{Sort, Thing};
 use matinee_core::ledger::{self, Kind};
 use matinee_core::replica;
 use matinee_core::time::Millis;
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Unknown;
 use crate::db::Db;
 use crate::db::error::DbError;
+use crate::db::lease::lock_video;
 use crate::db::publication::{NewPublication, entry_of, owe};
 use crate::db::told::tell;
 use crate::db::tx::Tx;
@@ -63,7 +64,8 @@ impl Db {
     }
 
     /// Something at a place that no row explained is to be deleted, and so is something that had been proven gone and is there.
-    /// The app that everybody has pays for it. `false` when a row knows it by now.
+    /// The app that everybody has pays for it. `false` when a row knows it by now, and when it was only believed to be lost: then it
+    /// is a copy again, and read before anybody decides about it.
     pub async fn owe_unknown(
         &self,
         (sort, place): (Sort, &str),
@@ -84,6 +86,34 @@ impl Db {
     }
 }
 
+/// What lay in a store that was given up as lost, of an object that is wanted: nobody has proven it gone, and it may be the last that
+/// there is. It counts when its bytes have been read; the rules say whether it is one too many.
+async fn take_back(tx: &mut Tx, store: &str, one: &Unknown, now: Millis) -> Result<bool, DbError> {
+    let sql =
+        "SELECT video_id FROM ledger WHERE id = $1 AND place = $2 AND state = 'gone' AND reason = 'lost'";
+    let Some(row) = tx.row(sql, args![one.key, store]).await?.filter(|_| one.thing == Thing::Object) else {
+        return Ok(false);
+    };
+    match lock_video(tx, row.get("video_id")?).await {
+        Err(DbError::Absent) => return Ok(false),
+        locked => locked.map(drop)?,
+    }
+    // An object that leaves as a whole leaves here, too.
+    let sql = "UPDATE ledger SET state = 'present', reason = NULL, proof = NULL, proven_ms = NULL, next_try_ms = NULL,
+                 last_error = NULL, attempts = 0
+               WHERE id = $1 AND state = 'gone' AND EXISTS (SELECT 1 FROM object o WHERE o.id = ledger.object_id)
+                 AND NOT EXISTS (SELECT 1 FROM ledger other WHERE other.object_id = ledger.object_id
+                   AND other.state = 'to_delete' AND other.reason NOT IN ('moved', 'archived', 'miscopied', 'seen_again'))
+               RETURNING object_id";
+    let Some(row) = tx.row(sql, args![one.key]).await? else { return Ok(false) };
+    let object: ObjectId = row.get("object_id")?;
+    let sql = "INSERT INTO replica (id, object_id, store, key, state, reason, created_ms) VALUES ($1, $2, $3, $4, $5, 'lost', $6)";
+    let state = replica::State::Suspect;
+    tx.execute(sql, args![one.key, object, store, one.name.as_str(), state, now]).await?;
+    tx.execute("UPDATE object SET placed = NULL WHERE id = $1", args![object]).await?;
+    Ok(true)
+}
+
 /// A copy gets its rows back under its own name, so that it goes like every other copy.
 async fn owe_copy(
     tx: &mut Tx,
@@ -91,6 +121,9 @@ async fn owe_copy(
     (one, app): (&Unknown, AppId),
     now: Millis,
 ) -> Result<bool, DbError> {
+    if take_back(tx, store, one, now).await? {
+        return Ok(false);
+    }
     // Its app may be deleted by now; somebody has to pay.
     let sql = "UPDATE ledger SET state = 'to_delete', reason = 'seen_again', proven_ms = NULL, next_try_ms = $3, attempts = 0,
                  app_id = CASE WHEN EXISTS (SELECT 1 FROM app WHERE app.id = ledger.app_id) THEN app_id ELSE $4 END

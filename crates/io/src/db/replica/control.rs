@@ -52,6 +52,17 @@ impl Db {
         .await
     }
 
+    /// The control look was refused for this one thing: it is looked for at `next`, and holds up none of the others.
+    pub async fn copy_control_later(&self, entry: EntryId, next: Millis) -> Result<(), DbError> {
+        self.write((entry, next), |tx, (entry, next)| {
+            Box::pin(async move {
+                let sql = "UPDATE ledger SET control_ms = $2 WHERE id = $1 AND state = 'gone'";
+                tx.execute(sql, args![*entry, *next]).await.map(drop)
+            })
+        })
+        .await
+    }
+
     /// The control look has found it: it is to be deleted again. Its key is in the proof that was wrong.
     pub async fn copy_back(&self, entry: EntryId, now: Millis) -> Result<(), DbError> {
         self.write((entry, now), |tx, (entry, now)| Box::pin(back(tx, *entry, *now))).await

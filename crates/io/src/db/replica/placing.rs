@@ -4,7 +4,7 @@ use matinee_core::id::{AppId, CollectionId, EntryId, JobId, ObjectId, VideoId};
 use matinee_core::job::load::Load;
 use matinee_core::job::{NewJob, Task};
 use matinee_core::ledger::{self, Kind};
-use matinee_core::replica::limits::{COPY_PRIO, DEAD_COPY_MS};
+use matinee_core::replica::limits::{COPY_PRIO, DEAD_COPY_MS, MISCOPIED_MS};
 use matinee_core::replica::{LOCAL, State};
 use matinee_core::time::Millis;
 
@@ -223,7 +223,8 @@ impl Db {
                 for (row, job) in rows.iter().zip(jobs) {
                     let size: Option<u64> = row.get("size_bytes")?;
                     let (id, store) = (row.get("id")?, row.get("store")?);
-                    insert_job(tx, (row.get("app_id")?, size.unwrap_or_default()), (id, store, *job), *now).await?;
+                    let of = (row.get("app_id")?, size.unwrap_or_default());
+                    insert_job(tx, of, (id, store, *job), (*now, *now)).await?;
                     tx.execute("UPDATE replica SET job_id = $2 WHERE id = $1", args![id, *job]).await?;
                 }
                 Ok(rows.len())
@@ -259,7 +260,8 @@ async fn place(
     for (id, job) in &placing.mend {
         let sql = "UPDATE replica SET job_id = $2 WHERE id = $1 AND state = 'suspect'";
         if tx.execute(sql, args![*id, *job]).await? > 0 {
-            insert_job(tx, (unplaced.app, unplaced.size), (*id, LOCAL.to_owned(), *job), now).await?;
+            let of = (unplaced.app, unplaced.size);
+            insert_job(tx, of, (*id, LOCAL.to_owned(), *job), (now, now)).await?;
         }
     }
     for id in &placing.surplus {
@@ -295,14 +297,29 @@ async fn insert(tx: &mut Tx, of: &Unplaced, new: &NewReplica, now: Millis) -> Re
     if new.archive {
         wanted_in_archive(tx, of.video).await?;
     }
-    insert_job(tx, (of.app, of.size), (new.id, new.store.clone(), new.job), now).await
+    let due = after_those_that_went_wrong(tx, (of.object, &new.store), now).await?;
+    insert_job(tx, (of.app, of.size), (new.id, new.store.clone(), new.job), (due, now)).await
+}
+
+/// When a copy is made: at once, or later the more often this store has just turned the bytes of this object into others.
+async fn after_those_that_went_wrong(
+    tx: &mut Tx,
+    (object, store): (ObjectId, &str),
+    now: Millis,
+) -> Result<Millis, DbError> {
+    let sql = "SELECT count(*) AS wrong FROM ledger WHERE object_id = $1 AND place = $2 AND created_ms > $3
+                 AND state IN ('to_delete', 'gone') AND reason = 'miscopied'";
+    let since = now.plus(-MISCOPIED_MS);
+    let wrong: u64 = tx.row(sql, args![object, store, since]).await?.ok_or(DbError::Absent)?.get("wrong")?;
+    let pause_ms = if wrong == 0 { 0 } else { ledger::backoff_ms(u32::try_from(wrong).unwrap_or(u32::MAX)) };
+    Ok(now.plus(pause_ms))
 }
 
 async fn insert_job(
     tx: &mut Tx,
     (app, size): (AppId, u64),
     (replica, store, job): (EntryId, String, JobId),
-    now: Millis,
+    (due, now): (Millis, Millis),
 ) -> Result<(), DbError> {
     let store_is_local = store == LOCAL;
     let new = NewJob {
@@ -314,7 +331,7 @@ async fn insert_job(
         prio: if store_is_local { 0 } else { COPY_PRIO },
         // Small ones first: most objects are safe soon.
         weight: i64::try_from(size >> 20).unwrap_or(i64::MAX),
-        run_at: now,
+        run_at: due,
         needs: Vec::new(),
         load: Load::default(),
         idem_key: None,

@@ -183,7 +183,7 @@ async fn good(tx: &mut Tx, id: EntryId, now: Millis) -> Result<(), DbError> {
 
 /// What was to go because others were there is kept when those have turned out bad: its bytes may be there still. Says how many
 /// were kept.
-async fn keep_last(tx: &mut Tx, object: ObjectId) -> Result<u64, DbError> {
+pub(super) async fn keep_last(tx: &mut Tx, object: ObjectId) -> Result<u64, DbError> {
     let sql = "SELECT r.id FROM replica r JOIN ledger l ON l.id = r.id WHERE r.object_id = $1 AND r.state = 'to_delete'
                  AND l.state = 'to_delete' AND l.reason IN ('moved', 'archived')
                  AND NOT EXISTS (SELECT 1 FROM replica other WHERE other.object_id = r.object_id AND other.store = r.store

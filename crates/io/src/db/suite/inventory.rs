@@ -3,11 +3,13 @@
 use matinee_core::id::{EntryId, PublicationId};
 use matinee_core::inventory::outside::{Row, Sort, Thing};
 use matinee_core::ledger::State;
+use matinee_core::replica::{self, Finding, LOCAL};
 use serde_json::json;
 
-use super::replicas::{copied, placed};
+use super::replicas::{copied, due, placed, states, states_are};
 use super::support::{Bench, T0, id, on_both};
 use crate::db::inventory::{Held, ListedCopy, Unknown};
+use crate::db::{Placing, first_entry, object};
 
 on_both! {
     a_copy_is_explained_by_its_name_for_ever
@@ -16,6 +18,8 @@ on_both! {
     an_unknown_copy_goes_like_every_other
     an_unknown_video_goes_like_every_other
     what_is_proven_gone_and_seen_again_is_owed_again
+    what_was_lost_and_comes_back_is_read_before_anybody_decides_about_it
+    what_was_lost_and_nobody_wants_goes_when_it_comes_back
     a_place_is_compared_by_one_node_at_a_time
 }
 
@@ -147,6 +151,52 @@ async fn what_is_proven_gone_and_seen_again_is_owed_again(bench: Bench) {
     assert!(bench.db.owe_unknown(HOST, (&again, id()), T0).await.unwrap());
     assert_eq!(bench.owed(made.id).await.state, State::ToDelete);
     assert_eq!(bench.count("ledger.seen_again").await, 2);
+}
+
+async fn what_was_lost_and_comes_back_is_read_before_anybody_decides_about_it(bench: Bench) {
+    let (video, source, copy) = placed(&bench, "a").await;
+    copied(&bench, &copy).await;
+    bench.db.found(first_entry(source), Finding::Missing, T0).await.unwrap();
+    assert_eq!(bench.db.lose(("a", "it has burnt"), None, 10, T0).await.unwrap().0.last, 1);
+    let there = unknown("k/a", Thing::Object, copy.id);
+    let half = Unknown { thing: Thing::Upload, ..there.clone() };
+    assert!(
+        !bench.db.owe_unknown(STORE, (&there, bench.app), T0).await.unwrap(),
+        "it may be the last that there is"
+    );
+    assert!(!bench.db.owe_unknown(STORE, (&half, bench.app), T0).await.unwrap(), "a row knows it");
+    assert!(bench.db.ledger_due_in("a", T0.plus(1), 10).await.unwrap().is_empty());
+    let now = states_are(&[(LOCAL, replica::State::Suspect), ("a", replica::State::Suspect)]);
+    assert_eq!(states(&bench, source).await, now, "nobody reads from it yet");
+    let last = bench.db.last_bad("a", None, 10).await.unwrap();
+    assert_eq!((last.len(), last[0].id, last[0].key.as_str()), (1, copy.id, "k/a"));
+    bench.db.found(copy.id, Finding::Good, T0.plus(1)).await.unwrap();
+    assert_eq!(due(&bench).await.object, source, "and the local file is made good from it");
+    assert_eq!(bench.in_state(video, State::Present).await, [source, source]);
+}
+
+async fn what_was_lost_and_nobody_wants_goes_when_it_comes_back(bench: Bench) {
+    let (_, source, copy) = placed(&bench, "a").await;
+    copied(&bench, &copy).await;
+    bench.db.lose(("a", "it has burnt"), None, 10, T0).await.unwrap();
+    assert!(bench.db.place(&due(&bench).await, &Placing::default(), "r1", T0).await.unwrap());
+    bench
+        .db
+        .write(source, |tx, source| Box::pin(object::unwanted(tx, *source, "superseded", T0)))
+        .await
+        .unwrap();
+    let there = unknown("k/a", Thing::Object, copy.id);
+    assert!(
+        bench.db.owe_unknown(STORE, (&there, bench.app), T0).await.unwrap(),
+        "its object goes as a whole"
+    );
+    let (video, _, copy) = placed(&bench, "a").await;
+    copied(&bench, &copy).await;
+    bench.db.lose(("a", "it has burnt"), None, 10, T0).await.unwrap();
+    bench.db.delete_video(bench.app, video, T0).await.unwrap();
+    let there = unknown("k/a", Thing::Object, copy.id);
+    assert!(bench.db.owe_unknown(STORE, (&there, bench.app), T0).await.unwrap(), "its video is deleted");
+    assert_eq!(freed(&bench, 2).await, 1);
 }
 
 async fn a_place_is_compared_by_one_node_at_a_time(bench: Bench) {

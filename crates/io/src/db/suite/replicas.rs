@@ -24,6 +24,7 @@ on_both! {
     a_copy_whose_job_is_over_gets_another
     a_copy_that_moves_goes_when_its_successor_is_proven
     what_lies_in_a_store_is_counted
+    two_last_copies_that_go_at_once_leave_nothing_behind
 }
 
 pub(super) fn copy_in(store: &str) -> NewReplica {
@@ -183,8 +184,23 @@ async fn a_copy_that_is_not_what_was_written_makes_room_for_another(bench: Bench
     bench.db.miscopied(&lease, new.id, T0).await.unwrap();
     assert_eq!(states(&bench, source).await, states_are(&[(LOCAL, State::Present), ("b2", State::ToDelete)]));
     assert_eq!(bench.db.ledger_due_in("b2", T0, 10).await.unwrap().len(), 1);
-    place(&bench, &[copy_in("b2")]).await;
+    let second = copy_in("b2");
+    place(&bench, std::slice::from_ref(&second)).await;
     assert_eq!(states(&bench, source).await.len(), 3, "under another key, beside the one that goes");
+    // A store that alters everything is not sent everything without end.
+    let waits_ms = |times: u32| ledger::backoff_ms(times);
+    for times in 1..4 {
+        let soon = T0.plus(waits_ms(times) - 1);
+        assert!(bench.claim("n/1", soon).await.is_none_or(|job| job.task.kind() != Kind::Copy), "{times}");
+        let lease = bench.hold(Kind::Copy, T0.plus(waits_ms(times))).await;
+        let made = bench.db.replicas(source).await.unwrap().pop().unwrap().id;
+        bench.db.begin_copy(&lease, made, T0).await.unwrap().unwrap();
+        bench.db.miscopied(&lease, made, T0).await.unwrap();
+        place(&bench, &[copy_in("b2")]).await;
+    }
+    let other = copy_in("c2");
+    bench.db.add_replica(source, &other, T0).await.unwrap();
+    assert_eq!(bench.hold(Kind::Copy, T0).await.job, other.job, "another store does not wait");
 }
 
 async fn a_bad_copy_is_not_read_and_goes_when_a_good_one_is_there(bench: Bench) {
@@ -285,6 +301,26 @@ async fn a_copy_that_moves_goes_when_its_successor_is_proven(bench: Bench) {
     assert_eq!(bench.db.ledger_due_in("a", T0.plus(5), 10).await.unwrap()[0].id, old.id);
     let now = states(&bench, source).await;
     assert_eq!(now, states_are(&[(LOCAL, State::Present), ("a", State::ToDelete), ("b", State::Present)]));
+}
+
+async fn two_last_copies_that_go_at_once_leave_nothing_behind(bench: Bench) {
+    let other = bench.other_node().await;
+    for _ in 0..12 {
+        let (video, source, new) = placed(&bench, "b2").await;
+        copied(&bench, &new).await;
+        bench.db.delete_video(bench.app, video, T0).await.unwrap();
+        let here = bench.db.ledger_gone(first_entry(source), json!({}), T0);
+        let there = other.db.ledger_gone(new.id, json!({}), T0);
+        let (here, there) = tokio::join!(here, there);
+        here.and(there).unwrap();
+    }
+    let left = bench.db.read((), |tx, ()| {
+        Box::pin(async move {
+            let sql = "SELECT count(*) AS objects FROM object";
+            tx.row(sql, crate::db::value::args![]).await?.ok_or(DbError::Absent)?.get::<u64>("objects")
+        })
+    });
+    assert_eq!(left.await.unwrap(), 0, "no row of an object that has no copy");
 }
 
 async fn what_lies_in_a_store_is_counted(bench: Bench) {

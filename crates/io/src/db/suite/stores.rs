@@ -9,7 +9,9 @@ use serde_json::json;
 use super::replicas::{begun, copied, copy_in, due, place, placed, states, states_are};
 use super::support::{Bench, T0, on_both};
 use crate::db::job::{Claim, Slots};
-use crate::db::{LedgerFilter, NewReplica, Placing, first_entry};
+use crate::db::tx::Sql;
+use crate::db::value::args;
+use crate::db::{LedgerFilter, Lost, NewReplica, Placing, first_entry};
 
 on_both! {
     a_store_that_is_full_of_work_keeps_only_its_own_waiting
@@ -22,6 +24,8 @@ on_both! {
     what_a_store_can_do_is_kept
     a_lost_store_is_waited_for_no_more
     an_object_whose_last_copy_is_lost_is_told_and_not_forgotten
+    what_was_to_go_is_kept_when_that_for_which_it_was_to_go_is_lost
+    what_is_due_at_one_place_is_found_without_reading_what_is_due_at_others
 }
 
 async fn a_store_that_is_full_of_work_keeps_only_its_own_waiting(bench: Bench) {
@@ -179,16 +183,17 @@ async fn a_lost_store_is_waited_for_no_more(bench: Bench) {
     assert_eq!((ahead.entries, ahead.last), (3, 0));
     bench.db.mark_lost("a", Some(T0)).await.unwrap();
     assert_eq!(bench.db.store_states().await.unwrap()[0].lost, Some(T0));
-    let (mut entries, mut rounds) = (0, 0);
+    let (mut entries, mut rounds, mut after) = (0, 0, None);
     loop {
-        let lost = bench.db.lose("a", "it has burnt", 2, T0).await.unwrap();
+        let (lost, last) = bench.db.lose(("a", "it has burnt"), after, 2, T0).await.unwrap();
         entries += lost.entries;
-        if lost.entries == 0 {
+        if last.is_none() {
             break;
         }
-        rounds += 1;
+        (rounds, after) = (rounds + 1, last);
     }
     assert_eq!((entries, rounds), (3, 2));
+    assert_eq!(bench.db.lose(("a", "again"), None, 2, T0).await.unwrap(), (Lost::default(), None));
     assert!(bench.db.ledger_due_in("a", T0.plus(1_000_000), 10).await.unwrap().is_empty());
     assert!(bench.db.stores_named().await.unwrap().is_empty(), "it may leave the configuration");
     assert_eq!(states(&bench, source).await, states_are(&[(LOCAL, State::Present)]));
@@ -215,6 +220,50 @@ async fn an_object_whose_last_copy_is_lost_is_told_and_not_forgotten(bench: Benc
     copied(&bench, &back).await;
     bench.db.found(first_entry(source), Finding::Missing, T0).await.unwrap();
     assert_eq!(bench.db.would_lose("b").await.unwrap().last, 1);
-    assert_eq!(bench.db.lose("b", "gone", 10, T0).await.unwrap().last, 1);
+    assert_eq!(bench.db.lose(("b", "gone"), None, 10, T0).await.unwrap().0.last, 1);
     assert_eq!(states(&bench, source).await, states_are(&[(LOCAL, State::Suspect)]));
+}
+
+async fn what_was_to_go_is_kept_when_that_for_which_it_was_to_go_is_lost(bench: Bench) {
+    let (video, source, old) = placed(&bench, "a").await;
+    copied(&bench, &old).await;
+    let new = NewReplica { replaces: Some(old.id), ..copy_in("b") };
+    bench.db.add_replica(source, &new, T0).await.unwrap();
+    copied(&bench, &new).await;
+    bench.db.found(first_entry(source), Finding::Missing, T0).await.unwrap();
+    let later = T0.plus(1_000_000);
+    assert_eq!(bench.db.ledger_due_in("a", later, 10).await.unwrap()[0].id, old.id, "its store is away");
+    let (lost, _) = bench.db.lose(("b", "it has burnt"), None, 10, T0).await.unwrap();
+    assert_eq!((lost.entries, lost.last), (1, 0), "one is left");
+    assert!(bench.db.ledger_due_in("a", later, 10).await.unwrap().is_empty(), "it does not go");
+    let now = states_are(&[(LOCAL, State::Suspect), ("a", State::Present)]);
+    assert_eq!(states(&bench, source).await, now);
+    assert_eq!(bench.in_state(video, ledger::State::Present).await, [source, source]);
+}
+
+async fn what_is_due_at_one_place_is_found_without_reading_what_is_due_at_others(bench: Bench) {
+    let plan = bench
+        .db
+        .read((), |tx, ()| {
+            Box::pin(async move {
+                let postgres = tx.is_postgres();
+                if postgres {
+                    // An empty table is read as a whole, whatever its indexes are.
+                    tx.control("SET enable_seqscan = off").await?;
+                }
+                let sql = Sql::Each {
+                    sqlite: "EXPLAIN QUERY PLAN SELECT * FROM ledger l WHERE l.state = 'to_delete' AND l.next_try_ms <= $1
+                               AND l.place = $2 AND l.object_id IS NOT NULL ORDER BY l.next_try_ms, l.id LIMIT 10",
+                    postgres: "EXPLAIN SELECT * FROM ledger l WHERE l.state = 'to_delete' AND l.next_try_ms <= $1
+                               AND l.place = $2 AND l.object_id IS NOT NULL ORDER BY l.next_try_ms, l.id LIMIT 10",
+                };
+                let rows = tx.rows(sql, args![T0, "a"]).await?;
+                let column = if postgres { "QUERY PLAN" } else { "detail" };
+                rows.iter().map(|row| row.get::<String>(column)).collect::<Result<Vec<_>, _>>()
+            })
+        })
+        .await
+        .unwrap()
+        .join("\n");
+    assert!(plan.contains("ledger_due_place"), "{plan}");
 }
