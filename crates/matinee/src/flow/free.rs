@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::replica::Finding;
+use matinee_core::replica::limits::COPY_CONTROL_MS;
 use matinee_core::{ledger, limits};
 use matinee_io::db::{DbError, Entry, key_in};
 use matinee_io::store::{Begun, RemoteError, Removed, Store};
 use serde_json::{Value, json};
 
+use super::leaving::{self, Leaving};
 use super::{Failure, now, outage};
 use crate::node::Node;
 
@@ -45,16 +47,25 @@ async fn round(node: &Node, name: &str) -> Result<(), Failure> {
         }
         let mut freed = Vec::new();
         for entry in &due {
+            match leaving::look(node, entry).await? {
+                Leaving::Goes => {}
+                Leaving::Stays => continue,
+                Leaving::Later(why) => {
+                    later(node, entry, &why).await?;
+                    continue;
+                }
+            }
             match delete(node, &*store, entry).await {
                 Ok(proof) => {
                     outage::answered(node, name).await?;
                     freed.push((entry, proof));
                 }
-                Err(error) if error.is_of_the_store() => return outage::failed(node, name, &error).await,
+                Err(error) if outage::is_of_the_store(&*store, &error).await => {
+                    return outage::failed(node, name, &error).await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, object = %entry.object, store = name, "a copy could not be deleted yet");
-                    let next = now().plus(ledger::backoff_ms(entry.attempts));
-                    unless_gone(node.db.ledger_failed(entry.id, &error.to_string(), next).await)?;
+                    later(node, entry, &error.to_string()).await?;
                 }
             }
         }
@@ -71,9 +82,14 @@ async fn round(node: &Node, name: &str) -> Result<(), Failure> {
     control(node, name, &*store).await
 }
 
-/// Another node may have been faster, with the same end.
-fn unless_gone(done: Result<(), DbError>) -> Result<(), DbError> {
-    if matches!(done, Err(DbError::Absent)) { Ok(()) } else { done }
+/// It is tried again, the later the more often it was.
+async fn later(node: &Node, entry: &Entry, why: &str) -> Result<(), Failure> {
+    let next = now().plus(ledger::backoff_ms(entry.attempts));
+    match node.db.ledger_failed(entry.id, why, next).await {
+        // Another node may have been faster, with the same end.
+        Err(DbError::Absent) => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// Where the whole bucket is away, every object seems to be: only a place that lists what it has proves what it has not.
@@ -125,10 +141,12 @@ async fn control(node: &Node, name: &str, store: &dyn Store) -> Result<(), Failu
                 tracing::error!(entry = %old.entry, store = name, key = old.key, "what was proven gone is there again; it is deleted again");
                 node.db.copy_back(old.entry, now()).await?;
             }
-            Err(error) if error.is_of_the_store() => return outage::failed(node, name, &error).await,
+            Err(error) if outage::is_of_the_store(store, &error).await => {
+                return outage::failed(node, name, &error).await;
+            }
             Err(error) => {
-                tracing::warn!(%error, store = name, "what was deleted could not be looked for once more");
-                return Ok(());
+                tracing::warn!(%error, store = name, key = old.key, "what was deleted could not be looked for once more");
+                node.db.copy_control_later(old.entry, now().plus(COPY_CONTROL_MS)).await?;
             }
         }
     }

@@ -47,6 +47,7 @@ pub(crate) mod job;
 mod join;
 pub(crate) mod kept;
 pub(crate) mod lease;
+mod leaving;
 mod look;
 mod mark;
 mod message;

@@ -48,6 +48,14 @@ pub(crate) async fn failed(node: &Node, name: &str, error: &RemoteError) -> Resu
     Ok(())
 }
 
+/// Is a failure about the store? One that refuses a single thing and lists what it has is there: that thing is locked.
+pub(crate) async fn is_of_the_store(store: &dyn Store, error: &RemoteError) -> bool {
+    match error {
+        RemoteError::Refused(_) => store.list(None, 1).await.is_err(),
+        _ => error.is_of_the_store(),
+    }
+}
+
 /// Asks a store that was away whether it is back, also when nothing waits for it: what lies there would be taken for lost.
 pub(super) async fn probe(node: &Node, name: &str, store: &dyn Store) -> Result<(), Failure> {
     let known = node.db.store_states().await?.into_iter().find(|state| state.name == name);

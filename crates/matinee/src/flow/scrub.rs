@@ -8,11 +8,15 @@ use matinee_core::replica::limits::{SCRUB_BATCH, SCRUB_LAST_LOOKS, SCRUB_LOOK_MS
 use matinee_core::replica::{Finding, LOCAL};
 use matinee_core::time::Millis;
 pub(crate) use matinee_io::db::Replica;
-use matinee_io::store::RemoteError;
+use matinee_io::store::{RemoteError, Store};
 
 use super::reread::{self, Pace, Seen, read_back};
 use super::{Failure, now, outage};
 use crate::node::Node;
+
+/// So many copies in a row may be refused by a store that lists them. With one more it is our right to read that is gone, and they are
+/// as good as they were.
+const REFUSED_MAX: u32 = 3;
 
 /// What a pass through a store has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,8 +129,8 @@ pub(crate) async fn pass(
     wish: &Wish,
     told: &mut (dyn FnMut(&Replica, Finding) + Send),
 ) -> Result<Tally, Failure> {
-    let mut passing =
-        Passing { node, pace: Pace::of(Some(wish.max_bytes_per_s)), tally: Tally::default(), told };
+    let pace = Pace::of(Some(wish.max_bytes_per_s));
+    let mut passing = Passing { node, pace, refused: 0, tally: Tally::default(), told };
     if wish.with_bad {
         passing.bad(store).await?;
     }
@@ -143,6 +147,8 @@ pub(crate) async fn pass(
 struct Passing<'a> {
     node: &'a Node,
     pace: Pace,
+    /// So many in a row may not be read.
+    refused: u32,
     tally: Tally,
     told: &'a mut (dyn FnMut(&Replica, Finding) + Send),
 }
@@ -160,7 +166,7 @@ impl Passing<'_> {
 
     async fn all(&mut self, copies: &[Replica]) -> Result<(), Failure> {
         for copy in copies {
-            let finding = look(self.node, copy, &mut self.pace).await?;
+            let finding = self.look(copy).await?;
             self.node.db.found(copy.id, finding, now()).await?;
             self.tally.add(finding, copy.size.unwrap_or_default());
             if finding != Finding::Good {
@@ -172,38 +178,56 @@ impl Passing<'_> {
         }
         Ok(())
     }
+
+    async fn look(&mut self, copy: &Replica) -> Result<Finding, Failure> {
+        let node = self.node;
+        let seen = if copy.store == LOCAL {
+            reread::local(node, copy.object, &mut self.pace).await?
+        } else {
+            self.far(copy).await?
+        };
+        let size = copy.size.unwrap_or_default();
+        if let Some(hash) = copy.blake3 {
+            return Ok(seen.against((size, hash)));
+        }
+        // Nobody has hashed it before: what is there from now on is what it was, if its length is.
+        let Some(hash) = seen.hash(size) else { return Ok(seen.against((size, [0; 32]))) };
+        node.db.keep_hash(copy.object, hash).await?;
+        Ok(Finding::Good)
+    }
+
+    /// One that is bad already cannot become worse.
+    fn may_be_locked(&self, copy: &Replica) -> bool {
+        self.refused < REFUSED_MAX || !copy.state.is_good()
+    }
+
+    async fn far(&mut self, copy: &Replica) -> Result<Seen, Failure> {
+        let node = self.node;
+        let opened = node.stores.get(&copy.store).ok_or(Failure::Absent)?;
+        outage::ask(node, &copy.store).await?;
+        let there = (copy.key.as_str(), copy.size.unwrap_or_default());
+        match read_back(&*opened.store, there, &mut self.pace, None).await {
+            Ok(seen) => {
+                self.refused = 0;
+                outage::answered(node, &copy.store).await?;
+                Ok(seen)
+            }
+            Err(error) if self.may_be_locked(copy) && is_locked(&*opened.store, &error).await => {
+                tracing::error!(%error, store = copy.store, key = copy.key, "a copy may not be read");
+                self.refused += u32::from(copy.state.is_good());
+                Ok(Seen::Unreadable)
+            }
+            Err(error) => {
+                outage::failed(node, &copy.store, &error).await?;
+                let again = error.is_again() || matches!(error, RemoteError::Refused(_));
+                let text = format!("the store {} cannot be read: {error}", copy.store);
+                Err(if again { Failure::Again(text) } else { Failure::Never(text) })
+            }
+        }
+    }
 }
 
-async fn look(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Finding, Failure> {
-    let seen = if copy.store == LOCAL {
-        reread::local(node, copy.object, pace).await?
-    } else {
-        far(node, copy, pace).await?
-    };
-    let size = copy.size.unwrap_or_default();
-    if let Some(hash) = copy.blake3 {
-        return Ok(seen.against((size, hash)));
-    }
-    // Nobody has hashed it before: what is there from now on is what it was, if its length is.
-    let Some(hash) = seen.hash(size) else { return Ok(seen.against((size, [0; 32]))) };
-    node.db.keep_hash(copy.object, hash).await?;
-    Ok(Finding::Good)
-}
-
-async fn far(node: &Node, copy: &Replica, pace: &mut Pace) -> Result<Seen, Failure> {
-    let opened = node.stores.get(&copy.store).ok_or(Failure::Absent)?;
-    outage::ask(node, &copy.store).await?;
-    let read = read_back(&*opened.store, (&copy.key, copy.size.unwrap_or_default()), pace, None).await;
-    match read {
-        Ok(seen) => {
-            outage::answered(node, &copy.store).await?;
-            Ok(seen)
-        }
-        Err(error) => {
-            outage::failed(node, &copy.store, &error).await?;
-            let again = error.is_again() || matches!(error, RemoteError::Refused(_));
-            let text = format!("the store {} cannot be read: {error}", copy.store);
-            Err(if again { Failure::Again(text) } else { Failure::Never(text) })
-        }
-    }
+/// Is it about this one thing that the store refuses it?
+async fn is_locked(store: &dyn Store, error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Refused(_)) && !outage::is_of_the_store(store, error).await
 }

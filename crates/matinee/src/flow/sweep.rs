@@ -11,6 +11,7 @@ use matinee_io::random;
 use matinee_io::store::{Removed, StoreError};
 use serde_json::json;
 
+use super::leaving::{self, Leaving};
 use super::{Failure, copies, engine, now, roster};
 use crate::node::Node;
 
@@ -101,17 +102,23 @@ pub(crate) async fn ledger(node: &Node) -> Result<u32, Failure> {
         let due = node.db.ledger_due(now(), ROUND).await?;
         let many = due.len() == ROUND as usize;
         for entry in due {
-            match delete(node, &entry).await {
-                Ok(()) => gone += 1,
-                Err(failure) => {
-                    tracing::warn!(%failure, object = %entry.object, "an object could not be deleted yet");
-                    let next = now().plus(ledger::backoff_ms(entry.attempts));
-                    let noted = node.db.ledger_failed(entry.id, &failure.to_string(), next).await;
-                    // Another node may have been faster.
-                    if !matches!(noted, Err(DbError::Absent)) {
-                        noted?;
+            let why = match leaving::look(node, &entry).await? {
+                Leaving::Goes => match delete(node, &entry).await {
+                    Ok(()) => {
+                        gone += 1;
+                        continue;
                     }
-                }
+                    Err(failure) => failure.to_string(),
+                },
+                Leaving::Stays => continue,
+                Leaving::Later(why) => why,
+            };
+            tracing::warn!(why, object = %entry.object, "an object could not be deleted yet");
+            let next = now().plus(ledger::backoff_ms(entry.attempts));
+            let noted = node.db.ledger_failed(entry.id, &why, next).await;
+            // Another node may have been faster.
+            if !matches!(noted, Err(DbError::Absent)) {
+                noted?;
             }
         }
         if !many {
