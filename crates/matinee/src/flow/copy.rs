@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use matinee_core::id::EntryId;
 use matinee_core::job::Lease;
 use matinee_core::replica::{Finding, LOCAL, State, Summing};
-use matinee_io::db::{BegunUpload, Db, Proven, Replica};
+use matinee_io::db::{BegunUpload, Db, DbError, Proven, Replica};
 use matinee_io::store::{Answer, Begun, RemoteError, Store, StoreError, Told};
 
 use super::fault::Fault;
@@ -186,11 +186,19 @@ async fn bring_back(node: &Node, hold: &Hold, replica: &Replica) -> Result<(), F
     let mending = blocking.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))?;
     let file = mending.file();
     pour(node, replica, &file).await?;
+    let synced = Arc::clone(&file);
     let (size, hash) = hashed(file, &mut Pace::free()).await?;
     let expected = (replica.size.unwrap_or_default(), replica.blake3.unwrap_or(hash));
     let finding = Finding::of(expected, Some((size, hash)));
     if finding != Finding::Good {
         return Err(Fault::world(format!("what the stores have of {object} is {}", finding.name())));
+    }
+    // The longest step first: who gave this up meanwhile is not to find a file that no row explains.
+    let synced = tokio::task::spawn_blocking(move || synced.sync_all());
+    synced.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)))?;
+    let row = node.db.replica(replica.id).await?;
+    if !row.is_some_and(|row| matches!(row.state, State::Intended | State::Suspect)) {
+        return Err(DbError::LeaseLost.into());
     }
     let done = tokio::task::spawn_blocking(move || mending.finish());
     done.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))?;
