@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use matinee_core::arrival::another_name;
 use object_store::aws::AmazonS3;
 use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
@@ -17,6 +18,8 @@ use super::s3::{Patience, SILENCE};
 
 /// Objects of one page; S3 gives at most so many.
 const PAGE: usize = 1_000;
+/// Objects of one name that are kept beside each other where originals are moved to.
+const NAMES_MAX: u32 = 1_000;
 /// Before what stands for an entity tag where there is none.
 const NO_ETAG: char = '~';
 /// One request is repeated by the client for at most so long; then the job's own retries take over.
@@ -140,26 +143,93 @@ impl Bucket {
 
     /// Removes an object, if it is still what it was.
     pub async fn remove(&self, key: &str, etag: &str) -> Result<(), BucketError> {
-        let path = self.still(key, etag).await?;
-        Ok(self.store.delete(&path).await?)
+        let found = self.still(key, etag).await?;
+        Ok(self.store.delete(&found.location).await?)
     }
 
-    /// Moves an object to another key, if it is still what it was.
+    /// Moves an object to another key, if it is still what it was. What lies there already stays: then the key gets a number.
     pub async fn rename(&self, key: &str, etag: &str, to: &str) -> Result<(), BucketError> {
-        let path = self.still(key, etag).await?;
-        let to = Path::parse(to).map_err(object_store::Error::from)?;
-        self.store.copy_opts(&path, &to, CopyOptions::default()).await?;
-        Ok(self.store.delete(&path).await?)
+        let from = self.still(key, etag).await?;
+        for number in 1..NAMES_MAX {
+            let place = Path::parse(another_key(to, number)).map_err(object_store::Error::from)?;
+            match self.store.head(&place).await {
+                // Ours, from a move that did not come to its end.
+                Ok(there)
+                    if there.size == from.size && there.e_tag.is_some() && there.e_tag == from.e_tag => {}
+                Ok(_) => continue,
+                Err(object_store::Error::NotFound { .. }) => {
+                    self.store.copy_opts(&from.location, &place, CopyOptions::default()).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            // A long copy takes its time: what was written there meanwhile is another original.
+            return self.remove(key, etag).await;
+        }
+        Err(BucketError::Wrong(format!("there are too many objects of the name `{to}`")))
     }
 
-    async fn still(&self, key: &str, etag: &str) -> Result<Path, BucketError> {
+    async fn still(&self, key: &str, etag: &str) -> Result<ObjectMeta, BucketError> {
         let path = Path::parse(key).map_err(object_store::Error::from)?;
         let found = self.store.head(&path).await?;
-        if is_same(&found, etag) { Ok(path) } else { Err(BucketError::Changed) }
+        if is_same(&found, etag) { Ok(found) } else { Err(BucketError::Changed) }
+    }
+}
+
+/// The key for the object of this number with the same name.
+fn another_key(key: &str, number: u32) -> String {
+    match key.rsplit_once('/') {
+        Some((folder, name)) => format!("{folder}/{}", another_name(name, number)),
+        None => another_name(key, number),
     }
 }
 
 /// Is the object what it was when it was seen? Where nothing tells, it is believed.
 fn is_same(found: &ObjectMeta, etag: &str) -> bool {
     etag.starts_with(NO_ETAG) || found.e_tag.as_ref().is_none_or(|found| found == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::S3;
+    use crate::store::contract::{QUICK, put};
+    use crate::store::fake::{Call, Fake, Fault, Profile, Trouble};
+
+    /// A bucket with a film, with its tag, and another film where the first one is to be moved to.
+    async fn two_films() -> (Fake, Bucket, String) {
+        let fake = Fake::start(Profile::ALL[0]).await.unwrap();
+        let store = S3::open(&fake.access(), "copies", None, QUICK).unwrap();
+        put(&store, "film.mp4", b"a film").await;
+        put(&store, "taken/film.mp4", b"another film").await;
+        let bucket = Bucket::open(&fake.access()).unwrap();
+        let listed = bucket.page("copies/film", None).await.unwrap().objects.remove(0);
+        (fake, bucket, listed.etag)
+    }
+
+    const FROM: &str = "copies/film.mp4";
+    const TO: &str = "copies/taken/film.mp4";
+    const NUMBERED: &str = "copies/taken/film (2).mp4";
+
+    #[tokio::test]
+    async fn what_is_moved_takes_the_place_of_nothing() {
+        let (fake, bucket, etag) = two_films().await;
+        // The copy is there, and what it was made from cannot be removed: the next time goes on from there.
+        fake.fail(Fault::once(Call::Delete, Trouble::Status(403)));
+        let cut = bucket.rename(FROM, &etag, TO).await;
+        assert!(matches!(cut, Err(BucketError::Refused(_))), "{cut:?}");
+        bucket.rename(FROM, &etag, TO).await.unwrap();
+        assert_eq!(fake.bytes(TO).unwrap(), "another film");
+        assert_eq!(fake.bytes(NUMBERED).unwrap(), "a film");
+        assert_eq!(fake.keys(), [NUMBERED, TO], "once");
+    }
+
+    #[tokio::test]
+    async fn what_changes_while_it_is_moved_stays() {
+        let (fake, bucket, etag) = two_films().await;
+        // The fourth look is the one after the copy: another object has the key by then.
+        fake.fail(Fault { skip: 3, ..Fault::once(Call::Head, Trouble::Status(404)) });
+        let moved = bucket.rename(FROM, &etag, TO).await;
+        assert!(matches!(moved, Err(BucketError::Changed)), "{moved:?}");
+        assert_eq!(fake.bytes(FROM).unwrap(), "a film");
+    }
 }

@@ -122,6 +122,11 @@ async fn tidy(node: &Node, name: &str, key: &str, etag: &str) -> Result<bool, Fa
     match done {
         // Another object has its key, or it is gone: both are not ours to touch.
         Ok(()) | Err(BucketError::Changed) => Ok(false),
+        // It can never be done, and is not to hold up what comes after it: so it stays, and is remembered.
+        Err(error @ BucketError::Wrong(_)) => {
+            tracing::error!(%error, bucket = name, key, "an original cannot be moved or removed, and stays where it is");
+            Ok(true)
+        }
         Err(error) => Err(Failure::Again(error.to_string())),
     }
 }
