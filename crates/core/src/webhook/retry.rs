@@ -56,6 +56,18 @@ pub struct Answer {
     pub retry_after_ms: Option<i64>,
 }
 
+/// How an attempt at a message ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was sent, and this is what came back.
+    Sent(Answer),
+    /// What it says could not be made, so that nothing was sent.
+    Unsaid {
+        /// The same attempt may succeed later.
+        again: bool,
+    },
+}
+
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -111,6 +123,18 @@ pub fn after(standing: Standing, attempt: u32, answer: &Answer, (now, random): (
         None => Fate::Failed,
     };
     After { fate, standing: Standing { failures, since: Some(since), rests_until }, off, back: false }
+}
+
+/// What follows from the attempt of this number, from 1, however it ended.
+pub fn ended(standing: Standing, attempt: u32, outcome: &Outcome, (now, random): (Millis, u32)) -> After {
+    let again = match outcome {
+        Outcome::Sent(answer) => return after(standing, attempt, answer, (now, random)),
+        Outcome::Unsaid { again } => *again,
+    };
+    // The endpoint is not to blame: it is called as before, for all that can be said.
+    let wait_ms = wait_ms(attempt, random).filter(|_| again);
+    let fate = wait_ms.map_or(Fate::Failed, |wait_ms| Fate::Again(now.plus(wait_ms)));
+    After { fate, standing, off: None, back: false }
 }
 
 /// How long the message waits after this attempt; `None` after the last one.
@@ -223,6 +247,22 @@ mod tests {
         assert!(back.back && back.standing == Standing::default());
         let luck = Standing { failures: FAILURES_FREE - 1, ..standing };
         assert!(!after(luck, 3, &answer(204), (NOW, 0)).back, "one message that nobody takes is no outage");
+    }
+
+    #[test]
+    fn what_cannot_be_said_ends_and_the_endpoint_is_not_to_blame() {
+        let standing = Standing { failures: 3, since: Some(Millis(5)), rests_until: None };
+        let unsaid = |again, attempt| ended(standing, attempt, &Outcome::Unsaid { again }, (NOW, 0));
+        let after = |fate| After { fate, standing, off: None, back: false };
+        assert_eq!(unsaid(false, 1), after(Fate::Failed));
+        assert_eq!(unsaid(true, 1), after(Fate::Again(NOW.plus(5_000))));
+        assert_eq!(
+            unsaid(true, 10),
+            after(Fate::Failed),
+            "even what may succeed later is given up some time"
+        );
+        let sent = Outcome::Sent(answer(204));
+        assert_eq!(ended(standing, 1, &sent, (NOW, 0)), super::after(standing, 1, &answer(204), (NOW, 0)));
     }
 
     #[test]

@@ -139,7 +139,15 @@ async fn round(node: &Node, to: &Sink, link: &mut Option<Box<dyn broker::Broker>
             events.iter().filter(|one| to.topics.take(one.topic) && app.is_none_or(|app| app == one.app));
         let mut all = Vec::new();
         for event in wanted {
-            let body = message::body(node, event).await?;
+            let body = match message::body(node, event).await {
+                Ok(body) => body,
+                Err(failure) if failure.passes() => return Err(failure.into()),
+                // It must not keep back what comes after it, and is not left out.
+                Err(failure) => {
+                    tracing::warn!(%failure, broker = to.name, event = %event.id, "a message cannot be made whole");
+                    message::body_without(event, &failure)
+                }
+            };
             all.push(Message { id: event.id.to_string(), topic: event.topic.name().to_owned(), body });
         }
         if !all.is_empty() {

@@ -36,9 +36,7 @@ pub(super) struct Sent {
 
 /// What a message says about an event: thin, but for a video where it lies besides, and all of one that is ready.
 pub(super) async fn body(node: &Node, event: &Event) -> Result<String, Failure> {
-    let mut data = json!({
-        "seq": event.seq, "app_id": event.app, "subject": event.subject, "payload": event.payload,
-    });
+    let mut data = bare(event);
     if event.topic.name().starts_with(OF_VIDEOS)
         && let Some(Value::Object(more)) = of_video(node, event).await?
         && let Value::Object(data) = &mut data
@@ -46,6 +44,19 @@ pub(super) async fn body(node: &Node, event: &Event) -> Result<String, Failure> 
         data.extend(more);
     }
     Ok(message(event.topic.name(), event.created, &data))
+}
+
+/// The same where the rest of it can never be made: what the event says by itself, and the reason.
+pub(super) fn body_without(event: &Event, failure: &Failure) -> String {
+    let mut data = bare(event);
+    data["shortened"] = true.into();
+    data["reason"] = failure.to_string().into();
+    message(event.topic.name(), event.created, &data)
+}
+
+/// What an event says by itself.
+fn bare(event: &Event) -> Value {
+    json!({ "seq": event.seq, "app_id": event.app, "subject": event.subject, "payload": event.payload })
 }
 
 /// What a message of this type says.

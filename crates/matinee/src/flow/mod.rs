@@ -145,6 +145,13 @@ pub(crate) enum Failure {
     Never(String),
 }
 
+impl Failure {
+    /// May the same call succeed later?
+    pub(crate) const fn passes(&self) -> bool {
+        matches!(self, Self::Full | Self::Busy | Self::Again(_))
+    }
+}
+
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         match error {

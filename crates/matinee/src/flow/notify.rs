@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use matinee_core::id::WebhookId;
+use matinee_core::webhook::Try;
 use matinee_core::webhook::limits::{HOLD_MS, TURN_MS, TURNS_MAX};
+use matinee_core::webhook::retry::Outcome;
 use matinee_io::db::delivery::{Due, Tried};
 use matinee_io::db::webhook::Webhook;
 use matinee_io::random;
@@ -90,7 +92,7 @@ async fn some(node: &Node, id: WebhookId) -> Result<bool, Failure> {
         return Ok(false);
     }
     let sent = join_all(all.into_iter().map(|due| one(node, &to, due))).await;
-    let tried: Vec<Tried> = sent.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let tried: Vec<Tried> = sent.into_iter().flatten().collect();
     let settled = node.db.settle_tries(id, &tried, now()).await?;
     let again = tried.len() as u64 - settled.delivered - settled.failed;
     for (outcome, many) in [("delivered", settled.delivered), ("failed", settled.failed), ("again", again)] {
@@ -103,8 +105,13 @@ async fn some(node: &Node, id: WebhookId) -> Result<bool, Failure> {
 }
 
 /// Sends one message; `None` when the process ends before it was answered.
-async fn one(node: &Node, to: &Webhook, due: Due) -> Result<Option<Tried>, Failure> {
-    let body = message::body(node, &due.event).await?;
+async fn one(node: &Node, to: &Webhook, due: Due) -> Option<Tried> {
+    let random = u32::from_le_bytes(random::bytes());
+    let body = match message::body(node, &due.event).await {
+        Ok(body) => body,
+        // It must not keep back the others, so it ends like one that was sent in vain.
+        Err(failure) => return Some(unsaid(to, due, &failure, random)),
+    };
     let id = due.event.id.to_string();
     let parting = async {
         node.stop.cancelled().await;
@@ -112,8 +119,16 @@ async fn one(node: &Node, to: &Webhook, due: Due) -> Result<Option<Tried>, Failu
     };
     let sent = tokio::select! {
         sent = message::send(node, to, &id, body) => sent,
-        () = parting => return Ok(None),
+        () = parting => return None,
     };
-    let random = u32::from_le_bytes(random::bytes());
-    Ok(Some(Tried { due, tried: sent.tried, answer: sent.answer, random }))
+    Some(Tried { due, tried: sent.tried, outcome: Outcome::Sent(sent.answer), random })
+}
+
+/// A message that nobody was sent, with the reason.
+fn unsaid(to: &Webhook, due: Due, failure: &Failure, random: u32) -> Tried {
+    let (webhook, event, again) = (to.id, due.event.id, failure.passes());
+    tracing::warn!(%failure, %webhook, %event, again, "a message cannot be made");
+    let error = Some(format!("The message could not be made: {failure}."));
+    let tried = Try { at: now(), took_ms: 0, status: None, answer: None, error };
+    Tried { due, tried, outcome: Outcome::Unsaid { again }, random }
 }

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::access::people::House;
+use crate::access::people::{House, path_of};
 use crate::support::clips;
 use crate::support::files::{Files, Manner};
 use crate::support::invariants::{events_explain, nothing_dangles, nothing_runs};
+use crate::support::receiver::Receiver;
 use crate::support::redis::Redis;
+use crate::support::sender::patch;
 use crate::support::server::Server;
+use crate::support::tables::Tables;
 use crate::support::until;
 
 /// Seconds in which something is told on a loaded machine.
@@ -82,6 +85,64 @@ async fn every_event_is_told_once_and_in_order_while_broker_and_server_are_kille
         (&json!("queue"), &json!(0), &Value::Null)
     );
     assert!(house.server.tell(&["brokers", "test", "queue"]).contains("has confirmed"));
+}
+
+#[tokio::test]
+async fn what_can_never_be_worded_keeps_nothing_back() {
+    let Some(mut redis) = Redis::start().await else { return };
+    let (receiver, port) = Receiver::start(&[("/a", &[204])]).await;
+    let allowed = format!("[ingest]\nallow_hosts = [\"127.0.0.1:{port}\"]\n");
+    let mut house = House::of(Server::with(&config(redis.port, &allowed)).await).await;
+    house.announce(&house.admin, json!({ "size_bytes": 5 })).await;
+    until("the first event is there", TOLD_S, async || told(&redis, "matinee.events").first().cloned()).await;
+    redis.kill();
+    let upload = house.announce(&house.admin, json!({ "size_bytes": 5, "file_name": "a.mp4" })).await;
+    patch(&house.server, &path_of(&upload["upload_url"]), 0, b"hello".to_vec()).await;
+    let video = upload["video_id"].as_str().unwrap();
+    until("it is no video", TOLD_S, async || {
+        let path = format!("/v1/events?subject={video}");
+        let (_, told) = house.ask(&house.admin, Method::GET, &path, None).await;
+        told["items"].as_array()?.iter().any(|one| one["topic"] == "video.failed").then_some(())
+    })
+    .await;
+    house.server.kill();
+    Tables::open(&house.server.data()).await.spoil_videos().await;
+    house.server = house.server.again().await;
+    house.announce(&house.admin, json!({ "size_bytes": 5 })).await;
+    redis.again().await;
+
+    // A broker is told what the event says by itself, in its place.
+    let all = happened(&house).await;
+    let bodies = until("all of them are there", TOLD_S, async || {
+        let last = all[all.len() - told(&redis, "matinee.events").len()..].to_vec();
+        let bodies = redis.ask(&["XRANGE", "matinee.events", "-", "+"]);
+        (told(&redis, "matinee.events") == last && last.len() > 4).then_some(bodies)
+    })
+    .await;
+    let bodies: Vec<Value> = bodies.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let short: Vec<&Value> = bodies.iter().filter(|body| body["data"]["shortened"] == true).collect();
+    assert!(short.len() >= 2 && short.iter().all(|body| body["data"]["subject"] == video), "{bodies:?}");
+    assert!(short[0]["data"]["reason"].as_str().unwrap().contains("spoilt"), "{short:?}");
+
+    // A webhook is not told, its owner sees why, and it is told all else.
+    let body = json!({ "url": format!("http://127.0.0.1:{port}/a"), "topics": ["upload.*", "video.*"] });
+    let (_, hook) = house.ask(&house.admin, Method::POST, "/v1/webhooks", Some(body)).await;
+    let path = format!("/v1/webhooks/{}", hook["id"].as_str().unwrap());
+    let since = Some(json!({ "since": "2020-01-01T00:00:00Z" }));
+    house.ask(&house.admin, Method::POST, &format!("{path}/replay"), since).await;
+    let log = until("each has its end", TOLD_S, async || {
+        let (_, list) = house.ask(&house.admin, Method::GET, &format!("{path}/deliveries"), None).await;
+        let items = list["items"].as_array().unwrap().clone();
+        let is_over = |one: &Value| one["state"] != "waiting";
+        (items.len() > 4 && items.iter().all(is_over)).then_some(items)
+    })
+    .await;
+    for one in &log {
+        let of_video = one["topic"].as_str().unwrap().starts_with("video.");
+        assert_eq!(one["state"], if of_video { "failed" } else { "delivered" }, "{one}");
+        assert_eq!(one["tries"][0]["error"].is_string(), of_video, "{one}");
+    }
+    assert_eq!(receiver.of("/a").len(), log.iter().filter(|one| one["state"] == "delivered").count());
 }
 
 #[tokio::test]

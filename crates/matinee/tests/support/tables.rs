@@ -83,6 +83,12 @@ impl Tables {
         self.connection.close().await.unwrap();
     }
 
+    /// Nobody can read the row of any video any more. Only of a server that does not run.
+    pub(crate) async fn spoil_videos(mut self) {
+        self.rows("UPDATE video SET policy = 'spoilt'").await;
+        self.connection.close().await.unwrap();
+    }
+
     /// Every object that is not proven gone.
     pub(crate) async fn objects(&mut self) -> BTreeMap<String, Kept> {
         let sql = "SELECT l.object_id, l.state, o.size_bytes FROM ledger l

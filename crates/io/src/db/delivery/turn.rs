@@ -4,7 +4,7 @@ use matinee_core::event::{Event, Topic};
 use matinee_core::id::{EventId, WebhookId};
 use matinee_core::time::Millis;
 use matinee_core::webhook::limits::TRIES_KEPT;
-use matinee_core::webhook::retry::{self, Answer, Fate, Off};
+use matinee_core::webhook::retry::{self, Fate, Off, Outcome};
 use matinee_core::webhook::{Delivery as State, State as Called, Try};
 use serde_json::json;
 
@@ -36,8 +36,8 @@ pub struct Tried {
     pub due: Due,
     /// How it went.
     pub tried: Try,
-    /// What the receiver has said.
-    pub answer: Answer,
+    /// How it ended.
+    pub outcome: Outcome,
     /// Drawn for the next wait.
     pub random: u32,
 }
@@ -177,7 +177,7 @@ async fn settle(tx: &mut Tx, webhook: WebhookId, all: &[Tried], now: Millis) -> 
     let (mut settled, mut back) = (Settled::default(), false);
     for one in all {
         let attempt = one.due.attempts.saturating_add(1);
-        let after = retry::after(standing, attempt, &one.answer, (now, one.random));
+        let after = retry::ended(standing, attempt, &one.outcome, (now, one.random));
         standing = after.standing;
         back |= after.back;
         settled.off = settled.off.or(after.off);

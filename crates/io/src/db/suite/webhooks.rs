@@ -6,7 +6,7 @@ use matinee_core::job::Kind;
 use matinee_core::time::Millis;
 use matinee_core::webhook::limits::{DELIVERY_KEPT_MS, HOLD_MS, TRIES_KEPT, WEBHOOKS_MAX};
 use matinee_core::webhook::pattern::Topics;
-use matinee_core::webhook::retry::{Answer, FAILING_MS_MAX, FAILURES_FREE};
+use matinee_core::webhook::retry::{Answer, FAILING_MS_MAX, FAILURES_FREE, Outcome};
 use matinee_core::webhook::{Delivery as State, State as Called, Try};
 use serde_json::json;
 
@@ -23,6 +23,7 @@ on_both! {
     nodes_that_hand_on_together_make_nothing_twice
     one_node_at_a_time_sends_to_an_endpoint
     a_message_is_sent_again_until_it_is_taken_or_given_up
+    what_cannot_be_said_is_given_up_and_the_endpoint_is_called_as_before
     an_endpoint_that_is_gone_or_fails_for_days_is_switched_off
     an_endpoint_that_is_back_is_sent_all_that_waits
     a_replay_begins_anew_whatever_is_on_its_way
@@ -111,7 +112,7 @@ fn tried(due: &Due, status: Option<u16>, now: Millis) -> Tried {
     Tried {
         due: due.clone(),
         tried: Try { at: now, took_ms: 5, status, answer: None, error: None },
-        answer: Answer { status, retry_after_ms: None },
+        outcome: Outcome::Sent(Answer { status, retry_after_ms: None }),
         random: 0,
     }
 }
@@ -246,6 +247,25 @@ async fn a_message_is_sent_again_until_it_is_taken_or_given_up(bench: Bench) {
     assert_eq!((taken.state, taken.attempts, taken.tries.len()), (State::Delivered, 3, TRIES_KEPT));
     assert_eq!(taken.tries.last().unwrap().status, Some(204));
     assert_eq!(shown(&bench, hook.id).await.standing.failures, 0);
+}
+
+async fn what_cannot_be_said_is_given_up_and_the_endpoint_is_called_as_before(bench: Bench) {
+    let hook = made(&bench, &["*"]).await;
+    some(&bench, 3, Topic::UploadCreated).await;
+    spread(&bench, T0).await;
+    let due = turn(&bench, "a/1", T0).await;
+    let unsaid = |at: usize, again| Tried { outcome: Outcome::Unsaid { again }, ..tried(&due[at], None, T0) };
+    let all = [unsaid(0, false), unsaid(1, true), tried(&due[2], Some(204), T0)];
+    let settled = bench.db.settle_tries(hook.id, &all, T0).await.unwrap();
+    assert_eq!(settled, Settled { delivered: 1, failed: 1, off: None });
+    bench.db.end_turn(hook.id, "a/1").await.unwrap();
+    let log = log(&bench, hook.id).await;
+    let state = |due: &Due| log.iter().find(|one| one.event == due.event.id).unwrap().state;
+    assert_eq!([0, 1, 2].map(|at| state(&due[at])), [State::Failed, State::Waiting, State::Delivered]);
+    let after = shown(&bench, hook.id).await;
+    assert_eq!((after.state, after.standing.failures), (Called::Active, 0), "it is not to blame");
+    let later = T0.plus(5_000);
+    assert_eq!(turn(&bench, "a/1", later).await[0].event.id, due[1].event.id, "this one may be said later");
 }
 
 async fn an_endpoint_that_is_gone_or_fails_for_days_is_switched_off(bench: Bench) {

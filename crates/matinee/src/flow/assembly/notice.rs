@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use matinee_core::assembly::{Notice, sign};
 use matinee_core::webhook::limits::{CALL_MS, HOLD_MS};
-use matinee_core::webhook::retry::{self, Answer, Fate, Standing};
+use matinee_core::webhook::retry::{self, Answer, Fate, Outcome, Standing};
 use matinee_io::db::assembly::{Assembly, Noticed};
 use matinee_io::fetch::Post;
 use matinee_io::random;
@@ -28,16 +28,21 @@ pub(super) async fn round(node: &Node) -> Result<(), Failure> {
 
 async fn send(node: &Node, of: &Assembly) -> Result<(), Failure> {
     let Some(url) = of.notify_url.clone() else { return Ok(()) };
-    let text = status::document(node, of, &look(node, of).await?).to_string();
-    let signature = sign::sign(sign::Algorithm::Sha384, &sign::secret(&node.path_key, of.key), &text);
-    let body = format!("transloadit={}&signature={}", encoded(&text), encoded(&signature));
-    let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
     let took = Stopwatch::start();
-    let status = node.fetch.call(&Post { url, headers, body }).await.map(|called| called.status).ok();
-    let answer = Answer { status, retry_after_ms: None };
+    let (status, outcome) = match look(node, of).await {
+        Ok(seen) => {
+            let status = call(node, of, url, &status::document(node, of, &seen).to_string()).await;
+            (status, Outcome::Sent(Answer { status, retry_after_ms: None }))
+        }
+        // It ends like one that was sent in vain, and keeps nobody back meanwhile.
+        Err(failure) => {
+            tracing::warn!(%failure, assembly = of.id, "what an assembly has come to cannot be told");
+            (None, Outcome::Unsaid { again: failure.passes() })
+        }
+    };
     let random = u32::from_le_bytes(random::bytes());
-    let after =
-        retry::after(Standing::default(), of.notice_tries.saturating_add(1), &answer, (now(), random));
+    let attempt = of.notice_tries.saturating_add(1);
+    let after = retry::ended(Standing::default(), attempt, &outcome, (now(), random));
     let (notice, next) = match after.fate {
         Fate::Delivered => (Notice::Delivered, None),
         Fate::Again(next) => (Notice::Waiting, Some(next)),
@@ -45,6 +50,14 @@ async fn send(node: &Node, of: &Assembly) -> Result<(), Failure> {
     };
     let noticed = Noticed { notice, next, status, took_ms: took.elapsed_ms() };
     Ok(node.db.settle_notice(&of.id, &node.holder, noticed).await?)
+}
+
+/// The status that the receiver of the status of an assembly answers with, if it does.
+async fn call(node: &Node, of: &Assembly, url: String, text: &str) -> Option<u16> {
+    let signature = sign::sign(sign::Algorithm::Sha384, &sign::secret(&node.path_key, of.key), text);
+    let body = format!("transloadit={}&signature={}", encoded(text), encoded(&signature));
+    let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+    node.fetch.call(&Post { url, headers, body }).await.map(|called| called.status).ok()
 }
 
 /// A value of a form.
