@@ -55,6 +55,7 @@ topics! {
     PublicationFailed "publication.failed" "A host could not make a video, or lost it.";
     CollectionDeleted "collection.deleted" "A collection is gone with all that was in it.";
     AppDeleted "app.deleted" "An app is gone with all that was in it.";
+    JobWaiting "job.waiting" "Another amount of work waits for runners, or none any more.";
     JobDead "job.dead" "A job was given up.";
     CommandTaken "command.taken" "A command that came by a broker is carried out.";
     CommandRefused "command.refused" "A command that came by a broker can never be carried out.";

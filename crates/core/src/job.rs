@@ -1,5 +1,6 @@
 //! What a job is, and which of its moves are allowed.
 
+pub mod demand;
 mod kind;
 pub mod load;
 pub mod retry;

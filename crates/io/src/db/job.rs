@@ -2,6 +2,7 @@
 
 mod cascade;
 mod claim;
+mod demand;
 mod end;
 mod list;
 mod order;

@@ -21,6 +21,8 @@ pub(crate) struct Workers {
     pub(crate) memory_bytes: u64,
     /// When the server stops, jobs that are this near to their end go on; the others are given back and begin again.
     pub(crate) finish_within: Span,
+    /// Tells by the event `job.waiting` how much work waits for runners, for who starts machines when there is some.
+    pub(crate) tell_waiting: bool,
 }
 
 /// What is left of the work on the disk.
@@ -49,7 +51,15 @@ pub(crate) enum Keep {
 impl Default for Workers {
     fn default() -> Self {
         let finish_within = Span { ms: limits::FINISH_WITHIN_MS };
-        Self { chunks: 0, here: true, identical: true, concurrency: 0, memory_bytes: 0, finish_within }
+        Self {
+            chunks: 0,
+            here: true,
+            identical: true,
+            concurrency: 0,
+            memory_bytes: 0,
+            finish_within,
+            tell_waiting: false,
+        }
     }
 }
 

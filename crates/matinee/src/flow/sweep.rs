@@ -51,6 +51,9 @@ async fn round(node: &Node, rounds: u64) -> Result<(), Failure> {
     ledger(node).await?;
     copies::round(node).await?;
     node.db.forget_closed(now()).await?;
+    if node.config.workers.tell_waiting {
+        node.db.tell_demand(node.defaults.app, now()).await?;
+    }
     if rounds.is_multiple_of(limits::BEAT_ROUNDS) {
         node.db.beat(&roster::beat(node)).await?;
         engine::forsake(node).await?;

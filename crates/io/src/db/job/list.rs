@@ -11,6 +11,7 @@ use super::cascade::task_of;
 use super::{number, outcome_of, state_of};
 use crate::db::Db;
 use crate::db::error::DbError;
+use crate::db::tx::Tx;
 use crate::db::value::{Row, args};
 
 /// A job as it is shown.
@@ -142,26 +143,26 @@ impl Db {
 
     /// How many jobs of each kind wait, are ready, run or are dead; what is 0 is left out. Cheap however many are done.
     pub async fn job_counts(&self) -> Result<Vec<Count>, DbError> {
-        self.read((), |tx, ()| {
-            Box::pin(async move {
-                let sql = "SELECT kind, state, count(*) AS jobs FROM job WHERE state = 0 GROUP BY kind, state
-                           UNION ALL
-                           SELECT kind, state, count(*) FROM job WHERE state = 1 GROUP BY kind, state
-                           UNION ALL
-                           SELECT kind, state, count(*) FROM job WHERE state = 2 GROUP BY kind, state
-                           UNION ALL
-                           SELECT kind, state, count(*) FROM job WHERE state = 4 GROUP BY kind, state";
-                let mut counts = Vec::new();
-                for row in tx.rows(sql, args![]).await? {
-                    let word: String = row.get("kind")?;
-                    let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == word) else { continue };
-                    counts.push(Count { kind, state: state_of(row.get("state")?)?, jobs: row.get("jobs")? });
-                }
-                Ok(counts)
-            })
-        })
-        .await
+        self.read((), |tx, ()| Box::pin(counts(tx))).await
     }
+}
+
+/// How many jobs of each kind are in each state that is not over.
+pub(super) async fn counts(tx: &mut Tx) -> Result<Vec<Count>, DbError> {
+    let sql = "SELECT kind, state, count(*) AS jobs FROM job WHERE state = 0 GROUP BY kind, state
+               UNION ALL
+               SELECT kind, state, count(*) FROM job WHERE state = 1 GROUP BY kind, state
+               UNION ALL
+               SELECT kind, state, count(*) FROM job WHERE state = 2 GROUP BY kind, state
+               UNION ALL
+               SELECT kind, state, count(*) FROM job WHERE state = 4 GROUP BY kind, state";
+    let mut counts = Vec::new();
+    for row in tx.rows(sql, args![]).await? {
+        let word: String = row.get("kind")?;
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == word) else { continue };
+        counts.push(Count { kind, state: state_of(row.get("state")?)?, jobs: row.get("jobs")? });
+    }
+    Ok(counts)
 }
 
 pub(super) fn job(row: &Row) -> Result<Job, DbError> {

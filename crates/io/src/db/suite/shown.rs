@@ -1,5 +1,6 @@
 //! Jobs as pages show them: groups in their order, counts, what each attempt ran, and orders given there.
 
+use matinee_core::event::Topic;
 use matinee_core::id::JobId;
 use matinee_core::job::load::Load;
 use matinee_core::job::retry::Class;
@@ -24,6 +25,7 @@ on_both! {
     a_video_that_is_put_off_waits_and_what_was_tried_keeps_its_time
     a_video_that_is_put_off_while_it_is_looked_at_waits_and_one_that_is_not_any_more_does_not
     the_queue_is_told_by_video
+    what_waits_for_runners_is_told_when_it_is_another_order_of_size
 }
 
 fn wish(bench: &Bench, group: Group) -> Wish {
@@ -222,4 +224,29 @@ async fn the_queue_is_told_by_video(bench: Bench) {
     queue.sort_by_key(|queued| queued.cost_ms);
     let told: Vec<_> = queue.iter().map(|queued| (queued.video, queued.weight, queued.cost_ms)).collect();
     assert_eq!(told, [(one, 7, 11), (two, 3, 100)]);
+}
+
+async fn what_waits_for_runners_is_told_when_it_is_another_order_of_size(bench: Bench) {
+    let tell = async || bench.db.tell_demand(bench.app, T0).await.unwrap();
+    bench.ready_job().await;
+    assert!(!tell().await, "a probe is nothing for a runner");
+    let posters: Vec<NewJob> = (0..3).map(|_| bench.new_task(Task::Poster { video: id() }, &[])).collect();
+    bench.insert(&posters).await.unwrap();
+    assert!(tell().await && !tell().await, "once");
+    bench.insert(&[bench.new_task(Task::Poster { video: id() }, &[])]).await.unwrap();
+    assert!(!tell().await, "one more is no news");
+    let mut leases = Vec::new();
+    while let Some(claimed) = bench.claim("n/1", T0).await {
+        leases.push(claimed.lease);
+    }
+    assert!(tell().await);
+    for lease in &leases {
+        bench.settle(lease, T0).await.unwrap();
+    }
+    assert!(tell().await && !tell().await);
+    let events = bench.db.events_after(Some(bench.app), Some("jobs"), 0, 10).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.topic, event.payload.clone())).collect();
+    let demand =
+        |waiting: u64, running: u64| (Topic::JobWaiting, json!({ "waiting": waiting, "running": running }));
+    assert_eq!(told, [demand(3, 0), demand(0, 4), demand(0, 0)]);
 }

@@ -62,6 +62,7 @@ pub(super) const fn of_topic(topic: Topic) -> &'static str {
         Topic::AppDeleted => "An app was deleted with all that was in it.",
         Topic::CommandTaken => "A command that came by a broker is carried out.",
         Topic::CommandRefused => "A command that came by a broker could not be carried out.",
+        Topic::JobWaiting => "Another amount of work waits for other machines.",
         Topic::JobDead => "A piece of work was given up.",
         Topic::WebhookDisabled => {
             "Nobody is told at one address any more: it is gone, or has failed for days."
