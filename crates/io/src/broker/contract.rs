@@ -1,141 +1,36 @@
 //! The same for every broker, on the real one: what it has confirmed is there in its order, whatever is killed, and commands come once
 //! they are answered for, or are put aside.
 
+mod other;
 mod server;
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
-
-use self::server::Server;
-use super::nats::Nats;
-use super::rabbitmq::Rabbitmq;
-use super::redis::{Redis, Reply};
+use self::other::Other;
+use self::server::{AUTHORITY, STRANGER, Server};
 use super::*;
 
 const EVENTS: &str = "matinee.events";
 const COMMANDS: &str = "matinee.commands";
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Events that are sent at once, and in which of these batches the broker is killed.
+const BATCH: usize = 40;
+const KILLED: usize = 5;
 
 fn config(server: &Server) -> Config {
     Config {
         kind: server.kind,
         url: server.url(),
+        authorities_pem: String::new(),
         events: EVENTS.to_owned(),
         commands: Some(COMMANDS.to_owned()),
         consumer: "here".to_owned(),
     }
 }
 
-/// Somebody else at the broker: who reads events and sends commands.
-enum Other {
-    Redis(Redis),
-    Nats(Nats),
-    Rabbitmq(Rabbitmq),
-}
-
-impl Other {
-    async fn open(server: &Server) -> Self {
-        let config = config(server);
-        let url = Url::parse(&config.url).unwrap();
-        match config.kind {
-            Kind::Redis => Self::Redis(Redis::open(&url, &config).await.unwrap()),
-            Kind::Nats => Self::Nats(Nats::open(&url, &config).await.unwrap()),
-            Kind::Rabbitmq => {
-                let mut rabbit = Rabbitmq::open(&url, &config).await.unwrap();
-                rabbit.bind("taps").await.unwrap();
-                Self::Rabbitmq(rabbit)
-            }
-        }
-    }
-
-    /// The ids of all events that are there, in their order.
-    async fn events(&mut self) -> Vec<String> {
-        let mut ids = Vec::new();
-        match self {
-            Self::Redis(redis) => {
-                let Reply::List(entries) = redis.ask(&["XRANGE", EVENTS, "-", "+"]).await.unwrap() else {
-                    panic!()
-                };
-                for entry in entries {
-                    let Reply::List(entry) = entry else { panic!() };
-                    let Reply::List(fields) = &entry[1] else { panic!() };
-                    let Reply::Text(id) = &fields[1] else { panic!() };
-                    ids.push(String::from_utf8(id.clone()).unwrap());
-                }
-            }
-            Self::Nats(nats) => {
-                let stream = EVENTS.replace('.', "_");
-                let told = nats.api(&format!("$JS.API.STREAM.INFO.{stream}"), &json!({})).await.unwrap();
-                let last = told["state"]["last_seq"].as_u64().unwrap();
-                for seq in 1..=last {
-                    let ask = json!({ "seq": seq });
-                    let told = nats.api(&format!("$JS.API.STREAM.MSG.GET.{stream}"), &ask).await.unwrap();
-                    let head = STANDARD.decode(told["message"]["hdrs"].as_str().unwrap()).unwrap();
-                    let head = String::from_utf8(head).unwrap();
-                    let id = head.lines().find_map(|line| line.strip_prefix("Nats-Msg-Id: ")).unwrap();
-                    ids.push(id.to_owned());
-                }
-            }
-            Self::Rabbitmq(rabbit) => {
-                while let Some(one) = rabbit.get("taps").await.unwrap() {
-                    ids.push(one.id);
-                }
-            }
-        }
-        ids
-    }
-
-    async fn command(&mut self, id: &str, body: &str) {
-        match self {
-            Self::Redis(redis) => {
-                redis.ask(&["XADD", COMMANDS, "*", "id", id, "body", body]).await.unwrap();
-            }
-            Self::Nats(nats) => nats.say(COMMANDS, id, body).await.unwrap(),
-            Self::Rabbitmq(rabbit) => rabbit.send(COMMANDS, id, body).await.unwrap(),
-        }
-    }
-
-    /// What was put aside: id and body.
-    async fn dead(&mut self) -> (String, String) {
-        let dead = format!("{COMMANDS}.dead");
-        match self {
-            Self::Redis(redis) => {
-                let Reply::List(entries) = redis.ask(&["XRANGE", &dead, "-", "+"]).await.unwrap() else {
-                    panic!()
-                };
-                let [Reply::List(entry)] = &entries[..] else { panic!("one: {entries:?}") };
-                let Reply::List(fields) = &entry[1] else { panic!() };
-                let text = |at: usize| {
-                    if let Reply::Text(text) = &fields[at] {
-                        String::from_utf8(text.clone()).unwrap()
-                    } else {
-                        panic!()
-                    }
-                };
-                (text(1), text(5))
-            }
-            Self::Nats(nats) => {
-                let ask = json!({ "last_by_subj": dead });
-                let stream = COMMANDS.replace('.', "_");
-                let told = nats.api(&format!("$JS.API.STREAM.MSG.GET.{stream}"), &ask).await.unwrap();
-                let body = STANDARD.decode(told["message"]["data"].as_str().unwrap()).unwrap();
-                let said: Value = serde_json::from_slice(&body).unwrap();
-                (said["id"].as_str().unwrap().to_owned(), said["body"].as_str().unwrap().to_owned())
-            }
-            Self::Rabbitmq(rabbit) => {
-                let one = rabbit.get(&dead).await.unwrap().unwrap();
-                (one.id, String::from_utf8(one.body).unwrap())
-            }
-        }
-    }
-}
-
-async fn opened(server: &Server) -> Box<dyn Broker> {
+async fn opened(server: &Server) -> Broker {
     for _ in 0..200 {
-        if let Ok(broker) = open(&config(server)).await {
+        if let Ok(broker) = Broker::open(&config(server)).await {
             return broker;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -145,8 +40,9 @@ async fn opened(server: &Server) -> Box<dyn Broker> {
 
 async fn holds(kind: Kind) {
     let Some(mut server) = Server::start(kind).await else { return };
+    drop(opened(&server).await);
     drop(Other::open(&server).await);
-    // 400 events in batches; the broker is killed in the middle, and what was not confirmed is sent again.
+    // 400 events in batches; the broker is killed in the middle of one, and what was not confirmed is sent again.
     let all: Vec<Message> = (0..400)
         .map(|n| Message {
             id: format!("evt_{n:04}"),
@@ -155,13 +51,18 @@ async fn holds(kind: Kind) {
         })
         .collect();
     let mut broker = opened(&server).await;
-    for (number, batch) in all.chunks(10).enumerate() {
-        if number == 20 {
-            server.kill_and_restart().await;
-        }
-        while let Err(error) = broker.publish(batch).await {
+    for (number, batch) in all.chunks(BATCH).enumerate() {
+        let mut sent = if number == KILLED {
+            // It is on its way, and nobody knows how far.
+            let (sent, ()) = tokio::join!(broker.publish(batch), server.kill_and_restart());
+            sent
+        } else {
+            broker.publish(batch).await
+        };
+        while let Err(error) = sent {
             assert!(matches!(error, BrokerError::Away(_)), "{error}");
             broker = opened(&server).await;
+            sent = broker.publish(batch).await;
         }
     }
     let mut other = Other::open(&server).await;
@@ -174,7 +75,11 @@ async fn holds(kind: Kind) {
         all.iter().map(|one| one.id.clone()).collect::<Vec<_>>(),
         "nothing is lost, and all in order"
     );
-    assert!(there.len() <= all.len() + 10, "at most the batch in the middle is there twice: {}", there.len());
+    assert!(
+        there.len() <= all.len() + BATCH,
+        "at most the batch in the middle is there twice: {}",
+        there.len()
+    );
 
     for id in ["one", "two", "three"] {
         other.command(id, &format!("say {id}")).await;
@@ -199,6 +104,42 @@ async fn holds(kind: Kind) {
         broker.accept(&again).await.unwrap();
     }
     assert_eq!(broker.receive(Duration::from_millis(300)).await.unwrap(), None);
+    is_long_for_nobody(&mut broker, &mut other).await;
+    proves_who_it_is(&server).await;
+}
+
+/// What is far too long is no command, and keeps none back.
+async fn is_long_for_nobody(broker: &mut Broker, other: &mut Other) {
+    other.command("long", &"x".repeat(MESSAGE_BYTES_MAX * 2)).await;
+    other.command("short", "say short").await;
+    let long = broker.receive(PATIENCE).await.unwrap().unwrap();
+    assert_eq!((long.id.as_str(), long.body.len()), ("long", MESSAGE_BYTES_MAX));
+    broker.bury(&long, &"far too long ".repeat(100)).await.unwrap();
+    let short = broker.receive(PATIENCE).await.unwrap().unwrap();
+    assert_eq!(short.id, "short");
+    broker.accept(&short).await.unwrap();
+}
+
+/// Over TLS only who trusts its authority believes it, and says why if not.
+async fn proves_who_it_is(server: &Server) {
+    let one = Message { id: "evt_tls".to_owned(), topic: "video.ready".to_owned(), body: "{}".to_owned() };
+    let unsigned = "nobody who is trusted here has signed it";
+    for (host, authority, refusal) in [
+        ("localhost", AUTHORITY, None),
+        ("localhost", "", Some(unsigned)),
+        ("localhost", STRANGER, Some(unsigned)),
+        ("127.0.0.1", AUTHORITY, Some("it is for another name")),
+    ] {
+        let (url, authorities_pem) = (server.secure_url(host), authority.to_owned());
+        let opened = Broker::open(&Config { url, authorities_pem, ..config(server) }).await;
+        match (opened, refusal) {
+            (Ok(mut broker), None) => broker.publish(std::slice::from_ref(&one)).await.unwrap(),
+            (Err(BrokerError::Untrusted(words)), Some(refusal)) => {
+                assert!(words.contains(refusal), "{words}")
+            }
+            (opened, _) => panic!("{host} {refusal:?}: {:?}", opened.map(drop)),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,7 +161,8 @@ async fn rabbitmq_loses_nothing_and_repeats_little() {
 fn an_address_fits_its_protocol_and_names_are_plain() {
     let with = |kind, url: &str, events: &str| {
         let (url, events, commands) = (url.to_owned(), events.to_owned(), None);
-        check(&Config { kind, url, events, commands, consumer: String::new() }).is_ok()
+        let (authorities_pem, consumer) = (String::new(), String::new());
+        check(&Config { kind, url, authorities_pem, events, commands, consumer }).is_ok()
     };
     for (kind, url, events, fits) in [
         (Kind::Redis, "redis://127.0.0.1", "a", true),
@@ -235,5 +177,4 @@ fn an_address_fits_its_protocol_and_names_are_plain() {
     ] {
         assert_eq!(with(kind, url, events), fits, "{url} {events}");
     }
-    assert_eq!(percent_decoded("a%2Fb%zz%"), "a/b%zz%");
 }

@@ -1,25 +1,33 @@
 //! Brokers that the operator runs already: events go out to them, in order and confirmed, and commands come in.
 //!
 //! A broker never holds state of ours. What it has confirmed is behind the cursor of the caller, and a command is done when its rows
-//! are. The three speak little of their protocols, so each is spoken here directly.
+//! are. Each protocol is spoken by a library; here is what we ask of it, and what we make of its answers.
 
 #[cfg(test)]
 mod contract;
 mod nats;
 mod rabbitmq;
 mod redis;
-mod wire;
+mod trust;
 
+use std::error::Error;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+use self::nats::Nats;
+use self::rabbitmq::Rabbitmq;
+use self::redis::Redis;
 
 /// A broker that does not confirm within this time has not taken it.
 const CONFIRM: Duration = Duration::from_secs(10);
 /// The longest message that is taken in, in bytes: no command is as long.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// What is said of a command that was put aside, in characters: a header of AMQP has no room for more.
+const REASON_CHARS_MAX: usize = 200;
+/// What the names of those that were put aside end with.
+const DEAD: &str = ".dead";
 
 /// Which protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +48,8 @@ pub struct Config {
     pub kind: Kind,
     /// Its address, perhaps with a name and a password.
     pub url: String,
+    /// Certificates of authorities that are trusted besides the public ones, as PEM.
+    pub authorities_pem: String,
     /// The stream, the beginning of subjects, or the exchange for events.
     pub events: String,
     /// The stream, the subject or the queue of commands; they are not listened to without one.
@@ -64,67 +74,123 @@ pub struct Message {
 pub struct Command {
     /// The same for the same command, however often it comes.
     pub id: String,
-    /// What it says.
+    /// What it says; of what is too long only the beginning, which is no command.
     pub body: Vec<u8>,
     /// By what the broker knows it.
     receipt: String,
 }
 
+impl Command {
+    fn new(id: String, mut body: Vec<u8>, receipt: String) -> Self {
+        body.truncate(MESSAGE_BYTES_MAX);
+        Self { id, body, receipt }
+    }
+
+    /// What it says, for who reads what was put aside.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
 /// Why a broker did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// The address or a name cannot be used.
+    /// The address, a name or a certificate of ours cannot be used.
     #[error("{0}")]
     Config(String),
     /// It cannot be reached, or does not answer.
     #[error("the broker does not answer: {0}")]
     Away(String),
+    /// It may be somebody else.
+    #[error("the certificate of the broker is not trusted: {0}")]
+    Untrusted(String),
     /// It says no.
     #[error("the broker refuses: {0}")]
     Refused(String),
 }
 
-impl From<std::io::Error> for BrokerError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Away(error.to_string())
+impl BrokerError {
+    /// What went wrong on the way to a broker.
+    fn away(error: &(dyn Error + 'static)) -> Self {
+        match trust::refusal(error) {
+            Some(words) => Self::Untrusted(words),
+            None => Self::Away(error.to_string()),
+        }
     }
 }
 
 /// A connection to a broker. After an error it is of no use any more.
-pub trait Broker: Send {
-    /// Sends messages in this order and waits until all are confirmed. After an error some may be there.
-    fn publish<'a>(&'a mut self, all: &'a [Message]) -> BoxFuture<'a, Result<(), BrokerError>>;
+pub struct Broker {
+    link: Link,
+    /// Commands are listened to, and the dead ones go there.
+    dead: Option<String>,
+}
+
+enum Link {
+    Redis(Box<Redis>),
+    Nats(Box<Nats>),
+    Rabbitmq(Box<Rabbitmq>),
+}
+
+/// The same of whatever is spoken.
+macro_rules! ask {
+    ($link:expr, $one:ident => $ask:expr) => {
+        match $link {
+            Link::Redis($one) => $ask.await,
+            Link::Nats($one) => $ask.await,
+            Link::Rabbitmq($one) => $ask.await,
+        }
+    };
+}
+
+impl Broker {
+    /// Connects, and makes what is needed there.
+    pub async fn open(config: &Config) -> Result<Self, BrokerError> {
+        let url = read(config)?;
+        let opening = async {
+            Ok(match config.kind {
+                Kind::Redis => Link::Redis(Box::new(Redis::open(&url, config).await?)),
+                Kind::Nats => Link::Nats(Box::new(Nats::open(&url, config).await?)),
+                Kind::Rabbitmq => Link::Rabbitmq(Box::new(Rabbitmq::open(&url, config).await?)),
+            })
+        };
+        let dead = config.commands.as_ref().map(|name| format!("{name}{DEAD}"));
+        Ok(Self { link: within(CONFIRM, opening).await?, dead })
+    }
+
+    /// Sends messages in this order and waits until all are confirmed. After an error some may be there, but none whose
+    /// predecessor is not.
+    pub async fn publish(&mut self, all: &[Message]) -> Result<(), BrokerError> {
+        ask!(&mut self.link, one => one.publish(all))
+    }
 
     /// Waits for a command, but not for longer than this.
-    fn receive(&mut self, patience: Duration) -> BoxFuture<'_, Result<Option<Command>, BrokerError>>;
+    pub async fn receive(&mut self, patience: Duration) -> Result<Option<Command>, BrokerError> {
+        if self.dead.is_none() {
+            return Ok(None);
+        }
+        within(patience + CONFIRM, async { ask!(&mut self.link, one => one.receive(patience)) }).await
+    }
 
     /// The command is done, and does not come again.
-    fn accept<'a>(&'a mut self, command: &'a Command) -> BoxFuture<'a, Result<(), BrokerError>>;
+    pub async fn accept(&mut self, command: &Command) -> Result<(), BrokerError> {
+        within(CONFIRM, async { ask!(&mut self.link, one => one.accept(&command.receipt)) }).await
+    }
 
     /// The command can never be done: it is put aside with the reason, and does not come again.
-    fn bury<'a>(
-        &'a mut self,
-        command: &'a Command,
-        reason: &'a str,
-    ) -> BoxFuture<'a, Result<(), BrokerError>>;
+    pub async fn bury(&mut self, command: &Command, reason: &str) -> Result<(), BrokerError> {
+        let Some(dead) = self.dead.clone() else { return Ok(()) };
+        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+        let aside = async { ask!(&mut self.link, one => one.put_aside(&dead, command, &reason)) };
+        within(CONFIRM, aside).await?;
+        self.accept(command).await
+    }
 }
 
-/// Connects, and makes what is needed there.
-pub async fn open(config: &Config) -> Result<Box<dyn Broker>, BrokerError> {
-    let url = read(config)?;
-    let opening = async {
-        Ok(match config.kind {
-            Kind::Redis => Box::new(redis::Redis::open(&url, config).await?) as Box<dyn Broker>,
-            Kind::Nats => Box::new(nats::Nats::open(&url, config).await?),
-            Kind::Rabbitmq => Box::new(rabbitmq::Rabbitmq::open(&url, config).await?),
-        })
-    };
-    within(opening).await
-}
-
-/// Is the address one that can be used?
+/// Can this broker be used, as far as that is known without it?
 pub fn check(config: &Config) -> Result<(), BrokerError> {
-    read(config).map(drop)
+    read(config)?;
+    trust::tls(&config.authorities_pem).map(drop)
 }
 
 fn read(config: &Config) -> Result<Url, BrokerError> {
@@ -151,29 +217,15 @@ fn read(config: &Config) -> Result<Url, BrokerError> {
     }
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, BrokerError>>) -> Result<T, BrokerError> {
-    let done = tokio::time::timeout(CONFIRM, work).await;
-    done.unwrap_or_else(|_| Err(BrokerError::Away(format!("nothing came within {} s", CONFIRM.as_secs()))))
+/// Is the connection to be encrypted?
+fn is_secure(url: &Url) -> bool {
+    ["rediss", "tls", "amqps"].contains(&url.scheme())
 }
 
-/// A name with its secret, as the address has them.
-fn credentials(url: &Url) -> (String, Option<String>) {
-    let plain = |text: &str| percent_decoded(text);
-    (plain(url.username()), url.password().map(plain))
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| *byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
-        if let Some(decoded) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            bytes.push(decoded);
-            rest = &after[2..];
-        } else {
-            bytes.push(*byte);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    let done = tokio::time::timeout(patience, work).await;
+    done.unwrap_or_else(|_| Err(BrokerError::Away(format!("nothing came within {} s", patience.as_secs()))))
 }

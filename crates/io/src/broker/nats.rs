@@ -1,287 +1,206 @@
 //! NATS with JetStream: events are messages below one subject, kept in a stream; commands are pulled by one durable consumer.
 
+use std::error::Error;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::context::{CreateStreamErrorKind, PublishAckFuture, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{Config as StreamConfig, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client, ConnectOptions, Event};
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::wire::Wire;
-use super::{Broker, BrokerError, CONFIRM, Command, Config, MESSAGE_BYTES_MAX, Message, credentials, within};
-use crate::clock;
+use super::{BrokerError, CONFIRM, Command, Config, DEAD, Message, is_secure, trust};
 
 /// The consumer that takes commands, the same for all processes.
 const DURABLE: &str = "matinee";
-/// A command that its taker has not answered for within this time is taken by another, in nanoseconds.
-const CLAIM_NS: u64 = 60_000_000_000;
-/// So long the stream knows the ids of what it has, in nanoseconds: longer than we are away after a crash.
-const DUPLICATES_NS: u64 = 600_000_000_000;
-/// JetStream's word for a stream that is there with another configuration: it is the operator's.
-const STREAM_THERE: u64 = 10_058;
+/// A command that its taker has not answered for within this time is taken by another.
+const CLAIM: Duration = Duration::from_secs(60);
+/// So long the stream knows the ids of what it has: longer than we are away after a crash.
+const DUPLICATES: Duration = Duration::from_secs(600);
+/// Commands that all processes together have taken and not answered for.
+const TAKEN_MAX: i64 = 100;
+/// The answer that a command is done.
+const DONE: &str = "+ACK";
 
 pub(super) struct Nats {
-    wire: Wire,
+    client: Client,
+    context: Context,
     events: String,
-    commands: Option<String>,
-    /// Answers to this process come below it.
-    inbox: String,
-    asked: u64,
-}
-
-/// A message that came.
-struct Came {
-    subject: String,
-    reply: Option<String>,
-    head: String,
-    body: Vec<u8>,
+    commands: Option<PullConsumer>,
+    /// The connection has ended. The library makes another one by itself, and might send behind a gap what it still has.
+    ended: CancellationToken,
 }
 
 impl Nats {
     pub(super) async fn open(url: &Url, config: &Config) -> Result<Self, BrokerError> {
-        let mut wire = Wire::connect(url, 4_222).await?;
-        if !wire.line().await?.starts_with("INFO ") {
-            return Err(BrokerError::Away("this is no NATS".to_owned()));
-        }
-        let (name, password) = credentials(url);
-        let mut said = json!({
-            "verbose": false, "pedantic": false, "headers": true, "no_responders": true, "lang": "rust",
-            "version": env!("CARGO_PKG_VERSION"), "name": "matinee", "protocol": 1,
-        });
-        match password {
-            Some(password) => (said["user"], said["pass"]) = (name.into(), password.into()),
-            None if !name.is_empty() => said["auth_token"] = name.into(),
-            None => {}
-        }
-        let inbox = format!("_INBOX.{:032x}", random());
-        wire.send(format!("CONNECT {said}\r\nPING\r\nSUB {inbox}.* 1\r\n").as_bytes()).await?;
-        loop {
-            let line = wire.line().await?;
-            match line.as_str() {
-                "PONG" => break,
-                error if error.starts_with("-ERR") => return Err(BrokerError::Refused(error.to_owned())),
-                _ => {}
+        let ended = CancellationToken::new();
+        let client = connect(url, config, ended.clone()).await?;
+        let mut context = jetstream::new(client.clone());
+        context.set_timeout(CONFIRM);
+        let events = config.events.clone();
+        stream(&context, &events, vec![format!("{events}.>")]).await?;
+        let commands = match &config.commands {
+            Some(name) => Some(commands(&context, name).await?),
+            None => None,
+        };
+        Ok(Self { client, context, events, commands, ended })
+    }
+
+    pub(super) async fn publish(&mut self, all: &[Message]) -> Result<(), BrokerError> {
+        self.unless_ended(async {
+            // Each is taken only behind the one before it: what was lost on the way leaves no gap.
+            let mut open = Vec::with_capacity(all.len());
+            let mut before = None;
+            for one in all {
+                open.push(self.send(one, before.replace(one.id.as_str())).await?);
             }
-        }
-        let (events, commands) = (config.events.clone(), config.commands.clone());
-        let mut nats = Self { wire, events, commands, inbox, asked: 0 };
-        nats.prepare().await?;
-        Ok(nats)
-    }
-
-    /// Makes the streams, unless the operator has, and the consumer.
-    async fn prepare(&mut self) -> Result<(), BrokerError> {
-        self.stream(&self.events.clone(), &[format!("{}.>", self.events)]).await?;
-        let Some(commands) = self.commands.clone() else { return Ok(()) };
-        self.stream(&commands, &[commands.clone(), format!("{commands}.dead")]).await?;
-        let subject = format!("$JS.API.CONSUMER.DURABLE.CREATE.{}.{DURABLE}", stream_of(&commands));
-        let consumer = json!({ "stream_name": stream_of(&commands), "config": {
-            "durable_name": DURABLE, "ack_policy": "explicit", "deliver_policy": "all", "filter_subject": commands,
-            "ack_wait": CLAIM_NS, "max_ack_pending": 100,
-        } });
-        self.api(&subject, &consumer).await.map(drop)
-    }
-
-    async fn stream(&mut self, name: &str, subjects: &[String]) -> Result<(), BrokerError> {
-        let subject = format!("$JS.API.STREAM.CREATE.{}", stream_of(name));
-        let stream = json!({
-            "name": stream_of(name), "subjects": subjects, "storage": "file", "retention": "limits",
-            "duplicate_window": DUPLICATES_NS,
-        });
-        match self.api(&subject, &stream).await {
-            Err(BrokerError::Refused(human)) if human.starts_with(&STREAM_THERE.to_string()) => Ok(()),
-            made => made.map(drop),
-        }
-    }
-
-    pub(super) async fn api(&mut self, subject: &str, ask: &Value) -> Result<Value, BrokerError> {
-        let inbox = self.ask(subject, ask.to_string().as_bytes()).await?;
-        let came = within(async {
-            loop {
-                let came = self.came().await?;
-                if came.subject == inbox {
-                    return Ok(came);
+            let mut taken = 0;
+            for confirm in open {
+                match confirm.await {
+                    Ok(_) => taken += 1,
+                    // Somebody else has written to the stream meanwhile.
+                    Err(error) if error.kind() == PublishErrorKind::WrongLastMessageId => break,
+                    Err(error) => return Err(failed(&error)),
                 }
             }
-        });
-        answer(&came.await?)
-    }
-
-    /// Sends a question; where its answer comes.
-    async fn ask(&mut self, subject: &str, body: &[u8]) -> Result<String, BrokerError> {
-        self.asked += 1;
-        let inbox = format!("{}.{}", self.inbox, self.asked);
-        let mut bytes = format!("PUB {subject} {inbox} {}\r\n", body.len()).into_bytes();
-        bytes.extend(body);
-        bytes.extend(b"\r\n");
-        self.wire.send(&bytes).await?;
-        Ok(inbox)
-    }
-
-    /// The next message.
-    async fn came(&mut self) -> Result<Came, BrokerError> {
-        loop {
-            let line = self.wire.line().await?;
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let (head_len, all, reply) = match words[..] {
-                ["PING"] => {
-                    self.wire.send(b"PONG\r\n").await?;
-                    continue;
-                }
-                ["-ERR", ..] => return Err(BrokerError::Refused(line)),
-                ["MSG", _, _, len] => ("0", len, None),
-                ["MSG", _, _, reply, len] => ("0", len, Some(reply)),
-                ["HMSG", _, _, head, len] => (head, len, None),
-                ["HMSG", _, _, reply, head, len] => (head, len, Some(reply)),
-                _ => continue,
-            };
-            let wrong = || BrokerError::Away(format!("this is no message of NATS: {line}"));
-            let number = |text: &str| text.parse::<usize>().ok().filter(|len| *len <= MESSAGE_BYTES_MAX);
-            let (head_len, all) = number(head_len).zip(number(all)).ok_or_else(wrong)?;
-            let mut body = self.wire.bytes(all + 2).await?;
-            body.truncate(all);
-            let rest = body.split_off(head_len.min(all));
-            let head = String::from_utf8_lossy(&body).into_owned();
-            let subject = words.get(1).copied().unwrap_or_default().to_owned();
-            return Ok(Came { subject, reply: reply.map(str::to_owned), head, body: rest });
-        }
-    }
-
-    async fn next(&mut self, patience: Duration) -> Result<Option<Command>, BrokerError> {
-        let Some(commands) = self.commands.clone() else { return Ok(None) };
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{DURABLE}", stream_of(&commands));
-        let ask = json!({ "batch": 1, "expires": u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX) });
-        let inbox = self.ask(&subject, ask.to_string().as_bytes()).await?;
-        let until = Instant::now() + patience + CONFIRM;
-        loop {
-            let came = timeout_at(until, self.came()).await;
-            let came = came.unwrap_or_else(|_| Err(BrokerError::Away("no answer came".to_owned())))?;
-            // A command keeps its own subject; what comes to the inbox is a status: nothing is there.
-            if came.subject == commands
-                && let Some(receipt) = came.reply.clone()
-            {
-                return Ok(Some(command(came, receipt)));
+            for one in &all[taken..] {
+                self.send(one, None).await?.await.map_err(|error| failed(&error))?;
             }
-            if came.subject == inbox {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Sends a message with an id to a subject, as others do.
-    #[cfg(test)]
-    pub(super) async fn say(&mut self, subject: &str, id: &str, body: &str) -> Result<(), BrokerError> {
-        self.asked += 1;
-        let inbox = format!("{}.{}", self.inbox, self.asked);
-        let head = format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\n\r\n");
-        let total = head.len() + body.len();
-        let bytes = format!("HPUB {subject} {inbox} {} {total}\r\n{head}{body}\r\n", head.len());
-        self.wire.send(bytes.as_bytes()).await?;
-        while self.came().await?.subject != inbox {}
-        Ok(())
-    }
-
-    async fn plain(&mut self, subject: &str, body: &[u8]) -> Result<(), BrokerError> {
-        // A question, so that it is known to have arrived.
-        let inbox = self.ask(subject, body).await?;
-        within(async {
-            loop {
-                if self.came().await?.subject == inbox {
-                    return Ok(());
-                }
-            }
+            Ok(())
         })
         .await
     }
-}
 
-impl Broker for Nats {
-    fn publish<'a>(&'a mut self, all: &'a [Message]) -> BoxFuture<'a, Result<(), BrokerError>> {
-        async move {
-            let (mut bytes, first) = (Vec::new(), self.asked + 1);
-            for one in all {
-                self.asked += 1;
-                let head = format!("NATS/1.0\r\nNats-Msg-Id: {}\r\n\r\n", one.id);
-                let (inbox, subject) =
-                    (format!("{}.{}", self.inbox, self.asked), format!("{}.{}", self.events, one.topic));
-                let total = head.len() + one.body.len();
-                bytes.extend(
-                    format!("HPUB {subject} {inbox} {} {total}\r\n{head}{}\r\n", head.len(), one.body)
-                        .into_bytes(),
-                );
-            }
-            within(async {
-                self.wire.send(&bytes).await?;
-                let mut left = all.len();
-                while left > 0 {
-                    let came = self.came().await?;
-                    let number =
-                        came.subject.rsplit('.').next().and_then(|number| number.parse::<u64>().ok());
-                    if number.is_some_and(|number| number >= first) {
-                        answer(&came)?;
-                        left -= 1;
-                    }
-                }
-                Ok(())
-            })
-            .await
+    /// Sends a message, to be taken only behind the one with this id.
+    async fn send(&self, one: &Message, before: Option<&str>) -> Result<PublishAckFuture, BrokerError> {
+        let mut message = PublishMessage::build().message_id(&one.id).payload(one.body.clone().into());
+        if let Some(before) = before {
+            message = message.expected_last_message_id(before);
         }
-        .boxed()
+        let sent = self.context.send_publish(format!("{}.{}", self.events, one.topic), message).await;
+        sent.map_err(|error| failed(&error))
     }
 
-    fn receive(&mut self, patience: Duration) -> BoxFuture<'_, Result<Option<Command>, BrokerError>> {
-        self.next(patience).boxed()
+    pub(super) async fn receive(&mut self, patience: Duration) -> Result<Option<Command>, BrokerError> {
+        let Some(commands) = &self.commands else { return Ok(None) };
+        self.unless_ended(async {
+            let asked = commands.fetch().max_messages(1).expires(patience).messages().await;
+            let mut coming = asked.map_err(|error| failed(&error))?;
+            let Some(message) = coming.next().await else { return Ok(None) };
+            let message = message.map_err(|error| failed(&*error))?;
+            let Some(receipt) = message.reply.as_ref().map(ToString::to_string) else { return Ok(None) };
+            let id =
+                message.headers.as_ref().and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
+            let place =
+                || message.info().map_or_else(|_| receipt.clone(), |it| it.stream_sequence.to_string());
+            let id = id.map_or_else(place, ToString::to_string);
+            Ok(Some(Command::new(id, message.payload.to_vec(), receipt)))
+        })
+        .await
     }
 
-    fn accept<'a>(&'a mut self, command: &'a Command) -> BoxFuture<'a, Result<(), BrokerError>> {
-        self.plain(&command.receipt, b"+ACK").boxed()
+    pub(super) async fn accept(&mut self, receipt: &str) -> Result<(), BrokerError> {
+        // A question, so that it is known to have arrived.
+        let asked = self.client.request(receipt.to_owned(), DONE.into());
+        self.unless_ended(async { asked.await.map(drop).map_err(|error| failed(&error)) }).await
     }
 
-    fn bury<'a>(
-        &'a mut self,
-        command: &'a Command,
-        reason: &'a str,
-    ) -> BoxFuture<'a, Result<(), BrokerError>> {
-        async move {
-            let dead = format!("{}.dead", self.commands.as_deref().unwrap_or_default());
-            let body = String::from_utf8_lossy(&command.body);
-            let said = json!({ "id": command.id, "reason": reason, "body": body });
-            self.api(&dead, &said).await?;
-            self.plain(&command.receipt, b"+TERM").await
+    pub(super) async fn put_aside(
+        &mut self,
+        dead: &str,
+        command: &Command,
+        reason: &str,
+    ) -> Result<(), BrokerError> {
+        let said = json!({ "id": command.id, "reason": reason, "body": command.text() }).to_string();
+        self.unless_ended(async {
+            let sent = self.context.publish(dead.to_owned(), said.into()).await;
+            sent.map_err(|error| failed(&error))?.await.map(drop).map_err(|error| failed(&error))
+        })
+        .await
+    }
+
+    async fn unless_ended<T>(
+        &self,
+        work: impl Future<Output = Result<T, BrokerError>>,
+    ) -> Result<T, BrokerError> {
+        tokio::select! {
+            biased;
+            () = self.ended.cancelled() => Err(BrokerError::Away("the connection ended".to_owned())),
+            done = work => done,
         }
-        .boxed()
     }
 }
 
-/// JetStream's answer, unless it is an error.
-fn answer(came: &Came) -> Result<Value, BrokerError> {
-    if came.head.starts_with("NATS/1.0 503") {
-        return Err(BrokerError::Refused("nobody listens: is JetStream switched on?".to_owned()));
-    }
-    let said: Value =
-        serde_json::from_slice(&came.body).map_err(|error| BrokerError::Away(error.to_string()))?;
-    match said.get("error") {
-        Some(error) => Err(BrokerError::Refused(format!(
-            "{} {}",
-            error["err_code"],
-            error["description"].as_str().unwrap_or_default()
-        ))),
-        None => Ok(said),
-    }
-}
-
-fn command(came: Came, receipt: String) -> Command {
-    let of = |name: &str| {
-        let value = came
-            .head
-            .lines()
-            .find_map(|line| line.split_once(':').filter(|(it, _)| it.eq_ignore_ascii_case(name)));
-        value.map(|(_, value)| value.trim().to_owned())
+async fn connect(url: &Url, config: &Config, ended: CancellationToken) -> Result<Client, BrokerError> {
+    let told = move |event| {
+        if matches!(event, Event::Disconnected | Event::Closed) {
+            ended.cancel();
+        }
+        std::future::ready(())
     };
-    // `$JS.ACK.<stream>.<consumer>.<deliveries>.<place in the stream>...`
-    let place = || receipt.split('.').nth(5).unwrap_or_default().to_owned();
-    Command { id: of("Nats-Msg-Id").unwrap_or_else(place), body: came.body, receipt }
+    let options = ConnectOptions::new().name("matinee").connection_timeout(CONFIRM).event_callback(told);
+    let options = options.require_tls(is_secure(url)).tls_client_config(trust::tls(&config.authorities_pem)?);
+    let options = match (percent_decoded(url.username()), url.password()) {
+        (name, Some(password)) => options.user_and_password(name, percent_decoded(password)),
+        (token, None) if !token.is_empty() => options.token(token),
+        _ => options,
+    };
+    options.connect(url.as_str()).await.map_err(|error| failed(&error))
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| *byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        if let Some(decoded) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            bytes.push(decoded);
+            rest = &after[2..];
+        } else {
+            bytes.push(*byte);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A stream of these subjects; as it is when the operator has made it.
+async fn stream(context: &Context, name: &str, subjects: Vec<String>) -> Result<Stream, BrokerError> {
+    let wanted = StreamConfig {
+        name: stream_of(name),
+        subjects,
+        storage: StorageType::File,
+        retention: RetentionPolicy::Limits,
+        duplicate_window: DUPLICATES,
+        ..StreamConfig::default()
+    };
+    context.get_or_create_stream(wanted).await.map_err(|error| match error.kind() {
+        CreateStreamErrorKind::JetStream(said) => BrokerError::Refused(said.to_string()),
+        _ => failed(&error),
+    })
+}
+
+async fn commands(context: &Context, name: &str) -> Result<PullConsumer, BrokerError> {
+    let stream = stream(context, name, vec![name.to_owned(), format!("{name}{DEAD}")]).await?;
+    let wanted = pull::Config {
+        durable_name: Some(DURABLE.to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        deliver_policy: DeliverPolicy::All,
+        filter_subject: name.to_owned(),
+        ack_wait: CLAIM,
+        max_ack_pending: TAKEN_MAX,
+        ..pull::Config::default()
+    };
+    stream.get_or_create_consumer(DURABLE, wanted).await.map_err(|error| failed(&error))
+}
+
+fn failed(error: &(dyn Error + 'static)) -> BrokerError {
+    BrokerError::away(error)
 }
 
 /// The name of a stream has no dots.
@@ -289,9 +208,7 @@ fn stream_of(name: &str) -> String {
     name.replace('.', "_")
 }
 
-/// Another inbox for each connection.
-fn random() -> u128 {
-    let mut seed = [0; 16];
-    getrandom::fill(&mut seed).expect("because Linux always answers getrandom(2)");
-    u128::from_le_bytes(seed) ^ u128::from(clock::now().0.unsigned_abs())
+#[test]
+fn names_and_secrets_of_an_address_are_decoded() {
+    assert_eq!(percent_decoded("a%2Fb%zz%"), "a/b%zz%");
 }

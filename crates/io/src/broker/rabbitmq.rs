@@ -1,282 +1,155 @@
-//! RabbitMQ by AMQP 0.9.1: events go to one durable topic exchange, persistent and confirmed; commands are got from a durable queue.
+//! RabbitMQ by AMQP 0.9.1: events go to one durable topic exchange, persistent and confirmed; commands come from a durable queue.
 //!
 //! What no queue is bound for is confirmed and goes nowhere: who wants events binds a queue first.
 
-mod frame;
-
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::StreamExt as _;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+    ExchangeDeclareOptions, QueueDeclareOptions,
+};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::{AMQPValue, FieldTable, LongString};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer,
+    DefaultConnectionBuilder, ExchangeKind, PublisherConfirm,
+};
 use url::Url;
 
-use self::frame::{Method, Reading, long_text, short_text, table};
-use super::wire::Wire;
-use super::{Broker, BrokerError, Command, Config, MESSAGE_BYTES_MAX, Message, credentials, within};
+use super::{BrokerError, CONFIRM, Command, Config, Message, within};
 
-/// An empty queue is asked again after this time.
-const LOOK: Duration = Duration::from_millis(250);
-/// The channel on which all is said.
-const CHANNEL: u16 = 1;
-/// Bytes of a frame around what it holds.
-const FRAME_BYTES: usize = 8;
-/// Bits of a declaration: it outlasts a restart of the broker.
-const DURABLE: u8 = 0b10;
+/// A message that is written to the disk of the broker.
+const PERSISTENT: u8 = 2;
+/// By what the broker knows what takes commands on this connection.
+const CONSUMER: &str = "matinee";
 
 pub(super) struct Rabbitmq {
-    wire: Wire,
+    /// It ends with us.
+    _connection: Connection,
+    channel: Channel,
     events: String,
     commands: Option<String>,
-    frame_bytes_max: usize,
-    /// Messages that were sent on this channel; the broker counts along.
-    sent: u64,
+    /// What comes from the queue, once somebody listens.
+    coming: Option<Consumer>,
+}
+
+impl From<lapin::Error> for BrokerError {
+    fn from(error: lapin::Error) -> Self {
+        if let lapin::ErrorKind::ProtocolError(said) = error.kind() {
+            return Self::Refused(said.to_string());
+        }
+        Self::away(&error)
+    }
 }
 
 impl Rabbitmq {
     pub(super) async fn open(url: &Url, config: &Config) -> Result<Self, BrokerError> {
-        let mut wire = Wire::connect(url, 5_672).await?;
-        wire.send(b"AMQP\0\0\x09\x01").await?;
+        let mut url = url.clone();
+        if matches!(url.path(), "" | "/") {
+            // To AMQP an empty path is a host without a name.
+            url.set_path("/%2f");
+        }
+        let properties = ConnectionProperties::default().with_connection_name("matinee".into());
+        let pem = Some(config.authorities_pem.clone()).filter(|pem| !pem.is_empty());
+        let tls = OwnedTLSConfig { identity: None, cert_chain: pem };
+        let builder =
+            DefaultConnectionBuilder::new()?.with_uri_str(url.to_string()).with_properties(properties);
+        let connection = builder.with_tls_config(tls).connect().await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let (events, commands) = (config.events.clone(), config.commands.clone());
-        let mut rabbit = Self { wire, events, commands, frame_bytes_max: 4_096, sent: 0 };
-        rabbit.begin(url).await?;
-        rabbit.call(CHANNEL, Method::new(20, 10).short(""), (20, 11)).await?;
-        rabbit.call(CHANNEL, Method::new(85, 10).byte(0), (85, 11)).await?;
-        let declare = Method::new(40, 10).number16(0).short(&rabbit.events).short("topic");
-        rabbit.call(CHANNEL, declare.byte(DURABLE).bytes(&table(&[])), (40, 11)).await?;
-        for queue in
-            rabbit.commands.iter().flat_map(|name| [name.clone(), format!("{name}.dead")]).collect::<Vec<_>>()
-        {
-            let declare = Method::new(50, 10).number16(0).short(&queue).byte(DURABLE).bytes(&table(&[]));
-            rabbit.call(CHANNEL, declare, (50, 11)).await?;
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        channel
+            .exchange_declare(events.as_str().into(), ExchangeKind::Topic, durable, FieldTable::default())
+            .await?;
+        for queue in commands.iter().flat_map(|name| [name.clone(), format!("{name}{}", super::DEAD)]) {
+            let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            channel.queue_declare(queue.into(), durable, FieldTable::default()).await?;
         }
-        Ok(rabbit)
+        Ok(Self { _connection: connection, channel, events, commands, coming: None })
     }
 
-    async fn begin(&mut self, url: &Url) -> Result<(), BrokerError> {
-        self.until((10, 10)).await?;
-        let (name, password) = credentials(url);
-        let (name, password) = if name.is_empty() {
-            ("guest".to_owned(), "guest".to_owned())
-        } else {
-            (name, password.unwrap_or_default())
-        };
-        let login = format!("\0{name}\0{password}");
-        let start = Method::new(10, 11).bytes(&table(&[("product", "matinee")])).short("PLAIN");
-        self.say(0, start.bytes(&long_text(login.as_bytes())).short("en_US")).await?;
-        let tune = self.until((10, 30)).await?;
-        let mut reading = Reading::new(&tune);
-        let (channels, frame) = (reading.number16()?, reading.number32()?);
-        self.frame_bytes_max = if frame == 0 { 131_072 } else { (frame as usize).clamp(4_096, 131_072) };
-        let frame = u32::try_from(self.frame_bytes_max).unwrap_or(u32::MAX);
-        // No heartbeat: a connection that is dead is found by the next confirmation that does not come.
-        self.say(0, Method::new(10, 31).number16(channels).number32(frame).number16(0)).await?;
-        let path = url.path().trim_start_matches('/');
-        let host = if path.is_empty() { "/".to_owned() } else { super::percent_decoded(path) };
-        self.call(0, Method::new(10, 40).short(&host).short("").byte(0), (10, 41)).await.map(drop)
-    }
-
-    async fn say(&mut self, channel: u16, method: Method) -> Result<(), BrokerError> {
-        self.wire.send(&frame::frame(1, channel, &method.done())).await
-    }
-
-    async fn call(
-        &mut self,
-        channel: u16,
-        method: Method,
-        wanted: (u16, u16),
-    ) -> Result<Vec<u8>, BrokerError> {
-        self.say(channel, method).await?;
-        within(self.until(wanted)).await
-    }
-
-    /// The arguments of the next method of this kind.
-    async fn until(&mut self, wanted: (u16, u16)) -> Result<Vec<u8>, BrokerError> {
-        loop {
-            let (kind, arguments) = self.method().await?;
-            if kind == wanted {
-                return Ok(arguments);
+    pub(super) async fn publish(&mut self, all: &[Message]) -> Result<(), BrokerError> {
+        within(CONFIRM, async {
+            let mut open = Vec::with_capacity(all.len());
+            for one in all {
+                let properties = properties(&one.id).with_type(one.topic.as_str().into());
+                open.push(self.send((&self.events, &one.topic), one.body.as_bytes(), properties).await?);
             }
-        }
-    }
-
-    /// The next frame: its type and what it holds.
-    async fn frame(&mut self) -> Result<(u8, Vec<u8>), BrokerError> {
-        let head = self.wire.bytes(7).await?;
-        let len = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
-        if len > 131_072 {
-            return Err(BrokerError::Away("this is no AMQP".to_owned()));
-        }
-        let mut bytes = self.wire.bytes(len + 1).await?;
-        if bytes.pop() != Some(frame::END) {
-            return Err(BrokerError::Away("a frame of AMQP is broken".to_owned()));
-        }
-        Ok((head[0], bytes))
-    }
-
-    /// The next method, with its arguments. When the broker ends channel or connection it says why.
-    async fn method(&mut self) -> Result<((u16, u16), Vec<u8>), BrokerError> {
-        loop {
-            let (kind, bytes) = self.frame().await?;
-            if kind != 1 {
-                continue;
+            for confirm in open {
+                taken(confirm.await?)?;
             }
-            let mut reading = Reading::new(&bytes);
-            let method = (reading.number16()?, reading.number16()?);
-            if matches!(method, (10, 50) | (20, 40)) {
-                let (code, text) = (reading.number16()?, reading.short()?);
-                return Err(BrokerError::Refused(format!("{code} {text}")));
-            }
-            return Ok((method, reading.rest().to_vec()));
-        }
+            Ok(())
+        })
+        .await
     }
 
-    /// A message as frames.
-    fn frames(&self, (exchange, key): (&str, &str), one: &Message, reason: Option<&str>) -> Vec<u8> {
-        let publish = Method::new(60, 40).number16(0).short(exchange).short(key).byte(0);
-        let mut bytes = frame::frame(1, CHANNEL, &publish.done());
-        let reasons: Vec<_> = reason.map(|reason| ("reason", reason)).into_iter().collect();
-        let mut head = [&60_u16.to_be_bytes()[..], &[0, 0], &(one.body.len() as u64).to_be_bytes()].concat();
-        // Content type, headers, persistent, message id and type, in this order.
-        head.extend((0x8000_u16 | 0x2000 | 0x1000 | 0x0080 | 0x0020).to_be_bytes());
-        head.extend(short_text("application/json"));
-        head.extend(table(&reasons));
-        head.push(2);
-        head.extend(short_text(&one.id));
-        head.extend(short_text(&one.topic));
-        bytes.extend(frame::frame(2, CHANNEL, &head));
-        for piece in one.body.as_bytes().chunks(self.frame_bytes_max - FRAME_BYTES) {
-            bytes.extend(frame::frame(3, CHANNEL, piece));
-        }
-        bytes
+    async fn send(
+        &self,
+        (exchange, key): (&str, &str),
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<PublisherConfirm, lapin::Error> {
+        let options = BasicPublishOptions::default();
+        self.channel.basic_publish(exchange.into(), key.into(), options, body, properties).await
     }
 
-    /// Waits until all that was sent is confirmed.
-    async fn confirmed(&mut self, from: u64) -> Result<(), BrokerError> {
-        let mut open: BTreeSet<u64> = (from..=self.sent).collect();
-        while !open.is_empty() {
-            let (method, arguments) = self.method().await?;
-            let mut reading = Reading::new(&arguments);
-            match method {
-                (60, 80) => {
-                    let (tag, several) = (reading.number64()?, reading.byte()? & 1 == 1);
-                    if several {
-                        open.retain(|one| *one > tag);
-                    } else {
-                        open.remove(&tag);
-                    }
-                }
-                (60, 120) => return Err(BrokerError::Refused("a message was not taken".to_owned())),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) async fn get(&mut self, queue: &str) -> Result<Option<Command>, BrokerError> {
-        self.say(CHANNEL, Method::new(60, 70).number16(0).short(queue).byte(0)).await?;
-        let (method, arguments) = self.method().await?;
-        if method != (60, 71) {
-            return Ok(None);
-        }
-        let tag = Reading::new(&arguments).number64()?;
-        let (_, head) = self.frame().await?;
-        let mut reading = Reading::new(&head);
-        reading.skip(4)?;
-        let len = usize::try_from(reading.number64()?).unwrap_or(usize::MAX);
-        let id = frame::message_id(&mut reading)?;
-        let mut body = Vec::new();
-        while body.len() < len {
-            let (_, piece) = self.frame().await?;
-            // What is too long is read to its end, and is no command.
-            body.extend(piece);
-        }
-        body.truncate(MESSAGE_BYTES_MAX);
-        let id = id.unwrap_or_else(|| blake3::hash(&body).to_hex()[..32].to_owned());
-        Ok(Some(Command { id, body, receipt: tag.to_string() }))
-    }
-
-    async fn next(&mut self, patience: Duration) -> Result<Option<Command>, BrokerError> {
+    pub(super) async fn receive(&mut self, patience: Duration) -> Result<Option<Command>, BrokerError> {
         let Some(queue) = self.commands.clone() else { return Ok(None) };
-        let looks = patience.as_millis().div_ceil(LOOK.as_millis()).max(1);
-        for look in 1..=looks {
-            // A question is never left in its middle: its answer would be taken for the next one's.
-            let found = within(self.get(&queue)).await?;
-            if found.is_some() || look == looks {
-                return Ok(found);
+        let coming = if let Some(coming) = &mut self.coming {
+            coming
+        } else {
+            // One at a time: what waits here another node could do.
+            self.channel.basic_qos(1, BasicQosOptions::default()).await?;
+            let options = BasicConsumeOptions::default();
+            let coming =
+                self.channel.basic_consume(queue.into(), CONSUMER.into(), options, FieldTable::default());
+            self.coming.insert(coming.await?)
+        };
+        match tokio::time::timeout(patience, coming.next()).await {
+            Err(_) => Ok(None),
+            Ok(None) => Err(BrokerError::Away("the connection ended".to_owned())),
+            Ok(Some(delivery)) => {
+                let delivery = delivery?;
+                let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+                let id = id.unwrap_or_else(|| blake3::hash(&delivery.data).to_hex()[..32].to_owned());
+                Ok(Some(Command::new(id, delivery.data, delivery.delivery_tag.to_string())))
             }
-            tokio::time::sleep(LOOK).await;
         }
-        Ok(None)
     }
 
-    /// A queue for all events, as others have one.
-    #[cfg(test)]
-    pub(super) async fn bind(&mut self, queue: &str) -> Result<(), BrokerError> {
-        let declare = Method::new(50, 10).number16(0).short(queue).byte(DURABLE).bytes(&table(&[]));
-        self.call(CHANNEL, declare, (50, 11)).await?;
-        let bind = Method::new(50, 20).number16(0).short(queue).short(&self.events).short("#").byte(0);
-        self.call(CHANNEL, bind.bytes(&table(&[])), (50, 21)).await.map(drop)
+    pub(super) async fn accept(&mut self, receipt: &str) -> Result<(), BrokerError> {
+        let tag = receipt.parse().expect("because it was made of a number");
+        Ok(self.channel.basic_ack(tag, BasicAckOptions::default()).await?)
     }
 
-    /// Sends a command, as others do.
-    #[cfg(test)]
-    pub(super) async fn send(&mut self, queue: &str, id: &str, body: &str) -> Result<(), BrokerError> {
-        let one = Message { id: id.to_owned(), topic: String::new(), body: body.to_owned() };
-        let bytes = self.frames(("", queue), &one, None);
-        self.sent += 1;
-        self.wire.send(&bytes).await?;
-        self.confirmed(self.sent).await
-    }
-
-    async fn end(&mut self, command: &Command) -> Result<(), BrokerError> {
-        let tag = command.receipt.parse().unwrap_or_default();
-        self.say(CHANNEL, Method::new(60, 80).number64(tag).byte(0)).await
+    pub(super) async fn put_aside(
+        &mut self,
+        dead: &str,
+        command: &Command,
+        reason: &str,
+    ) -> Result<(), BrokerError> {
+        let mut headers = FieldTable::default();
+        headers.insert("reason".into(), AMQPValue::LongString(LongString::from(reason)));
+        let properties = properties(&command.id).with_headers(headers);
+        taken(self.send(("", dead), command.text().as_bytes(), properties).await?.await?)
     }
 }
 
-impl Broker for Rabbitmq {
-    fn publish<'a>(&'a mut self, all: &'a [Message]) -> BoxFuture<'a, Result<(), BrokerError>> {
-        async move {
-            let (mut bytes, from) = (Vec::new(), self.sent + 1);
-            for one in all {
-                bytes.extend(self.frames((&self.events, &one.topic), one, None));
-                self.sent += 1;
-            }
-            within(async {
-                self.wire.send(&bytes).await?;
-                self.confirmed(from).await
-            })
-            .await
+fn properties(id: &str) -> BasicProperties {
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(id.into())
+}
+
+fn taken(confirmation: Confirmation) -> Result<(), BrokerError> {
+    match confirmation {
+        Confirmation::Ack(_) => Ok(()),
+        Confirmation::Nack(_) => Err(BrokerError::Refused("a message was not taken".to_owned())),
+        Confirmation::NotRequested => {
+            unreachable!("because confirms are selected when the channel is opened")
         }
-        .boxed()
-    }
-
-    fn receive(&mut self, patience: Duration) -> BoxFuture<'_, Result<Option<Command>, BrokerError>> {
-        self.next(patience).boxed()
-    }
-
-    fn accept<'a>(&'a mut self, command: &'a Command) -> BoxFuture<'a, Result<(), BrokerError>> {
-        self.end(command).boxed()
-    }
-
-    fn bury<'a>(
-        &'a mut self,
-        command: &'a Command,
-        reason: &'a str,
-    ) -> BoxFuture<'a, Result<(), BrokerError>> {
-        async move {
-            let dead = format!("{}.dead", self.commands.as_deref().unwrap_or_default());
-            let body = String::from_utf8_lossy(&command.body).into_owned();
-            let one = Message { id: command.id.clone(), topic: String::new(), body };
-            let reason: String = reason.chars().take(200).collect();
-            let bytes = self.frames(("", &dead), &one, Some(&reason));
-            self.sent += 1;
-            let from = self.sent;
-            self.wire.send(&bytes).await?;
-            within(self.confirmed(from)).await?;
-            self.end(command).await
-        }
-        .boxed()
     }
 }

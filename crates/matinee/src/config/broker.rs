@@ -23,6 +23,12 @@ pub(crate) struct Broker {
     /// A file that holds the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url_file: Option<PathBuf>,
+    /// A file with certificates (PEM) of authorities that are trusted besides the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) authorities: Option<PathBuf>,
+    /// What is in it.
+    #[serde(skip)]
+    authorities_pem: String,
     /// The stream (Redis), the beginning of subjects (NATS) or the topic exchange (RabbitMQ) for events.
     pub(crate) events: String,
     /// Which events are sent: topics, with `*` for any run of characters.
@@ -42,6 +48,8 @@ impl Default for Broker {
             kind: None,
             url: Secret::default(),
             url_file: None,
+            authorities: None,
+            authorities_pem: String::new(),
             events: "matinee.events".to_owned(),
             topics: vec!["*".to_owned()],
             app: None,
@@ -61,6 +69,7 @@ impl Broker {
         Some(broker::Config {
             kind: self.kind?,
             url: self.url.reveal().to_owned(),
+            authorities_pem: self.authorities_pem.clone(),
             events: self.events.clone(),
             commands: self.commands.clone(),
             consumer: consumer.to_owned(),
@@ -77,13 +86,17 @@ pub(super) fn check(config: &mut Config) -> Result<(), BadConfig> {
         if check_name(&one.name).is_err() || before.iter().any(|known| known.name == one.name) {
             return Err(lacks("needs a `name` of its own: small letters, digits and dashes"));
         }
-        let read = one.url_file.as_ref().map(std::fs::read_to_string).transpose();
-        let read =
-            read.map_err(|error| lacks(&format!("names a `url_file` that cannot be read: {error}")))?;
+        let read = |key: &str, file: &Option<PathBuf>| {
+            let read = file.as_ref().map(std::fs::read_to_string).transpose();
+            read.map_err(|error| lacks(&format!("names a file in `{key}` that cannot be read: {error}")))
+        };
+        let url = read("url_file", &one.url_file)?;
+        let authorities_pem = read("authorities", &one.authorities)?.unwrap_or_default();
         Topics::read(&one.topics).map_err(|refusal| lacks(&format!("has wrong `topics`: {refusal}")))?;
-        let url = read.map(|text| Secret::of(text.trim()));
-        if let Some(url) = url {
-            config.broker[at].url = url;
+        let one = &mut config.broker[at];
+        one.authorities_pem = authorities_pem;
+        if let Some(text) = url {
+            one.url = Secret::of(text.trim());
         }
         let one = &config.broker[at];
         let lacks = |lack: String| BadConfig(format!("the [[broker]] `{}` {lack}", one.name));

@@ -8,7 +8,7 @@ use matinee_core::event::Topic;
 use matinee_core::id::AppId;
 use matinee_core::pull::Wanted;
 use matinee_core::webhook::limits::HOLD_MS;
-use matinee_io::broker::{self, BrokerError, Command, Config as Access, Message};
+use matinee_io::broker::{Broker, BrokerError, Command, Config as Access, Message};
 use matinee_io::db::DbError;
 pub(crate) use matinee_io::db::outbox::Outbox;
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ async fn tell_failing(node: &Node, to: &Sink, stopped: &Stopped) {
 }
 
 /// Sends all that waits, when it is our turn.
-async fn round(node: &Node, to: &Sink, link: &mut Option<Box<dyn broker::Broker>>) -> Result<(), Stopped> {
+async fn round(node: &Node, to: &Sink, link: &mut Option<Broker>) -> Result<(), Stopped> {
     let row = to.row();
     let turn = || {
         let now = now();
@@ -153,7 +153,7 @@ async fn round(node: &Node, to: &Sink, link: &mut Option<Box<dyn broker::Broker>
         if !all.is_empty() {
             let open = match link.take() {
                 Some(open) => open,
-                None => broker::open(&to.access).await?,
+                None => Broker::open(&to.access).await?,
             };
             link.insert(open).publish(&all).await?;
             metrics::counter!("matinee_broker_events_total").increment(all.len() as u64);
@@ -183,7 +183,7 @@ pub(crate) async fn hear(node: Arc<Node>, from: Arc<Sink>) {
 }
 
 async fn listen(node: &Node, from: &Sink, wait: &mut Duration) -> Result<(), Stopped> {
-    let mut link = broker::open(&from.access).await?;
+    let mut link = Broker::open(&from.access).await?;
     let app = from.app(node).await?.unwrap_or(node.defaults.app);
     loop {
         let Some(command) = link.receive(PATIENCE).await? else {
@@ -245,5 +245,5 @@ pub(crate) async fn test(sink: &Sink) -> Result<(), BrokerError> {
     let at = now();
     let body = message::message("broker.test", at, &json!({ "human": "This is a test." }));
     let one = Message { id: format!("test-{}", at.0), topic: "broker.test".to_owned(), body };
-    broker::open(&sink.access).await?.publish(&[one]).await
+    Broker::open(&sink.access).await?.publish(&[one]).await
 }

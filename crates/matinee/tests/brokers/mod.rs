@@ -14,6 +14,7 @@ use crate::support::redis::Redis;
 use crate::support::sender::patch;
 use crate::support::server::Server;
 use crate::support::tables::Tables;
+use crate::support::tls::AUTHORITY;
 use crate::support::until;
 
 /// Seconds in which something is told on a loaded machine.
@@ -85,6 +86,15 @@ async fn every_event_is_told_once_and_in_order_while_broker_and_server_are_kille
         (&json!("queue"), &json!(0), &Value::Null)
     );
     assert!(house.server.tell(&["brokers", "test", "queue"]).contains("has confirmed"));
+
+    // The same over TLS: it is believed when its authority is named.
+    let authority = house.server.data().join("authority.pem");
+    std::fs::write(&authority, AUTHORITY).unwrap();
+    house.server.configure(&format!(
+        "[[broker]]\nname = \"safe\"\nkind = \"redis\"\nurl = \"rediss://localhost:{}\"\nauthorities = {authority:?}\n",
+        redis.secure_port
+    ));
+    assert!(house.server.tell(&["brokers", "test", "safe"]).contains("has confirmed"));
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use super::until;
 
 pub(crate) struct Redis {
     pub(crate) port: u16,
+    /// Where it speaks TLS, as `localhost`.
+    pub(crate) secure_port: u16,
     dir: TempDir,
     child: Child,
 }
@@ -23,26 +25,23 @@ impl Redis {
             eprintln!("SKIPPED: redis-server is not installed; run tools/need test");
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (port, secure_port) = (free(), free());
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let child = Self::spawn(dir.path(), port);
-        let redis = Self { port, dir, child };
+        let child = Self::spawn(dir.path(), (port, secure_port));
+        let redis = Self { port, secure_port, dir, child };
         redis.wait().await;
         Some(redis)
     }
 
-    fn spawn(dir: &Path, port: u16) -> Child {
+    fn spawn(dir: &Path, (port, secure_port): (u16, u16)) -> Child {
         let mut command = mortal(Path::new("/usr/bin/redis-server"));
-        command.args([
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            "--appendonly",
-            "yes",
-            "--save",
-            "",
-        ]);
+        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--appendonly", "yes", "--save", "", "--tls-port", &secure_port.to_string()]);
+        let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls");
+        command.arg("--tls-cert-file").arg(tls.join("localhost.pem"));
+        command.arg("--tls-key-file").arg(tls.join("localhost.key"));
+        command.arg("--tls-ca-cert-file").arg(tls.join("authority.pem")).args(["--tls-auth-clients", "no"]);
         command.arg("--dir").arg(dir).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
     }
 
@@ -60,7 +59,7 @@ impl Redis {
 
     /// Again in the same folder.
     pub(crate) async fn again(&mut self) {
-        self.child = Self::spawn(self.dir.path(), self.port);
+        self.child = Self::spawn(self.dir.path(), (self.port, self.secure_port));
         self.wait().await;
     }
 

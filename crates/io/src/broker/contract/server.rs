@@ -9,20 +9,34 @@ use tempfile::TempDir;
 
 use super::Kind;
 
+/// The authority that has signed for `localhost`; its files are those of the tests of the binary.
+pub(super) const AUTHORITY: &str = include_str!("../../../../matinee/tests/support/tls/authority.pem");
+/// Nobody's authority.
+pub(super) const STRANGER: &str = include_str!("../../../../matinee/tests/support/tls/localhost.pem");
+/// Where these files are.
+const TLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../matinee/tests/support/tls");
+
 /// Seconds in which each of them starts on a loaded machine; RabbitMQ is by far the slowest.
 const START_S: u64 = 120;
 
 pub(super) struct Server {
     pub(super) kind: Kind,
-    port: u16,
+    ports: Ports,
     dir: TempDir,
     child: Child,
     /// The names of Erlang's nodes; without one of our own RabbitMQ starts one that stays.
-    names: Option<Names>,
+    _names: Option<Names>,
+}
+
+/// Where it listens, with and without TLS; and its names.
+#[derive(Clone, Copy)]
+struct Ports {
+    plain: u16,
+    secure: u16,
+    names: u16,
 }
 
 struct Names {
-    port: u16,
     child: Child,
 }
 
@@ -49,15 +63,15 @@ impl Server {
             }
             return None;
         };
-        let (port, dir) = (free_port(), tempfile::tempdir().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let ports = Ports { plain: free_port(), secure: free_port(), names: free_port() };
         let names = (kind == Kind::Rabbitmq).then(|| {
-            let (port, mut command) = (free_port(), mortal(Path::new("epmd")));
-            command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
-            Names { port, child: command.stdin(Stdio::null()).spawn().unwrap() }
+            let mut command = mortal(Path::new("epmd"));
+            command.args(["-address", "127.0.0.1", "-port", &ports.names.to_string()]);
+            Names { child: command.stdin(Stdio::null()).spawn().unwrap() }
         });
-        let names_port = names.as_ref().map_or(0, |names| names.port);
-        let child = spawn(kind, &program, dir.path(), (port, names_port));
-        let mut server = Self { kind, port, dir, child, names };
+        let child = spawn(kind, &program, dir.path(), ports);
+        let mut server = Self { kind, ports, dir, child, _names: names };
         server.wait().await;
         Some(server)
     }
@@ -68,20 +82,30 @@ impl Server {
             Kind::Nats => "nats",
             Kind::Rabbitmq => "amqp",
         };
-        format!("{scheme}://127.0.0.1:{}", self.port)
+        format!("{scheme}://127.0.0.1:{}", self.ports.plain)
+    }
+
+    /// Its address with TLS, under this name.
+    pub(super) fn secure_url(&self, host: &str) -> String {
+        let (scheme, port) = match self.kind {
+            Kind::Redis => ("rediss", self.ports.secure),
+            // Whoever comes is asked whether TLS is wanted.
+            Kind::Nats => ("tls", self.ports.plain),
+            Kind::Rabbitmq => ("amqps", self.ports.secure),
+        };
+        format!("{scheme}://{host}:{port}")
     }
 
     /// `kill -9`, and again in the same folder.
     pub(super) async fn kill_and_restart(&mut self) {
         self.end();
-        let names_port = self.names.as_ref().map_or(0, |names| names.port);
-        self.child = spawn(self.kind, &program(self.kind).unwrap(), self.dir.path(), (self.port, names_port));
+        self.child = spawn(self.kind, &program(self.kind).unwrap(), self.dir.path(), self.ports);
         self.wait().await;
     }
 
     async fn wait(&mut self) {
         for _ in 0..START_S * 10 {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if TcpStream::connect(("127.0.0.1", self.ports.plain)).is_ok() {
                 return;
             }
             assert!(self.child.try_wait().unwrap().is_none(), "{:?} ended at its start", self.kind);
@@ -127,33 +151,46 @@ fn mortal(program: &Path) -> Command {
     command
 }
 
-fn spawn(kind: Kind, program: &Path, dir: &Path, (port, names_port): (u16, u16)) -> Child {
+fn spawn(kind: Kind, program: &Path, dir: &Path, ports: Ports) -> Child {
     use std::os::unix::process::CommandExt as _;
     let mut command = mortal(program);
-    let port = port.to_string();
+    let port = ports.plain.to_string();
     match kind {
         Kind::Redis => {
-            command
-                .args(["--bind", "127.0.0.1", "--port", &port, "--appendonly", "yes", "--save", "", "--dir"])
-                .arg(dir);
+            command.args(["--bind", "127.0.0.1", "--port", &port, "--appendonly", "yes", "--save", ""]);
+            command.args(["--tls-port", &ports.secure.to_string(), "--tls-auth-clients", "no"]);
+            command.arg("--tls-cert-file").arg(format!("{TLS}/localhost.pem"));
+            command.arg("--tls-key-file").arg(format!("{TLS}/localhost.key"));
+            command.arg("--tls-ca-cert-file").arg(format!("{TLS}/authority.pem")).arg("--dir").arg(dir);
         }
         Kind::Nats => {
+            let said = format!(
+                "allow_non_tls: true\ntls {{\n cert_file: \"{TLS}/localhost.pem\"\n key_file: \"{TLS}/localhost.key\"\n}}\n"
+            );
+            std::fs::write(dir.join("nats.conf"), said).unwrap();
+            command.arg("-c").arg(dir.join("nats.conf"));
             command.args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"]).arg(dir);
         }
-        Kind::Rabbitmq => {
-            command.env("HOME", dir);
-            command.env("RABBITMQ_MNESIA_BASE", dir.join("mnesia")).env("RABBITMQ_LOG_BASE", dir.join("log"));
-            command.env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1").env("RABBITMQ_NODE_PORT", &port);
-            command.env("RABBITMQ_NODENAME", format!("matinee{port}@localhost"));
-            command.env("RABBITMQ_DIST_PORT", free_port().to_string());
-            command.env("ERL_EPMD_PORT", names_port.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
-            command.env(
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "+S 1:1 -kernel inet_dist_use_interface {127,0,0,1}",
-            );
-            command.env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("plugins"));
-        }
+        Kind::Rabbitmq => rabbitmq(&mut command, dir, ports),
     }
     let quiet = || Stdio::from(std::fs::File::create(dir.join("said")).unwrap());
     command.process_group(0).stdin(Stdio::null()).stdout(quiet()).stderr(quiet()).spawn().unwrap()
+}
+
+fn rabbitmq(command: &mut Command, dir: &Path, ports: Ports) {
+    let said = format!(
+        "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.cacertfile = {TLS}/authority.pem\n\
+         ssl_options.certfile = {TLS}/localhost.pem\nssl_options.keyfile = {TLS}/localhost.key\n\
+         ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+        ports.secure
+    );
+    std::fs::write(dir.join("rabbitmq.conf"), said).unwrap();
+    command.env("HOME", dir).env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"));
+    command.env("RABBITMQ_MNESIA_BASE", dir.join("mnesia")).env("RABBITMQ_LOG_BASE", dir.join("log"));
+    command.env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1").env("RABBITMQ_NODE_PORT", ports.plain.to_string());
+    command.env("RABBITMQ_NODENAME", format!("matinee{}@localhost", ports.plain));
+    command.env("RABBITMQ_DIST_PORT", free_port().to_string());
+    command.env("ERL_EPMD_PORT", ports.names.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
+    command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 -kernel inet_dist_use_interface {127,0,0,1}");
+    command.env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("plugins"));
 }
