@@ -1,6 +1,6 @@
 // The page of stores with a real one, on a phone and in the dark; and one that does not answer.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
@@ -72,5 +72,11 @@ test('a store that does not answer says so, and is emptied and filled again by a
   await says(page, 'does not answer');
   await says(page, 'still to be copied');
   expect(await fits()).toBe(true);
+  // A mount point without its disk.
+  mkdirSync(far);
+  await says(page, 'another place', 90_000);
+  await says(page, 'matinee stores adopt cellar');
+  expect(await fits()).toBe(true);
+  rmdirSync(far);
   renameSync(`${far}-away`, far);
 });

@@ -1,10 +1,12 @@
 //! Replicas: the copies of an object, and how each is known to be good.
 
 pub mod limits;
+mod plate;
 mod sums;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::plate::{BEFORE_PLATES, Look, Verdict, is_besides, plate_key, plate_of};
 pub use self::sums::{Summing, Sums};
 
 /// The store below the data directory: what works and plays reads from it, and the number of copies does not count it.
@@ -69,6 +71,16 @@ impl Finding {
         }
     }
 
+    /// The same where the bytes cannot be read, and only what the store says of them is known: their length, and the tag that
+    /// changes with them. Tags that were not told prove nothing.
+    pub fn of_told(expected: (u64, Option<&str>), told: (u64, Option<&str>)) -> Self {
+        match (expected.1, told.1) {
+            _ if expected.0 != told.0 => Self::Short,
+            (Some(expected), Some(told)) if expected != told => Self::Changed,
+            (Some(_) | None, Some(_) | None) => Self::Good,
+        }
+    }
+
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -96,6 +108,19 @@ mod tests {
             (None, Finding::Missing),
         ] {
             assert_eq!(Finding::of((5, good), found), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_known_by_its_length_and_its_tag() {
+        for (expected, told, finding) in [
+            ((5, Some("a")), (5, Some("a")), Finding::Good),
+            ((5, Some("a")), (5, Some("b")), Finding::Changed),
+            ((5, Some("a")), (4, Some("a")), Finding::Short),
+            ((5, None), (5, Some("b")), Finding::Good),
+            ((5, Some("a")), (5, None), Finding::Good),
+        ] {
+            assert_eq!(Finding::of_told(expected, told), finding, "{expected:?} {told:?}");
         }
     }
 

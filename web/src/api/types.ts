@@ -376,7 +376,7 @@ export interface Store {
   place: string;
   class: 'replica' | 'archive';
   domain: string;
-  state: 'working' | 'away' | 'draining' | 'lost';
+  state: 'working' | 'away' | 'elsewhere' | 'draining' | 'lost';
   away_since: string | null;
   error: string | null;
   objects: number;
@@ -389,6 +389,8 @@ export interface Store {
   scrubbed_since: string | null;
   facts: string[];
   tried: string | null;
+  found: string[];
+  compared: string | null;
 }
 
 interface RunnerJob {

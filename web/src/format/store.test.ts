@@ -20,12 +20,15 @@ const store: Store = {
   scrubbed_since: null,
   facts: [],
   tried: null,
+  found: [],
+  compared: null,
 };
 
 test('a store says how it is in a word', () => {
   expect(standing(store)).toEqual({ word: 'working', tone: 'good' });
   expect(standing({ ...store, bad_objects: 1 }).tone).toBe('bad');
   expect(standing({ ...store, state: 'away' })).toEqual({ word: 'does not answer', tone: 'bad' });
+  expect(standing({ ...store, state: 'elsewhere' })).toEqual({ word: 'another place', tone: 'bad' });
   expect(standing({ ...store, state: 'lost' })).toEqual({ word: 'lost', tone: 'bad' });
   expect(standing({ ...store, state: 'draining' }).word).toBe('being emptied');
   expect(standing({ ...store, state: 'draining', objects: 0 }).word).toBe('empty');

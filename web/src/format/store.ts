@@ -8,6 +8,8 @@ export function standing(store: Store): { word: string; tone: 'good' | 'bad' | '
   switch (store.state) {
     case 'lost':
       return { word: 'lost', tone: 'bad' };
+    case 'elsewhere':
+      return { word: 'another place', tone: 'bad' };
     case 'away':
       return { word: 'does not answer', tone: 'bad' };
     case 'draining':

@@ -22,3 +22,7 @@ pub const INVENTORY_PAGE: usize = 1_000;
 
 /// What is hidden in one store and looked at in one comparison: the rest has its turn when that is gone.
 pub const HIDDEN_MAX: usize = 10_000;
+
+/// An upload in parts that no row knows is ended when it is older than this, in milliseconds: nobody can go on with it, and between
+/// its beginning and its row there is one answer of the store. A day is for clocks that disagree and for whoever tries by hand.
+pub const UPLOAD_FORGOTTEN_MS: i64 = 86_400_000;

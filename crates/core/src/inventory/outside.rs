@@ -1,7 +1,7 @@
 //! What a place outside lists, beside the rows that explain it. Only what is surely ours, and surely not just being made or
 //! deleted, is ever found to be one too many.
 
-use super::limits::{LIST_LATE_MS, UNKNOWN_YOUNG_MS};
+use super::limits::{LIST_LATE_MS, UNKNOWN_YOUNG_MS, UPLOAD_FORGOTTEN_MS};
 use crate::ledger::State;
 use crate::limits::QUARANTINE_MS;
 use crate::time::Millis;
@@ -122,6 +122,13 @@ pub fn explain(seen: Sighting, began: Millis) -> Explained {
     }
 }
 
+/// Is an upload in parts that was begun at `since` forgotten? `explained` says what its key is; `known` is whether its row knows just
+/// this upload. Also a copy that is there can have one besides: the answer to its beginning was lost, and another one was begun.
+pub fn is_forgotten(explained: Explained, known: bool, since: Millis, began: Millis) -> bool {
+    let is_ours = !matches!(explained, Explained::Foreign | Explained::Spare);
+    is_ours && !known && began.since(since) >= UPLOAD_FORGOTTEN_MS
+}
+
 /// What is done about something that no row knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -173,6 +180,16 @@ mod tests {
             (seen(true, 0, this(State::Gone, Some(LIST_LATE_MS + 1))), Explained::Again),
         ] {
             assert_eq!(explain(sighting, BEGAN), expected, "{sighting:?}");
+        }
+    }
+
+    #[test]
+    fn only_parts_that_are_ours_old_and_unknown_are_forgotten() {
+        let ours = [Explained::Known, Explained::Young, Explained::Unknown, Explained::Again];
+        for explained in ours.into_iter().chain([Explained::Foreign, Explained::Spare]) {
+            let forgotten = |known, age_ms: i64| is_forgotten(explained, known, BEGAN.plus(-age_ms), BEGAN);
+            assert_eq!(forgotten(false, UPLOAD_FORGOTTEN_MS), ours.contains(&explained), "{explained:?}");
+            assert!(!forgotten(false, UPLOAD_FORGOTTEN_MS - 1) && !forgotten(true, 9 * UPLOAD_FORGOTTEN_MS));
         }
     }
 

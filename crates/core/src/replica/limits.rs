@@ -58,3 +58,13 @@ pub const SCRUB_LAST_LOOKS: u64 = 60;
 
 /// How often is looked whether a copy is to be read again, in milliseconds.
 pub const SCRUB_LOOK_MS: i64 = 60_000;
+
+/// A place that was seen to be the right store is believed to be it for so long, in milliseconds: a bucket does not become another
+/// one while the server runs, and a question in a minute costs nothing. Disks are looked at each time.
+pub const PLATE_FRESH_MS: i64 = 60_000;
+
+/// So many of the copies that should lie in a store are looked for in a place that has no plate: some may be lost, but not all.
+pub const PLATE_COPIES: u32 = 20;
+
+/// Plates of one place that are read: each server, and each store that it has ever been, has hung up one.
+pub const PLATES_MAX: usize = 100;

@@ -26,6 +26,8 @@ pub struct ListedCopy {
     pub key: Option<String>,
     /// Its length in bytes, when it must be there with it.
     pub size: Option<u64>,
+    /// The upload in parts that was begun for it and is not over.
+    pub upload: Option<String>,
 }
 
 /// A copy that must be in its store.
@@ -91,7 +93,7 @@ impl Db {
             Box::pin(async move {
                 let mut found = Vec::with_capacity(ids.len());
                 for id in ids {
-                    let sql = "SELECT l.state, l.proven_ms, r.key, CASE WHEN r.state = 'present' THEN o.size_bytes END AS size_bytes FROM ledger l
+                    let sql = "SELECT l.state, l.proven_ms, r.key, r.begun_upload, CASE WHEN r.state = 'present' THEN o.size_bytes END AS size_bytes FROM ledger l
                                LEFT JOIN replica r ON r.id = l.id LEFT JOIN object o ON o.id = r.object_id
                                WHERE l.id = $1 AND l.place = $2 AND l.publication_id IS NULL";
                     let row = tx.row(sql, args![*id, store.as_str()]).await?;
@@ -240,6 +242,7 @@ fn listed_of(row: &Row) -> Result<ListedCopy, DbError> {
         proven: row.get("proven_ms")?,
         key: row.get("key")?,
         size: row.get("size_bytes")?,
+        upload: row.get("begun_upload")?,
     })
 }
 

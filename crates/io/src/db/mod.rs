@@ -110,7 +110,8 @@ use self::readers::Readers;
 pub use self::remake::Wish;
 pub use self::rendition::{NewTrack, PresentedTrack, Rendition, Shape};
 pub use self::replica::{
-    Aged, BegunUpload, Control, Lag, Lost, NewReplica, Placing, Proven, Replica, StoreState, Unplaced, key_in,
+    Aged, BegunUpload, Control, Lag, Lost, NewReplica, Placing, Promised, Proven, Replica, StoreState,
+    Unplaced, key_in,
 };
 pub use self::signal::{Ask, Word};
 use self::signal::{Listener, Signals};

@@ -4,6 +4,7 @@ mod control;
 mod copying;
 mod lost;
 mod placing;
+mod plate;
 mod proving;
 mod store;
 
@@ -22,6 +23,7 @@ pub use self::control::{Control, key_in};
 pub use self::copying::Proven;
 pub use self::lost::Lost;
 pub use self::placing::{Lag, NewReplica, Placing, Unplaced};
+pub use self::plate::Promised;
 pub use self::proving::Aged;
 pub use self::store::StoreState;
 
@@ -61,6 +63,8 @@ pub struct Replica {
     pub state: State,
     /// What the store calls exactly these bytes.
     pub version: Option<String>,
+    /// What the store said of them when they were put; it changes when they do.
+    pub tag: Option<String>,
     /// What an archive has given back hashes to.
     pub sums: Option<Sums>,
     /// An upload of it that was not finished.
@@ -206,6 +210,7 @@ pub(crate) fn replica_of(row: &Row) -> Result<Replica, DbError> {
         template: row.get("template")?,
         state: row.get("state")?,
         version: row.get("version")?,
+        tag: row.get("tag")?,
         sums: sha1.zip(sha256).map(|(sha1, sha256)| Sums { sha1, sha256 }),
         begun: begun.zip(part_bytes).map(|(upload, part_bytes)| BegunUpload { upload, part_bytes }),
         replaces: row.get("replaces")?,

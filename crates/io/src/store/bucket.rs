@@ -81,6 +81,7 @@ impl From<RemoteError> for BucketError {
             RemoteError::Again(text) => Self::Again(text),
             RemoteError::Full
             | RemoteError::File(_)
+            | RemoteError::Frozen(_)
             | RemoteError::Unreadable(_)
             | RemoteError::Unsaved(_) => Self::Again(error.to_string()),
         }

@@ -73,7 +73,7 @@ impl Disk {
         fs::rename(&unfinished, &path)
             .and_then(|()| sync_dir(folder_of(&path)))
             .map_err(|error| world(&error))?;
-        Ok(Put { version: None, proof: Proof::Sized })
+        Ok(Put { version: None, tag: None, proof: Proof::Sized })
     }
 
     fn create(&self, path: &Path, unfinished: &Path) -> Result<File, RemoteError> {
@@ -231,7 +231,7 @@ impl Store for Disk {
         let (this, key) = (self.clone(), key.to_owned());
         Box::pin(async move {
             let size = blocking(move || this.size(&key)).await?;
-            Ok(size.map(|size| Looked { size, version: None }))
+            Ok(size.map(|size| Looked { size, version: None, tag: None }))
         })
     }
 

@@ -35,7 +35,7 @@ impl Memory {
         let mut bytes = vec![0; len];
         file.read_exact_at(&mut bytes, 0).map_err(RemoteError::File)?;
         self.objects().insert(key.to_owned(), bytes.into());
-        Ok(Put { version: None, proof: Proof::Sized })
+        Ok(Put { version: None, tag: None, proof: Proof::Sized })
     }
 
     fn slice(&self, key: &str, range: &Range<u64>) -> Result<Bytes, RemoteError> {
@@ -81,7 +81,7 @@ impl Store for Memory {
 
     fn look<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Looked>> {
         let size = self.objects().get(key).map(|bytes| bytes.len() as u64);
-        Box::pin(ready(Ok(size.map(|size| Looked { size, version: None }))))
+        Box::pin(ready(Ok(size.map(|size| Looked { size, version: None, tag: None }))))
     }
 
     fn remove<'a>(&'a self, key: &'a str, _: Option<&'a str>) -> Answer<'a, Removed> {

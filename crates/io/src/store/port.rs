@@ -107,6 +107,8 @@ pub struct Begun {
 pub struct Put {
     /// What the store calls these bytes, where it keeps several of a key.
     pub version: Option<String>,
+    /// What it says of them that changes when they do, where it says so.
+    pub tag: Option<String>,
     /// How far its word goes.
     pub proof: Proof,
 }
@@ -127,6 +129,8 @@ pub struct Looked {
     pub size: u64,
     /// What the store calls these bytes, where it keeps several of a key.
     pub version: Option<String>,
+    /// What it says of them that changes when they do, where it says so.
+    pub tag: Option<String>,
 }
 
 /// An object as it is listed.
@@ -195,6 +199,9 @@ pub enum RemoteError {
     /// It cannot be done like this, however often it is tried.
     #[error("the store cannot do it: {0}")]
     Wrong(String),
+    /// It lies in a class from which nothing is read before it was asked for hours earlier.
+    #[error("the object must be thawed before it is read: {0}")]
+    Frozen(String),
     /// The bytes are there and cannot be read: a sector that has gone bad.
     #[error("the bytes cannot be read: {0}")]
     Unreadable(String),

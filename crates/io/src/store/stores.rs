@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::guard::{Guard, Trust};
 use super::port::{RemoteError, Store};
 use super::s3::{Access, PATIENCE, S3};
 use super::{Disk, Facts};
@@ -42,15 +45,24 @@ pub struct Opened {
     pub name: String,
     /// Where it is, for people.
     pub place: String,
-    /// The store.
+    /// The store. It is asked for nothing while another place is known to be found under its name.
     pub store: Arc<dyn Store>,
+    /// The same for whoever looks whether it is the right place.
+    pub bare: Arc<dyn Store>,
+    /// What is known of that in this process.
+    pub trust: Trust,
+    /// A question costs next to nothing, and the place may be another one the next moment: a disk that was mounted.
+    pub is_near: bool,
     /// What it can do, once it was tried.
     pub facts: OnceLock<Facts>,
 }
 
 /// All of them; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Stores(Arc<[Opened]>);
+pub struct Stores {
+    all: Arc<[Opened]>,
+    turn: Arc<Mutex<()>>,
+}
 
 /// A store that cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -68,27 +80,32 @@ impl Stores {
         let opened = configs
             .iter()
             .map(|config| open(config).map_err(|error| Unusable { name: config.name.clone(), error }));
-        Ok(Self(opened.collect::<Result<Vec<_>, _>>()?.into()))
+        Ok(Self { all: opened.collect::<Result<Vec<_>, _>>()?.into(), turn: Arc::default() })
     }
 
     /// The store of this name.
     pub fn get(&self, name: &str) -> Option<&Opened> {
-        self.0.iter().find(|opened| opened.name == name)
+        self.all.iter().find(|opened| opened.name == name)
     }
 
     /// All of them, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Opened> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// The turn to hang up a plate: two names of one place must not do it at the same moment.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// Are there none?
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
 fn open(config: &StoreConfig) -> Result<Opened, RemoteError> {
-    let (store, place): (Arc<dyn Store>, String) = match &config.place {
+    let (bare, place): (Arc<dyn Store>, String) = match &config.place {
         Place::S3 { access, prefix, storage_class } => {
             let store = S3::open(access, prefix, storage_class.clone(), PATIENCE)?;
             let host = access.endpoint.as_deref().unwrap_or("AWS");
@@ -100,5 +117,14 @@ fn open(config: &StoreConfig) -> Result<Opened, RemoteError> {
             (Arc::new(store), path.display().to_string())
         }
     };
-    Ok(Opened { name: config.name.clone(), place, store, facts: OnceLock::new() })
+    let trust = Trust::default();
+    Ok(Opened {
+        name: config.name.clone(),
+        place,
+        store: Arc::new(Guard { store: Arc::clone(&bare), trust: trust.clone() }),
+        bare,
+        trust,
+        is_near: matches!(config.place, Place::Disk { .. }),
+        facts: OnceLock::new(),
+    })
 }

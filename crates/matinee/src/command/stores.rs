@@ -12,6 +12,8 @@ use super::text::{Column, plain, table};
 use super::{Form, copies, lost};
 use crate::config::store::Kind;
 use crate::config::{self, Config, Flags};
+use crate::flow::plate;
+use crate::node::Node;
 use matinee_core::placement::Class;
 
 /// The beginning of the keys of what is tried; always the same, so that the next trial removes what a broken one left.
@@ -52,6 +54,14 @@ enum Order {
     Drain(copies::DrainArguments),
     /// Gives a store up for ever: what lay in it is made anew from other copies
     Lost(lost::Arguments),
+    /// Takes the place that is found under a name for that store, after what lay in it was brought there
+    Adopt {
+        /// The store
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        form: Form,
+    },
 }
 
 /// Does what was asked.
@@ -67,10 +77,26 @@ pub(crate) async fn run(
         Some(Order::Move(order)) => copies::relocate(&*super::open_stored(flags).await?, order, out).await,
         Some(Order::Drain(order)) => copies::drain(&*super::open_stored(flags).await?, order, out).await,
         Some(Order::Lost(order)) => lost::run(&*super::open_stored(flags).await?, order, out).await,
+        Some(Order::Adopt { name, form }) => {
+            adopt(&*super::open_stored(flags).await?, name, *form, out).await
+        }
         None => list(&config, arguments.form, out).await,
         Some(Order::Ls(form)) => list(&config, *form, out).await,
         Some(Order::Test { name, form }) => test(&config, name, *form, out).await,
     }
+}
+
+async fn adopt(node: &Node, name: &str, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    if let Err(failure) = plate::adopt(node, name).await {
+        return Ok(copies::failed(&failure));
+    }
+    if form.json {
+        writeln!(out, "{}", json!({ "store": name, "adopted": true }))?;
+    } else if !form.quiet {
+        writeln!(out, "{name} is this place from now on; a server that runs sees it within a minute")?;
+        writeln!(out, "`matinee stores scrub {name}` says whether all that its rows promise is there.")?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -89,18 +115,28 @@ async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Resu
         let error = opened.store.list(None, 1).await.err().map(|error| error.to_string());
         let state = known.iter().find(|state| state.name == store.name);
         let lost = state.is_some_and(|state| state.lost.is_some());
+        let elsewhere = state.is_some_and(|state| state.elsewhere.is_some());
         let (facts, tried) = state.and_then(|state| state.facts.clone()).unzip();
         if form.json {
             let told = json!({
                 "name": store.name, "kind": kind, "class": class, "place": opened.place,
-                "answers": error.is_none(), "error": error, "lost": lost, "facts": facts, "tried_ms": tried.map(|at| at.0),
+                "answers": error.is_none(), "error": error, "lost": lost, "elsewhere": elsewhere,
+                "facts": facts, "tried_ms": tried.map(|at| at.0),
             });
             writeln!(out, "{told}")?;
         } else if form.quiet {
             writeln!(out, "{}", store.name)?;
         } else {
             let state = error.map_or_else(|| "answers".to_owned(), |error| plain(&error));
-            let state = if lost { "lost".to_owned() } else { state };
+            let state = match (lost, elsewhere) {
+                (true, _) => "lost".to_owned(),
+                (false, true) => "elsewhere".to_owned(),
+                (false, false) => state,
+            };
+            let why = known.iter().find(|known| known.name == store.name && elsewhere);
+            notes.extend(
+                why.and_then(|known| known.error.as_ref()).map(|why| format!("{}: {why}", store.name)),
+            );
             notes.extend(sentences(&store.name, facts.as_ref()));
             rows.push(vec![
                 store.name.clone(),

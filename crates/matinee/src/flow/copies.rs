@@ -10,7 +10,7 @@ use matinee_core::replica::{Finding, State};
 use matinee_io::db::{Aged, NewReplica, Placing, Replica, StoreState, Unplaced};
 use matinee_io::random;
 
-use super::{Failure, now};
+use super::{Failure, now, plate};
 use crate::node::Node;
 
 /// What the operator wants, with what is known of the stores now.
@@ -103,6 +103,8 @@ async fn lies_in_one_of(node: &Node, copy: &Replica, stores: &[String]) -> Resul
         match looked {
             Some(looked) if Some(looked.size) == far.size => return Ok(true),
             Some(_) => node.db.found(far.id, Finding::Short, now()).await?,
+            // Nothing is missing in another place.
+            None if plate::look(node, opened).await?.is_some() => {}
             None => node.db.found(far.id, Finding::Missing, now()).await?,
         }
     }

@@ -10,7 +10,7 @@ use matinee_core::id::EntryId;
 use matinee_core::job::Lease;
 use matinee_core::replica::{Finding, LOCAL, State, Summing};
 use matinee_io::db::{BegunUpload, Db, DbError, Proven, Replica};
-use matinee_io::store::{Answer, Begun, RemoteError, Store, StoreError, Told};
+use matinee_io::store::{Answer, Begun, Proof, RemoteError, Store, StoreError, Told};
 
 use super::fault::Fault;
 use super::lease::Hold;
@@ -25,14 +25,15 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, replica: EntryId) -> Resul
         return bring_back(node, hold, &replica).await;
     }
     let name = replica.store.as_str();
-    let store = Arc::clone(&node.stores.get(name).ok_or_else(|| unknown(name))?.store);
-    outage::ask(node, name).await?;
+    let opened = node.stores.get(name).ok_or_else(|| unknown(name))?;
+    let store = Arc::clone(&opened.store);
+    outage::ask(node, opened).await?;
     let (file, hash) = source(node, &replica).await?;
     let size = replica.size.unwrap_or_default();
     match put(node, hold, &*store, (&replica, file, size)).await {
         Ok((proven, seen)) => {
             outage::answered(node, name).await?;
-            let finding = seen.against((size, hash));
+            let finding = seen.against((size, hash), proven.tag.as_deref());
             settle(node, hold, (&replica, proven), finding).await
         }
         Err(error) => {
@@ -76,7 +77,7 @@ async fn examine_local(node: &Node, of: &Replica) -> Result<(), Fault> {
     let Some(size) = local.size else { return Ok(()) };
     let seen = reread::local(node, of.object, &mut Pace::free()).await?;
     let hash = local.blake3.or_else(|| seen.hash(size)).unwrap_or_default();
-    Ok(node.db.found(local.id, seen.against((size, hash)), now()).await?)
+    Ok(node.db.found(local.id, seen.against((size, hash), None), now()).await?)
 }
 
 /// The bytes of the object in an open file, and its hash: the local file, or what another store has.
@@ -150,10 +151,14 @@ async fn put(
         replica: replica.id,
         progress: hold.progress_of(2 * size),
     };
-    let put = store.put(&replica.key, file, size, begun.as_ref(), &told).await?;
+    let put = store.put(&replica.key, Arc::clone(&file), size, begun.as_ref(), &told).await?;
     let mut sums = node.config.archives().contains(&replica.store).then(Summing::default);
     let seen = read_back(store, (&replica.key, size), &mut Pace::free(), sums.as_mut()).await?;
-    Ok((Proven { version: put.version, sums: sums.map(Summing::end) }, seen))
+    if let (Seen::Frozen(..), Some(_)) = (&seen, &sums) {
+        // Nothing was read. Where the store has hashed what it got, that is what was sent.
+        sums = if put.proof == Proof::Hashed { Some(reread::summed(file).await?) } else { None };
+    }
+    Ok((Proven { version: put.version, tag: put.tag, sums: sums.map(Summing::end) }, seen))
 }
 
 /// Saves the name of an upload in parts before its first part is sent, and says how far it is.

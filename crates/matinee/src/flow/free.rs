@@ -7,11 +7,11 @@ use matinee_core::replica::Finding;
 use matinee_core::replica::limits::COPY_CONTROL_MS;
 use matinee_core::{ledger, limits};
 use matinee_io::db::{DbError, Entry, key_in};
-use matinee_io::store::{Begun, RemoteError, Removed, Store};
+use matinee_io::store::{Begun, Opened, RemoteError, Removed, Store};
 use serde_json::{Value, json};
 
 use super::leaving::{self, Leaving};
-use super::{Failure, now, outage};
+use super::{Failure, now, outage, plate};
 use crate::node::Node;
 
 /// So many entries of the ledger are worked in one round.
@@ -38,11 +38,12 @@ pub(crate) async fn run(node: Arc<Node>, name: String) {
 }
 
 async fn round(node: &Node, name: &str) -> Result<(), Failure> {
-    let Some(store) = node.stores.get(name).map(|opened| Arc::clone(&opened.store)) else { return Ok(()) };
-    outage::probe(node, name, &*store).await?;
+    let Some(opened) = node.stores.get(name) else { return Ok(()) };
+    let store = Arc::clone(&opened.store);
+    outage::probe(node, opened).await?;
     loop {
         let due = node.db.ledger_due_in(name, now(), ROUND).await?;
-        if due.is_empty() || outage::ask(node, name).await.is_err() {
+        if due.is_empty() || outage::ask(node, opened).await.is_err() {
             break;
         }
         let mut freed = Vec::new();
@@ -69,8 +70,9 @@ async fn round(node: &Node, name: &str) -> Result<(), Failure> {
                 }
             }
         }
-        if let Err(error) = there(&*store, !freed.is_empty()).await {
-            return outage::failed(node, name, &error).await;
+        // Where the whole bucket is away, or is another one by now, every object seems to be gone.
+        if !freed.is_empty() && plate::look(node, opened).await?.is_some() {
+            return Ok(());
         }
         for (entry, proof) in freed {
             gone(node, entry, proof).await?;
@@ -79,7 +81,7 @@ async fn round(node: &Node, name: &str) -> Result<(), Failure> {
             break;
         }
     }
-    control(node, name, &*store).await
+    control(node, opened).await
 }
 
 /// It is tried again, the later the more often it was.
@@ -90,11 +92,6 @@ async fn later(node: &Node, entry: &Entry, why: &str) -> Result<(), Failure> {
         Err(DbError::Absent) => Ok(()),
         done => Ok(done?),
     }
-}
-
-/// Where the whole bucket is away, every object seems to be: only a place that lists what it has proves what it has not.
-async fn there(store: &dyn Store, asked: bool) -> Result<(), RemoteError> {
-    if asked { store.list(None, 1).await.map(drop) } else { Ok(()) }
 }
 
 async fn gone(node: &Node, entry: &Entry, proof: Value) -> Result<(), Failure> {
@@ -126,22 +123,23 @@ async fn delete(node: &Node, store: &dyn Store, entry: &Entry) -> Result<Value, 
     if store.look(&key).await?.is_some() {
         return Err(RemoteError::Wrong("it is still there after it was removed".to_owned()));
     }
-    Ok(json!({ "key": key, "removed": removed, "second_look": "absent", "listed": true, "at_ms": now().0 }))
+    Ok(json!({ "key": key, "removed": removed, "second_look": "absent", "place": "seen", "at_ms": now().0 }))
 }
 
 /// What was proven gone a day ago is looked for once more.
-async fn control(node: &Node, name: &str, store: &dyn Store) -> Result<(), Failure> {
+async fn control(node: &Node, opened: &Opened) -> Result<(), Failure> {
+    let name = opened.name.as_str();
     for old in node.db.copy_controls(name, now(), CONTROLS).await? {
-        if old.key.is_empty() || outage::ask(node, name).await.is_err() {
+        if old.key.is_empty() || outage::ask(node, opened).await.is_err() {
             return Ok(());
         }
-        match store.look(&old.key).await {
+        match opened.store.look(&old.key).await {
             Ok(None) => node.db.copy_controlled(old.entry).await?,
             Ok(Some(_)) => {
                 tracing::error!(entry = %old.entry, store = name, key = old.key, "what was proven gone is there again; it is deleted again");
                 node.db.copy_back(old.entry, now()).await?;
             }
-            Err(error) if outage::is_of_the_store(store, &error).await => {
+            Err(error) if outage::is_of_the_store(&*opened.store, &error).await => {
                 return outage::failed(node, name, &error).await;
             }
             Err(error) => {

@@ -57,10 +57,25 @@ pub(crate) struct Found {
     pub(crate) again: Vec<Unknown>,
     /// What is one too many of those made for one intent, with the name at the place.
     pub(crate) spare: Vec<Unknown>,
+    /// Uploads in parts that are ours and that nobody can go on with.
+    pub(crate) forgotten: Vec<Forgotten>,
+    /// Those that are not ours.
+    pub(crate) foreign_uploads: u64,
     /// What a row says is there, and is not.
     pub(crate) missing: Vec<Lack>,
     /// What has another length than its row says.
     pub(crate) length: Vec<Lack>,
+}
+
+/// An upload in parts that no row knows.
+#[derive(Debug)]
+pub(crate) struct Forgotten {
+    /// The key that the object would have had.
+    pub(crate) key: String,
+    /// What the store calls it.
+    pub(crate) upload: String,
+    /// When it was begun.
+    pub(crate) since: Millis,
 }
 
 /// Something that is not there as its row says.
@@ -81,6 +96,8 @@ pub(crate) struct Done {
     pub(crate) waiting: u64,
     /// What is made again or asked for by itself.
     pub(crate) again: u64,
+    /// Forgotten uploads in parts that were ended.
+    pub(crate) ended: u64,
 }
 
 impl Done {
@@ -90,6 +107,7 @@ impl Done {
             owed: self.owed + other.owed,
             waiting: self.waiting + other.waiting,
             again: self.again + other.again,
+            ended: self.ended + other.ended,
         }
     }
 }
@@ -100,6 +118,7 @@ impl Found {
         self.unknown.is_empty()
             && self.again.is_empty()
             && self.spare.is_empty()
+            && self.forgotten.is_empty()
             && self.missing.is_empty()
             && self.length.is_empty()
     }
@@ -202,7 +221,7 @@ pub(crate) async fn settle(node: &Node, account: &Account) -> Result<Done, Failu
         }
     }
     match account.sort {
-        Sort::Store => store::settle(node, found, &mut done).await?,
+        Sort::Store => store::settle(node, place.1, found, &mut done).await?,
         Sort::Host => host::settle(node, place.1, found, &mut done).await?,
     }
     Ok(done)
@@ -261,7 +280,7 @@ async fn day(node: &Node, place: (Sort, &str)) -> Result<(), Failure> {
             again
         }
     };
-    Ok(node.db.inventory_done(place, (account.at, facts(&account)), next).await?)
+    Ok(node.db.inventory_done(place, (account.at, facts(&account, done)), next).await?)
 }
 
 fn report(account: &Account, found: &Found, done: Done) {
@@ -276,6 +295,7 @@ fn report(account: &Account, found: &Found, done: Done) {
             orphans,
             bytes,
             missing,
+            forgotten = found.forgotten.len(),
             owed = done.owed,
             waiting = done.waiting,
             "a place was compared with its rows, and not all is as they say"
@@ -284,13 +304,14 @@ fn report(account: &Account, found: &Found, done: Done) {
 }
 
 /// The same in numbers, as it is kept.
-fn facts(account: &Account) -> Value {
+fn facts(account: &Account, done: Done) -> Value {
     match &account.told {
         Told::Nothing(why) => json!({ "holds": false, "why": why, "unproven": account.held.0 }),
         Told::All(found) => json!({
             "holds": found.holds(), "things": found.things, "bytes": found.bytes, "foreign": found.foreign,
             "unknown": found.unknown.len(), "again": found.again.len(), "spare": found.spare.len(),
             "missing": found.missing.len(), "length": found.length.len(), "orphan_bytes": found.orphan_bytes(),
+            "forgotten": found.forgotten.len(), "ended": done.ended, "foreign_uploads": found.foreign_uploads,
         }),
     }
 }

@@ -59,6 +59,7 @@ mod outage;
 mod outside;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
+pub(crate) mod plate;
 pub(crate) mod play;
 mod poster;
 mod probe;

@@ -3,19 +3,23 @@
 
 use matinee_core::replica::limits::{STORE_PAUSE_FIRST_MS, STORE_PAUSE_MAX_MS};
 use matinee_io::db::StoreState;
-use matinee_io::store::{RemoteError, Store};
+use matinee_io::store::{Opened, RemoteError, Store};
 
-use super::{Failure, now};
+use super::{Failure, now, plate};
 use crate::node::Node;
 
-/// May this store be asked now? Says since when it is away, and why, when not.
-pub(crate) async fn ask(node: &Node, name: &str) -> Result<(), Failure> {
-    let known = node.db.store_states().await?.into_iter().find(|state| state.name == name);
-    let Some(state) = known.filter(|state| state.retry.is_some_and(|retry| now().since(retry) < 0)) else {
-        return Ok(());
-    };
-    let error = state.error.unwrap_or_default();
-    Err(Failure::Again(format!("the store {name} does not answer for now: {error}")))
+/// May this store be asked now, and is it the place that its rows mean? Says why, when not.
+pub(crate) async fn ask(node: &Node, opened: &Opened) -> Result<(), Failure> {
+    let name = &opened.name;
+    let known = node.db.store_states().await?.into_iter().find(|state| state.name == *name);
+    if let Some(state) = known.filter(|state| state.retry.is_some_and(|retry| now().since(retry) < 0)) {
+        let error = state.error.unwrap_or_default();
+        return Err(Failure::Again(format!("the store {name} does not answer for now: {error}")));
+    }
+    match plate::lack(node, opened).await? {
+        None => Ok(()),
+        Some(why) => Err(Failure::Again(format!("the store {name} cannot be used now: {why}"))),
+    }
 }
 
 /// Has it not answered when it was asked last?
@@ -57,7 +61,8 @@ pub(crate) async fn is_of_the_store(store: &dyn Store, error: &RemoteError) -> b
 }
 
 /// Asks a store that was away whether it is back, also when nothing waits for it: what lies there would be taken for lost.
-pub(super) async fn probe(node: &Node, name: &str, store: &dyn Store) -> Result<(), Failure> {
+pub(super) async fn probe(node: &Node, opened: &Opened) -> Result<(), Failure> {
+    let name = opened.name.as_str();
     let known = node.db.store_states().await?.into_iter().find(|state| state.name == name);
     let is_due = |state: &StoreState| {
         state.away.is_some()
@@ -67,8 +72,8 @@ pub(super) async fn probe(node: &Node, name: &str, store: &dyn Store) -> Result<
     if !known.as_ref().is_some_and(is_due) {
         return Ok(());
     }
-    match store.list(None, 1).await {
-        Ok(_) => answered(node, name).await,
-        Err(error) => failed(node, name, &error).await,
+    match plate::look(node, opened).await? {
+        None => answered(node, name).await,
+        Some(_) => Ok(()),
     }
 }

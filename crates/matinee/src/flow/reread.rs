@@ -1,4 +1,5 @@
-//! What lies somewhere, read again from its first byte to its last and hashed: the only proof that is believed.
+//! What lies somewhere, read again from its first byte to its last and hashed: the proof that is believed. Only what its store
+//! does not give back before it was thawed is known by what is said of it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -19,7 +20,7 @@ use crate::node::Node;
 const READ_BYTES: usize = 1 << 20;
 
 /// What a look came to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Seen {
     /// So many bytes with this hash.
     Bytes(u64, [u8; 32]),
@@ -27,21 +28,24 @@ pub(super) enum Seen {
     Nothing,
     /// It is there, and cannot be read.
     Unreadable,
+    /// It must be thawed before it is read; its store tells so many bytes, and perhaps a tag that changes with them.
+    Frozen(u64, Option<String>),
 }
 
 impl Seen {
-    /// What that means where `expected` should be.
-    pub(super) fn against(self, expected: (u64, [u8; 32])) -> Finding {
+    /// What that means where `expected` should be, of which the store has told this tag when it was put.
+    pub(super) fn against(&self, expected: (u64, [u8; 32]), tag: Option<&str>) -> Finding {
         match self {
-            Self::Bytes(size, hash) => Finding::of(expected, Some((size, hash))),
+            Self::Bytes(size, hash) => Finding::of(expected, Some((*size, *hash))),
             Self::Nothing => Finding::of(expected, None),
             Self::Unreadable => Finding::Unreadable,
+            Self::Frozen(size, told) => Finding::of_told((expected.0, tag), (*size, told.as_deref())),
         }
     }
 
     /// The hash of what is there, if it is as long as it should be.
-    pub(super) fn hash(self, size: u64) -> Option<[u8; 32]> {
-        if let Self::Bytes(found, hash) = self { (found == size).then_some(hash) } else { None }
+    pub(super) fn hash(&self, size: u64) -> Option<[u8; 32]> {
+        if let Self::Bytes(found, hash) = self { (*found == size).then_some(*hash) } else { None }
     }
 }
 
@@ -95,6 +99,23 @@ pub(super) async fn hashed(file: Arc<File>, pace: &mut Pace) -> std::io::Result<
     }
 }
 
+/// What others hash a file to.
+pub(super) async fn summed(file: Arc<File>) -> Result<Summing, RemoteError> {
+    let work = move || {
+        let (mut sums, mut at, mut buffer) = (Summing::default(), 0, vec![0; READ_BYTES]);
+        loop {
+            let read = file.read_at(&mut buffer, at)?;
+            if read == 0 {
+                return Ok(sums);
+            }
+            sums.add(&buffer[..read]);
+            at += read as u64;
+        }
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(RemoteError::File)
+}
+
 /// The local file of an object.
 pub(super) async fn local(node: &Node, object: ObjectId, pace: &mut Pace) -> Result<Seen, Failure> {
     // The file may be gone while an open one is still kept.
@@ -133,6 +154,7 @@ pub(super) async fn read_back(
     };
     match seen {
         Err(RemoteError::Absent) => Ok(Seen::Nothing),
+        Err(RemoteError::Frozen(_)) => Ok(Seen::Frozen(there.size, there.tag)),
         // It can be read as little tomorrow, and it is only about this one.
         Err(RemoteError::Unreadable(_) | RemoteError::Wrong(_)) => Ok(Seen::Unreadable),
         seen => seen,

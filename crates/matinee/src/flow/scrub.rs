@@ -11,7 +11,7 @@ pub(crate) use matinee_io::db::Replica;
 use matinee_io::store::{RemoteError, Store};
 
 use super::reread::{self, Pace, Seen, read_back};
-use super::{Failure, now, outage};
+use super::{Failure, now, outage, plate};
 use crate::node::Node;
 
 /// So many copies in a row may be refused by a store that lists them. With one more it is our right to read that is gone, and they are
@@ -186,12 +186,12 @@ impl Passing<'_> {
         } else {
             self.far(copy).await?
         };
-        let size = copy.size.unwrap_or_default();
+        let (size, tag) = (copy.size.unwrap_or_default(), copy.tag.as_deref());
         if let Some(hash) = copy.blake3 {
-            return Ok(seen.against((size, hash)));
+            return Ok(seen.against((size, hash), tag));
         }
         // Nobody has hashed it before: what is there from now on is what it was, if its length is.
-        let Some(hash) = seen.hash(size) else { return Ok(seen.against((size, [0; 32]))) };
+        let Some(hash) = seen.hash(size) else { return Ok(seen.against((size, [0; 32]), tag)) };
         node.db.keep_hash(copy.object, hash).await?;
         Ok(Finding::Good)
     }
@@ -204,10 +204,16 @@ impl Passing<'_> {
     async fn far(&mut self, copy: &Replica) -> Result<Seen, Failure> {
         let node = self.node;
         let opened = node.stores.get(&copy.store).ok_or(Failure::Absent)?;
-        outage::ask(node, &copy.store).await?;
+        outage::ask(node, opened).await?;
         let there = (copy.key.as_str(), copy.size.unwrap_or_default());
         match read_back(&*opened.store, there, &mut self.pace, None).await {
             Ok(seen) => {
+                // Nothing is missing in another place.
+                if matches!(seen, Seen::Nothing)
+                    && let Some(why) = plate::look(node, opened).await?
+                {
+                    return Err(Failure::Again(format!("the store {} cannot be read: {why}", copy.store)));
+                }
                 self.refused = 0;
                 outage::answered(node, &copy.store).await?;
                 Ok(seen)

@@ -2,11 +2,13 @@
 //! moves all of one to another.
 
 use matinee_core::id::ObjectId;
+use matinee_core::inventory::outside::Sort;
 use matinee_core::placement::{Class, Rules};
 use matinee_core::replica::limits::PLACE_BATCH;
 use matinee_core::replica::{LOCAL, State};
 use matinee_core::time::Millis;
 pub(crate) use matinee_io::db::Lost;
+use matinee_io::db::inventory::Compared;
 use matinee_io::db::{DbError, Lag, NewReplica, StoreState, Unplaced};
 use matinee_io::store::Facts;
 
@@ -28,6 +30,8 @@ pub(crate) struct Standing {
     /// What it can do, in sentences, as it was tried.
     pub(crate) facts: Vec<&'static str>,
     pub(crate) lag: Vec<Lag>,
+    /// When it was compared with its rows, and what that has shown, in sentences.
+    pub(crate) compared: Option<(Millis, Vec<String>)>,
 }
 
 impl Standing {
@@ -45,6 +49,7 @@ impl Standing {
 /// All stores, the data directory first.
 pub(crate) async fn all(node: &Node) -> Result<Vec<Standing>, Failure> {
     let (lag, states) = (node.db.lag().await?, node.db.store_states().await?);
+    let inventories = node.db.inventories().await?;
     let state = |name: &str| {
         let nothing = StoreState { name: name.to_owned(), ..StoreState::default() };
         states.iter().find(|state| state.name == name).cloned().unwrap_or(nothing)
@@ -59,6 +64,7 @@ pub(crate) async fn all(node: &Node) -> Result<Vec<Standing>, Failure> {
         state: state(LOCAL),
         facts: Vec::new(),
         lag: of(LOCAL),
+        compared: None,
     };
     let others = node.config.store.iter().map(|store| {
         let opened = node.stores.get(&store.name);
@@ -71,10 +77,35 @@ pub(crate) async fn all(node: &Node) -> Result<Vec<Standing>, Failure> {
             draining: state.draining.or_else(|| store.draining.then_some(Millis(0))),
             lag: of(&store.name),
             facts: sentences(&state),
+            compared: inventories.iter().find(|one| is_of(one, &store.name)).and_then(shown),
             state,
         }
     });
     Ok(std::iter::once(local).chain(others).collect())
+}
+
+fn is_of(compared: &Compared, store: &str) -> bool {
+    compared.sort == Sort::Store && compared.place == store
+}
+
+/// When a store was compared with its rows, and what that has shown.
+fn shown(compared: &Compared) -> Option<(Millis, Vec<String>)> {
+    let (at, found) = compared.at.zip(compared.found.as_ref())?;
+    if let Some(why) = found["why"].as_str() {
+        return Some((at, vec![format!("It does not tell what it has: {why}.")]));
+    }
+    let count = |names: &[&str]| names.iter().filter_map(|name| found[*name].as_u64()).sum::<u64>();
+    let all = [
+        (count(&["unknown", "again", "spare"]), "of this server and without a row"),
+        (count(&["missing", "length"]), "not as the rows say; made again from other copies"),
+        (count(&["ended"]), "unfinished uploads that nobody could go on with, and that were ended"),
+        (count(&["foreign"]), "of other programs, left alone"),
+        (count(&["foreign_uploads"]), "unfinished uploads of other programs, left alone"),
+    ];
+    let told = all.iter().filter(|(many, _)| *many > 0).map(|(many, what)| format!("{many} {what}."));
+    let holds =
+        (found["holds"] == true).then(|| "Each thing in it has its row, and each row its thing.".to_owned());
+    Some((at, holds.into_iter().chain(told).collect()))
 }
 
 /// What is known of what a store can do.

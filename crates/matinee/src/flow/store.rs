@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matinee_io::store::{Depth, Opened};
 
-use super::now;
+use super::{now, plate};
 use crate::node::Node;
 
 /// A store that does not answer is asked again after this.
@@ -34,6 +34,15 @@ pub(crate) async fn run(node: Arc<Node>) {
 }
 
 async fn learn(node: &Node, opened: &Opened, below: &str) {
+    match plate::look(node, opened).await {
+        Ok(None) => {}
+        // It is said and looked at again by whoever wants to use it.
+        Ok(Some(_)) => return,
+        Err(failure) => {
+            tracing::warn!(store = opened.name, %failure, "it is not known which place a store is");
+            return;
+        }
+    }
     match opened.store.facts(below, Depth::Brief).await {
         Ok(facts) => {
             let told = serde_json::to_value(&facts).expect("because facts are words and numbers");

@@ -26,7 +26,8 @@ pub(crate) struct Store {
     class: Class,
     /// What fails together with it.
     domain: String,
-    /// `working`, `away` when it does not answer, `draining`, or `lost` for ever.
+    /// `working`, `away` when it does not answer, `elsewhere` when another place is found under its name, `draining`, or `lost` for
+    /// ever.
     state: &'static str,
     /// Since when it does not answer.
     away_since: Option<String>,
@@ -52,6 +53,10 @@ pub(crate) struct Store {
     facts: Vec<&'static str>,
     /// When that was.
     tried: Option<String>,
+    /// What its listing has shown beside the rows, in sentences.
+    found: Vec<String>,
+    /// When that was.
+    compared: Option<String>,
 }
 
 /// All stores, the data directory first.
@@ -105,12 +110,15 @@ impl From<Standing> for Store {
         let (objects, bytes) = standing.count(replica::State::Present);
         let (waiting_objects, waiting_bytes) = standing.count(replica::State::Intended);
         let waiting = standing.of(replica::State::Intended).and_then(|lag| lag.oldest);
-        let state = match (standing.state.lost, standing.state.away, standing.draining) {
-            (Some(_), _, _) => "lost",
-            (None, Some(_), _) => "away",
-            (None, None, Some(_)) => "draining",
-            (None, None, None) => "working",
+        let known = &standing.state;
+        let state = match (known.lost, known.elsewhere, known.away, standing.draining) {
+            (Some(_), ..) => "lost",
+            (None, Some(_), ..) => "elsewhere",
+            (None, None, Some(_), _) => "away",
+            (None, None, None, Some(_)) => "draining",
+            (None, None, None, None) => "working",
         };
+        let (compared, found) = standing.compared.clone().unzip();
         Self {
             state,
             away_since: standing.state.away.map(time),
@@ -120,6 +128,8 @@ impl From<Standing> for Store {
             leaving_objects: standing.count(replica::State::ToDelete).0,
             tried: standing.state.facts.as_ref().map(|(_, at)| time(*at)),
             facts: standing.facts,
+            found: found.unwrap_or_default(),
+            compared: compared.map(time),
             id: standing.name,
             place: standing.place,
             class: standing.class,

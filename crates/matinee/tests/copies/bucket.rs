@@ -16,7 +16,7 @@ use crate::support::tables::Tables;
 use crate::support::{clips, until};
 
 /// A store at an imitated service.
-fn section(name: &str, fake: &Fake, more: &str) -> String {
+pub(super) fn section(name: &str, fake: &Fake, more: &str) -> String {
     let access = fake.access();
     format!(
         "[[store]]\nname = \"{name}\"\nkind = \"s3\"\nurl = \"s3://{BUCKET}/copies\"\nendpoint = \"{}\"\nregion = \"{}\"\n\
@@ -278,6 +278,7 @@ async fn of_two_nodes_one_reads_a_store_again() {
     for server in [&first, &second] {
         assert_eq!(told(server, "far").await["objects"], keys.len());
     }
+    assert_eq!(far.plates().len(), 1, "all nodes know it by one plate");
     // A node looks once a minute for what is due, and all is due again after a second.
     let counts: Vec<_> = keys.iter().map(|key| reads(key)).collect();
     let looks = 1 + usize::try_from(began.elapsed_ms() / 60_000).unwrap();

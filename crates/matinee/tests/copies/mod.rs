@@ -5,6 +5,7 @@ mod archive;
 mod bucket;
 mod faults;
 mod moved;
+mod plates;
 mod unknown;
 
 use std::collections::BTreeMap;
@@ -57,10 +58,16 @@ impl Stores {
     }
 }
 
-/// What is removed while we look is not there.
+/// Where the plates of a store hang.
+const PLATES: &str = "matinee-store";
+
+/// What is removed while we look is not there; the plate of a store stays, and is no copy.
 fn collect(dir: &Path, found: &mut BTreeMap<PathBuf, blake3::Hash>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten() {
         let path = entry.unwrap().path();
+        if path.is_dir() && path.ends_with(PLATES) {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, found);
         } else if let Ok(bytes) = std::fs::read(&path) {

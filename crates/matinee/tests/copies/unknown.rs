@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use matinee_core::id::EntryId;
 use matinee_core::maker::Maker;
-use matinee_io::store::fake::{Fake, Profile};
+use matinee_io::store::fake::{Call, Fake, Fault, Profile, Trouble};
 use matinee_io::store::{PATIENCE, S3, Store, Untold};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -168,4 +168,62 @@ async fn a_bucket_that_is_away_proves_nothing_gone() {
         (owed == 0 && fake.inventory().bytes == 0).then_some(())
     })
     .await;
+}
+
+/// Begins an upload in parts as a program does that is killed then.
+async fn begin(fake: &Fake, key: &str) {
+    let store = S3::open(&fake.access(), "copies", None, PATIENCE).unwrap();
+    let file = tempfile::tempfile().unwrap();
+    let size = (16 << 20) + 1;
+    file.set_len(size).unwrap();
+    fake.fail(Fault::always(Call::Part, Trouble::Capped));
+    store.put(key, Arc::new(file), size, None, &Untold).await.unwrap_err();
+    fake.mend();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_that_everybody_has_forgotten_are_freed_a_day_later() {
+    const TWO_DAYS_MS: i64 = 2 * 86_400_000;
+    let fake = Fake::start(Profile::Aws).await.unwrap();
+    let (mut server, _) = filmed(&bucket(&fake, "films", ""), 2).await;
+    settled(&server, "bb", 60).await;
+    let (ours, theirs) = (maker(&server), Maker::of(&[1; 32]));
+    let (orphan, copied) = (key(&ours), fake.keys()[0]["copies/".len()..].to_owned());
+    let bytes = fake.bytes(&fake.keys()[0]);
+    begin(&fake, &key(&ours)).await;
+    fake.pass_ms(-TWO_DAYS_MS);
+    // The answer to the beginning of an upload was lost, and another one was begun and ended.
+    for name in [orphan.as_str(), copied.as_str(), &key(&theirs), "notes.mov"] {
+        begin(&fake, name).await;
+    }
+    fake.pass_ms(TWO_DAYS_MS);
+    let told = proof(&server, "bb");
+    let mut forgotten: Vec<_> =
+        told["forgotten"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    forgotten.sort_unstable();
+    let mut expected = [orphan.as_str(), copied.as_str()];
+    expected.sort_unstable();
+    assert_eq!(forgotten, expected, "{told}");
+    assert_eq!(
+        (&told["holds"], &told["foreign_uploads"], &told["young"]),
+        (&json!(false), &json!(2), &json!(1)),
+        "{told}"
+    );
+    assert_eq!(fake.inventory().uploads, 5, "a proof changes nothing");
+    // The daily round.
+    assert!(server.terminate(30).await.success());
+    Tables::open(&server.data()).await.compare_all().await;
+    let server = server.again().await;
+    until("what is forgotten is freed", 60, async || (fake.inventory().uploads == 3).then_some(())).await;
+    let shown = until("it is shown", 30, async || {
+        let store = crate::copies::told(&server, "bb").await;
+        let found = store["found"].to_string();
+        found.contains("ended").then_some(found)
+    })
+    .await;
+    assert!(shown.contains("2 unfinished uploads that nobody could go on with"), "{shown}");
+    assert!(shown.contains("2 unfinished uploads of other programs, left alone"), "{shown}");
+    assert_eq!(fake.bytes(&format!("copies/{copied}")), bytes, "the copy itself is as it was");
+    assert_eq!(proof(&server, "bb")["holds"], true);
+    assert_eq!(fake.unexpected(), Vec::<String>::new());
 }

@@ -62,6 +62,26 @@ impl Tables {
         sqlx::query(sql).bind(name).execute(&mut self.connection).await.unwrap();
     }
 
+    /// A store is away since so many milliseconds ago, and may be asked again now.
+    pub(crate) async fn store_away_for(&mut self, name: &str, ms: i64) {
+        let sql = "UPDATE store_state SET retry_ms = 2, away_ms = ?2 WHERE name = ?1 AND away_ms IS NOT NULL";
+        let since = matinee_io::clock::now().plus(-ms).0;
+        let changed = sqlx::query(sql).bind(name).bind(since).execute(&mut self.connection).await.unwrap();
+        assert_eq!(changed.rows_affected(), 1, "{name} was not away");
+    }
+
+    /// As in a database of a version that knew of no plates. Only of a server that does not run.
+    pub(crate) async fn forget_plates(mut self) {
+        self.rows("UPDATE store_state SET identity = NULL, plate_ms = NULL").await;
+        self.connection.close().await.unwrap();
+    }
+
+    /// Every place is to be compared with its rows. Only of a server that does not run.
+    pub(crate) async fn compare_all(mut self) {
+        self.rows("UPDATE inventory SET next_ms = 1").await;
+        self.connection.close().await.unwrap();
+    }
+
     /// What is retired was so for long enough. Only of a server that does not run.
     pub(crate) async fn end_grace(mut self) {
         let sql = "UPDATE rendition SET retired_ms = 1 WHERE retired_ms IS NOT NULL";

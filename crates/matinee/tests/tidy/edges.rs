@@ -52,6 +52,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "outside",  // what is asked of a host: within its budget, while it answers
     "ran",      // the programs of an attempt
     "outage",   // a store that does not answer
+    "plate",    // which place a store is
     "pull",     // a file that is to be brought in by its address, whoever asks
     "reach",    // bytes from wherever a good copy lies
     "reread",   // what lies somewhere, hashed again

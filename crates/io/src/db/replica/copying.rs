@@ -19,6 +19,8 @@ use crate::db::value::args;
 pub struct Proven {
     /// What the store calls exactly these bytes.
     pub version: Option<String>,
+    /// What it says of them that changes when they do.
+    pub tag: Option<String>,
     /// What they hash to, where that is kept.
     pub sums: Option<Sums>,
 }
@@ -111,18 +113,18 @@ async fn copied(
     tx: &mut Tx,
     lease: Lease,
     id: EntryId,
-    Proven { version, sums }: Proven,
+    Proven { version, tag, sums }: Proven,
     now: Millis,
 ) -> Result<(), DbError> {
     job::settle(tx, &lease, now, Some(json!({ "made": true }))).await?;
     tx.execute("UPDATE ledger SET state = 'present' WHERE id = $1 AND state = 'intended'", args![id]).await?;
-    let sql = "UPDATE replica SET state = 'present', version = $2, verified_ms = $3, sha1 = $4, sha256 = $5,
+    let sql = "UPDATE replica SET state = 'present', version = $2, verified_ms = $3, sha1 = $4, sha256 = $5, tag = $6,
                  begun_upload = NULL, begun_part_bytes = NULL, reason = NULL
                WHERE id = $1 AND state IN ('intended', 'suspect')
                  AND EXISTS (SELECT 1 FROM ledger l WHERE l.id = $1 AND l.state = 'present')
                RETURNING object_id, store, replaces";
     let (sha1, sha256) = sums.map(|sums| (sums.sha1, sums.sha256)).unzip();
-    let row = tx.row(sql, args![id, version, now, sha1, sha256]).await?.ok_or(DbError::LeaseLost)?;
+    let row = tx.row(sql, args![id, version, now, sha1, sha256, tag]).await?.ok_or(DbError::LeaseLost)?;
     if row.get::<String>("store")? == LOCAL {
         hurry_those_who_wait(tx, row.get("object_id")?, now).await?;
     }

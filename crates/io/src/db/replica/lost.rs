@@ -42,13 +42,14 @@ impl Db {
         .await
     }
 
-    /// A store is lost from now on, and gets nothing more; or it is there again, empty. `None` takes it back.
+    /// A store is lost from now on, and gets nothing more; or it is there again, empty. `None` takes it back. In both cases it is
+    /// not known any more which place it is.
     pub async fn mark_lost(&self, store: &str, since: Option<Millis>) -> Result<(), DbError> {
         self.write((store.to_owned(), since), |tx, (store, since)| {
             Box::pin(async move {
                 let sql = "INSERT INTO store_state (name, lost_ms) VALUES ($1, $2)
                            ON CONFLICT (name) DO UPDATE SET lost_ms = excluded.lost_ms, away_ms = NULL, retry_ms = NULL,
-                             error = NULL";
+                             error = NULL, identity = NULL, plate_ms = NULL, elsewhere_ms = NULL";
                 tx.execute(sql, args![store.as_str(), *since]).await.map(drop)
             })
         })

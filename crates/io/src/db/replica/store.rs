@@ -27,6 +27,12 @@ pub struct StoreState {
     pub lost: Option<Millis>,
     /// What it can do, as it was tried, and when that was.
     pub facts: Option<(Value, Millis)>,
+    /// The name of its plate.
+    pub identity: Option<String>,
+    /// Since when that is known to hang there.
+    pub plate: Option<Millis>,
+    /// Since when another place is found under its name.
+    pub elsewhere: Option<Millis>,
 }
 
 impl Db {
@@ -143,5 +149,8 @@ fn state_of(row: &Row) -> Result<StoreState, DbError> {
         seen: row.get("seen_ms")?,
         lost: row.get("lost_ms")?,
         facts: row.get::<Option<Value>>("facts")?.zip(row.get("tried_ms")?),
+        identity: row.get("identity")?,
+        plate: row.get("plate_ms")?,
+        elsewhere: row.get("elsewhere_ms")?,
     })
 }

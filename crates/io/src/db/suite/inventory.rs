@@ -6,13 +6,15 @@ use matinee_core::ledger::State;
 use matinee_core::replica::{self, Finding, LOCAL};
 use serde_json::json;
 
-use super::replicas::{copied, due, placed, states, states_are};
+use super::replicas::{begun, copied, due, placed, states, states_are, v1};
 use super::support::{Bench, T0, id, on_both};
+use crate::db::BegunUpload;
 use crate::db::inventory::{Held, ListedCopy, Unknown};
 use crate::db::{Placing, first_entry, object};
 
 on_both! {
     a_copy_is_explained_by_its_name_for_ever
+    an_upload_in_parts_is_known_while_its_copy_is_being_made
     a_video_is_explained_by_its_name_or_by_its_intent
     what_no_row_knows_keeps_the_moment_when_it_was_seen_first
     an_unknown_copy_goes_like_every_other
@@ -49,8 +51,13 @@ async fn freed(bench: &Bench, ms: i64) -> usize {
 
 async fn a_copy_is_explained_by_its_name_for_ever(bench: Bench) {
     let (video, _, copy) = placed(&bench, "a").await;
-    let intended =
-        ListedCopy { state: State::Intended, proven: None, key: Some("k/a".to_owned()), size: None };
+    let intended = ListedCopy {
+        state: State::Intended,
+        proven: None,
+        key: Some("k/a".to_owned()),
+        size: None,
+        upload: None,
+    };
     assert_eq!(listed(&bench, copy.id).await, Some(intended.clone()));
     assert!(bench.db.copies_promised(("a", T0.plus(9)), None, 10).await.unwrap().is_empty());
     copied(&bench, &copy).await;
@@ -67,9 +74,23 @@ async fn a_copy_is_explained_by_its_name_for_ever(bench: Bench) {
     bench.db.delete_video(bench.app, video, T0).await.unwrap();
     assert_eq!(bench.db.held(Sort::Store).await.unwrap(), [Held { to_delete: 1, ..held }]);
     assert_eq!(freed(&bench, 2).await, 1);
-    let gone = ListedCopy { state: State::Gone, proven: Some(T0.plus(2)), key: None, size: None };
+    let gone =
+        ListedCopy { state: State::Gone, proven: Some(T0.plus(2)), key: None, size: None, upload: None };
     assert_eq!(listed(&bench, copy.id).await, Some(gone));
     assert!(bench.db.held(Sort::Store).await.unwrap().is_empty());
+}
+
+async fn an_upload_in_parts_is_known_while_its_copy_is_being_made(bench: Bench) {
+    let (_, _, copy) = placed(&bench, "a").await;
+    let upload = async || listed(&bench, copy.id).await.unwrap().upload;
+    let (lease, _) = begun(&bench, copy.id).await;
+    assert_eq!(upload().await, None);
+    let parts = BegunUpload { upload: "u1".to_owned(), part_bytes: 8 };
+    bench.db.note_begun(&lease, copy.id, Some(parts), T0).await.unwrap();
+    assert_eq!(upload().await.as_deref(), Some("u1"));
+    bench.db.copied(&lease, copy.id, v1(), T0).await.unwrap();
+    assert_eq!(upload().await, None, "it is over");
+    assert_eq!(bench.db.replica(copy.id).await.unwrap().unwrap().tag, v1().tag, "and its tag is kept");
 }
 
 async fn a_video_is_explained_by_its_name_or_by_its_intent(bench: Bench) {

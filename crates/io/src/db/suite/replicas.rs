@@ -34,7 +34,7 @@ pub(super) fn copy_in(store: &str) -> NewReplica {
 
 pub(super) fn v1() -> Proven {
     let sums = Sums { sha1: "1f".to_owned(), sha256: "2f".to_owned() };
-    Proven { version: Some("v1".to_owned()), sums: Some(sums) }
+    Proven { version: Some("v1".to_owned()), tag: Some("t1".to_owned()), sums: Some(sums) }
 }
 
 /// The one object that is to be placed: the source of a video.

@@ -22,6 +22,8 @@ on_both! {
     what_comes_back_from_a_store_is_due_when_that_is_back
     what_was_proven_gone_is_looked_for_once_more
     what_a_store_can_do_is_kept
+    a_store_has_one_plate_until_it_is_lost
+    what_lies_in_a_store_is_told_with_keys_to_look_for
     a_lost_store_is_waited_for_no_more
     an_object_whose_last_copy_is_lost_is_told_and_not_forgotten
     what_was_to_go_is_kept_when_that_for_which_it_was_to_go_is_lost
@@ -169,6 +171,41 @@ async fn what_a_store_can_do_is_kept(bench: Bench) {
     bench.db.drain_store("a", Some(T0)).await.unwrap();
     let state = &bench.db.store_states().await.unwrap()[0];
     assert_eq!((state.facts.clone(), state.draining), (Some((facts, T0.plus(1))), Some(T0)));
+}
+
+async fn a_store_has_one_plate_until_it_is_lost(bench: Bench) {
+    let state = async || bench.db.store_states().await.unwrap().remove(0);
+    assert_eq!(bench.db.identify("a", "1f").await.unwrap(), "1f");
+    assert_eq!(bench.db.identify("a", "2f").await.unwrap(), "1f", "another node was faster");
+    assert_eq!((state().await.identity, state().await.plate), (Some("1f".to_owned()), None));
+    bench.db.found_elsewhere("a", Some(T0)).await.unwrap();
+    bench.db.found_elsewhere("a", Some(T0.plus(5))).await.unwrap();
+    assert_eq!(state().await.elsewhere, Some(T0), "since then");
+    bench.db.plate_hangs("a", T0.plus(6)).await.unwrap();
+    bench.db.plate_hangs("a", T0.plus(7)).await.unwrap();
+    assert_eq!((state().await.plate, state().await.elsewhere), (Some(T0.plus(6)), None));
+    bench.db.found_elsewhere("a", Some(T0.plus(8))).await.unwrap();
+    bench.db.found_elsewhere("a", None).await.unwrap();
+    assert_eq!(state().await.elsewhere, None);
+    bench.db.mark_lost("a", Some(T0.plus(9))).await.unwrap();
+    assert_eq!((state().await.identity, state().await.plate), (None, None));
+    assert_eq!(bench.db.identify("a", "2f").await.unwrap(), "2f", "what takes its name is another place");
+}
+
+async fn what_lies_in_a_store_is_told_with_keys_to_look_for(bench: Bench) {
+    let (video, _, first) = placed(&bench, "a").await;
+    let promised = async |limit| bench.db.promised_in("a", limit).await.unwrap();
+    assert_eq!((promised(9).await.made, promised(9).await.intended), (0, 1));
+    assert!(promised(9).await.keys.is_empty());
+    copied(&bench, &first).await;
+    bench.db.place(&due(&bench).await, &Placing::default(), "r1", T0).await.unwrap();
+    let (_, _, second) = placed(&bench, "a").await;
+    copied(&bench, &second).await;
+    assert_eq!((promised(9).await.made, promised(9).await.intended, promised(9).await.keys.len()), (2, 0, 2));
+    assert_eq!(promised(1).await.keys.len(), 1);
+    bench.db.delete_video(bench.app, video, T0).await.unwrap();
+    assert_eq!((promised(9).await.made, promised(9).await.keys.len()), (2, 2), "it is not proven gone");
+    assert_eq!(bench.db.promised_in("b", 9).await.unwrap(), crate::db::Promised::default());
 }
 
 async fn a_lost_store_is_waited_for_no_more(bench: Bench) {

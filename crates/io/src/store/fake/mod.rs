@@ -99,7 +99,7 @@ impl Fake {
         self.world().journal.clone()
     }
 
-    /// What it holds, also what no listing shows.
+    /// What it holds, also what no listing shows; without the plates of stores, which stay.
     pub fn inventory(&self) -> Inventory {
         self.world().inventory()
     }
@@ -109,9 +109,19 @@ impl Fake {
         self.world().newest(key).map(|object| object.bytes.clone())
     }
 
-    /// The keys of all objects that a listing shows.
+    /// The keys of all objects that a listing shows, but for the plates of stores.
     pub fn keys(&self) -> Vec<String> {
-        self.world().shown()
+        self.world().shown(false)
+    }
+
+    /// The keys of the plates by which stores are known.
+    pub fn plates(&self) -> Vec<String> {
+        self.world().shown(true)
+    }
+
+    /// Everything can be read for now, whatever its class.
+    pub fn thaw(&self) {
+        self.world().thawed = true;
     }
 
     /// Leaves only so many bytes of an object, behind everybody's back; nothing at all of it when there are none.

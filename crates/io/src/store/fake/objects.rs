@@ -19,6 +19,8 @@ use crate::store::s3::stamp::extended;
 
 /// The storage classes that are known here.
 const CLASSES: [&str; 4] = ["STANDARD", "STANDARD_IA", "GLACIER", "DEEP_ARCHIVE"];
+/// Those from which nothing is read before it was thawed.
+const FROZEN: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
 /// What a version is called where none are kept.
 const NO_VERSION: &str = "null";
 
@@ -57,6 +59,9 @@ impl World {
 
     pub(super) fn get(&self, asked: &Asked) -> Result<Reply, Refusal> {
         let (version, object) = self.find(asked)?;
+        if FROZEN.contains(&object.class.as_str()) && !self.thawed {
+            return Err(Refusal::new(403, "InvalidObjectState"));
+        }
         if let Some(wanted) = asked.header("if-match")
             && wanted.trim_matches('"') != object.etag
         {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
+use matinee_core::replica::plate_of;
 use matinee_core::time::Millis;
 use md5::{Digest as _, Md5};
 
@@ -84,6 +85,8 @@ pub(super) struct World {
     pub(super) page: usize,
     pub(super) skew_ms: i64,
     pub(super) slow_ms: u64,
+    /// What is frozen by its class can be read all the same.
+    pub(super) thawed: bool,
     age_ms: i64,
     number: u64,
 }
@@ -100,6 +103,7 @@ impl World {
             page: PAGE,
             skew_ms: 0,
             slow_ms: 0,
+            thawed: false,
             age_ms: 0,
             number: 0,
         }
@@ -205,9 +209,11 @@ impl World {
         }
     }
 
-    pub(super) fn shown(&self) -> Vec<String> {
+    /// The keys of plates of stores, or of all other objects.
+    pub(super) fn shown(&self, plates: bool) -> Vec<String> {
         let shown = |(key, versions): (&String, &Vec<Version>)| {
-            versions.last().is_some_and(|newest| newest.object.is_some()).then(|| key.clone())
+            let is_there = versions.last().is_some_and(|newest| newest.object.is_some());
+            (is_there && is_plate(key) == plates).then(|| key.clone())
         };
         self.keys.iter().filter_map(shown).collect()
     }
@@ -225,7 +231,7 @@ impl World {
 
     pub(super) fn inventory(&self) -> Inventory {
         let mut found = Inventory { uploads: self.uploads.len(), ..Inventory::default() };
-        for versions in self.keys.values() {
+        for (_, versions) in self.keys.iter().filter(|(key, _)| !is_plate(key)) {
             for (back, version) in versions.iter().rev().enumerate() {
                 match &version.object {
                     None => found.marks += 1,
@@ -253,6 +259,12 @@ impl Object {
         let etag = hex(&Md5::digest(&bytes));
         Self { bytes, etag, class: class.to_owned() }
     }
+}
+
+/// Is it the key of a plate, below any prefix?
+fn is_plate(key: &str) -> bool {
+    let mut from = key.match_indices('/').map(|(at, _)| &key[at + 1..]);
+    plate_of(key).is_some() || from.any(|rest| plate_of(rest).is_some())
 }
 
 /// The same bytes but for one bit in the middle.

@@ -26,10 +26,16 @@ const REFUSED: [&str; 5] = [
     "incorrectly configured region",
 ];
 
+/// What is said of an object in a class from which nothing is read before it was thawed.
+const FROZEN: &str = "<Code>InvalidObjectState";
+
 impl From<Error> for RemoteError {
     fn from(error: Error) -> Self {
         let text = causes(&error);
-        if REFUSED.iter().any(|refused| text.contains(refused)) {
+        // Its status is that of a refusal, and only this object is meant.
+        if text.contains(FROZEN) {
+            Self::Frozen(brief(&text))
+        } else if REFUSED.iter().any(|refused| text.contains(refused)) {
             Self::Refused(brief(&text))
         } else if matches!(error, Error::NotFound { .. }) {
             Self::Absent

@@ -204,7 +204,10 @@ impl Store for S3 {
     fn look<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Looked>> {
         Box::pin(async move {
             let found = self.head(key).await?;
-            Ok(found.map(|found| Looked { size: found.size, version: found.version }))
+            Ok(found.map(|found| {
+                let tag = parts::tag(found.e_tag.as_deref());
+                Looked { size: found.size, version: found.version, tag }
+            }))
         })
     }
 

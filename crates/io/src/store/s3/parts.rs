@@ -129,7 +129,7 @@ async fn single(s3: &S3, key: &str, source: &Source, told: &dyn Told) -> Result<
         let hash = found.e_tag.as_deref().map(unquoted).unwrap_or_default();
         let proof = if hash == hex(&piece.md5) { Proof::Hashed } else { Proof::Sized };
         told.sent(source.size);
-        return Ok(Put { version: found.version, proof });
+        return Ok(Put { version: found.version, tag: tag(found.e_tag.as_deref()), proof });
     }
     let mut put = None;
     for _ in 0..SENDS_MAX {
@@ -137,7 +137,7 @@ async fn single(s3: &S3, key: &str, source: &Source, told: &dyn Told) -> Result<
         let done = s3.0.sender.put_opts(&path, piece.bytes.clone().into(), options).await?;
         let hash = done.e_tag.as_deref().map(unquoted).unwrap_or_default();
         let proof = if hash == hex(&piece.md5) { Proof::Hashed } else { Proof::Sized };
-        put = Some(Put { version: done.version, proof });
+        put = Some(Put { version: done.version, tag: tag(done.e_tag.as_deref()), proof });
         if proof == Proof::Hashed || !is_md5(hash) {
             break;
         }
@@ -169,7 +169,7 @@ async fn adopt(s3: &S3, key: &str, source: &Source, part_bytes: u64) -> Result<O
     }
     let etag = found.e_tag.as_deref().map(unquoted).unwrap_or_default();
     let proof = if etag == hash_of_parts(&hashes) { Proof::Hashed } else { Proof::Sized };
-    Ok(Some(Put { version: found.version, proof }))
+    Ok(Some(Put { version: found.version, tag: tag(found.e_tag.as_deref()), proof }))
 }
 
 impl Run<'_> {
@@ -227,13 +227,13 @@ impl Run<'_> {
         let hashes: Vec<_> = placed.iter().map(|placed| placed.md5).collect();
         let etag = done.e_tag.as_deref().map(unquoted).unwrap_or_default();
         if etag == hash_of_parts(&hashes) {
-            return Ok(Put { version: done.version, proof: Proof::Hashed });
+            return Ok(Put { version: done.version, tag: Some(etag.to_owned()), proof: Proof::Hashed });
         }
         let found = self.s3.head(self.key).await?;
         if found.is_none_or(|found| found.size != self.source.size) {
             return Err(RemoteError::Again("what it completed is not what was sent".to_owned()));
         }
-        Ok(Put { version: done.version, proof: Proof::Sized })
+        Ok(Put { version: done.version, tag: tag(done.e_tag.as_deref()), proof: Proof::Sized })
     }
 }
 
@@ -261,6 +261,11 @@ async fn read(file: &Arc<File>, offset: u64, len: u64) -> Result<Piece, RemoteEr
 /// What a service says of an object in parts: the hash of their hashes, and how many.
 fn hash_of_parts(hashes: &[[u8; 16]]) -> String {
     format!("{}-{}", hex(&Md5::digest(hashes.concat())), hashes.len())
+}
+
+/// What a service says of the bytes of an object that changes when they do; nothing where it says nothing.
+pub(super) fn tag(etag: Option<&str>) -> Option<String> {
+    etag.map(unquoted).filter(|tag| !tag.is_empty()).map(str::to_owned)
 }
 
 fn unquoted(etag: &str) -> &str {

@@ -297,6 +297,28 @@ async fn a_read_gives_all_bytes_or_a_failure() {
 }
 
 #[tokio::test]
+async fn what_is_frozen_says_so_and_tells_what_it_is_all_the_same() {
+    let fake = Fake::start(Profile::Aws).await.unwrap();
+    let store = S3::open(&fake.access(), "copies", Some("GLACIER".to_owned()), QUICK).unwrap();
+    for len in [7, SHORT] {
+        let bytes = noise(len);
+        let first = put(&store, KEY, &bytes).await;
+        assert_eq!(first.proof, Proof::Hashed);
+        let error = read(&store, KEY, 0..5).await.unwrap_err();
+        assert!(matches!(error, RemoteError::Frozen(_)), "{error}");
+        assert!(!error.is_again() && !error.is_of_the_store(), "it is about this one only");
+        let looked = store.look(KEY).await.unwrap().unwrap();
+        assert_eq!((looked.size, looked.tag.clone()), (len as u64, first.tag));
+        assert!(looked.tag.is_some());
+        assert_eq!(put(&store, KEY, &bytes).await.proof, Proof::Hashed, "its answer was lost");
+        store.remove(KEY, None).await.unwrap();
+    }
+    put(&store, KEY, b"12345").await;
+    fake.thaw();
+    assert_eq!(read(&store, KEY, 0..5).await.unwrap(), b"12345");
+}
+
+#[tokio::test]
 async fn an_address_gives_its_right_to_whoever_has_it_for_a_while() {
     let (fake, store) = fake(Profile::Aws).await;
     open::provide();

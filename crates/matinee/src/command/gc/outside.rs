@@ -7,7 +7,7 @@ use matinee_core::price::Prices;
 use serde_json::{Value, json};
 
 use crate::command::text::{ago, plain, size};
-use crate::flow::inventory::{Account, Done, Found, Lack, Told, Unknown, may_delete};
+use crate::flow::inventory::{Account, Done, Forgotten, Found, Lack, Told, Unknown, may_delete};
 use crate::flow::now;
 use crate::http::view;
 use crate::node::Node;
@@ -63,6 +63,14 @@ fn place(out: &mut impl Write, node: &Node, account: &Account, found: &Found) ->
     for one in &found.spare {
         orphan(out, "spare", one, "it was made once too often; `matinee gc` deletes it")?;
     }
+    for one in &found.forgotten {
+        let (key, since) = (plain(&one.key), ago(now(), one.since));
+        writeln!(out, "parts    {key}: an upload that no row knows, begun {since}; `matinee gc` ends it")?;
+    }
+    if found.foreign_uploads > 0 {
+        let many = found.foreign_uploads;
+        writeln!(out, "         {many} unfinished uploads are not of this server and are left alone")?;
+    }
     lacks(out, "missing", &found.missing, "its row says that it is there")?;
     lacks(out, "length", &found.length, "it has another length than its row says")
 }
@@ -101,6 +109,7 @@ pub(super) fn write_done(out: &mut impl Write, done: Done) -> std::io::Result<()
         (done.owed, "to be deleted outside from now on"),
         (done.waiting, "wait until they were seen for two days"),
         (done.again, "made again, or asked for"),
+        (done.ended, "forgotten uploads in parts that were ended"),
     ] {
         if many > 0 {
             writeln!(out, "{what}: {many}")?;
@@ -129,7 +138,8 @@ pub(super) fn shown(node: &Node, account: &Account) -> Value {
             "things": found.things, "bytes": found.bytes, "foreign": found.foreign,
             "foreign_bytes": found.foreign_bytes, "young": found.young, "hidden": found.hidden,
             "unknown": orphans(&found.unknown), "again": orphans(&found.again), "spare": orphans(&found.spare),
-            "missing": names(&found.missing), "length": names(&found.length),
+            "missing": names(&found.missing), "length": names(&found.length), "foreign_uploads": found.foreign_uploads,
+            "forgotten": found.forgotten.iter().map(forgotten).collect::<Vec<_>>(),
             "orphan_bytes": found.orphan_bytes(), "orphan_cost_month": prices.of_stored(found.orphan_bytes()),
         }),
     };
@@ -145,6 +155,10 @@ fn orphans(all: &[Unknown]) -> Vec<Value> {
         json!({ "name": one.name, "thing": one.thing.name(), "size_bytes": one.size, "first_seen_at": first })
     };
     all.iter().map(one).collect()
+}
+
+fn forgotten(one: &Forgotten) -> Value {
+    json!({ "name": one.key, "upload": one.upload, "since": view::time(one.since) })
 }
 
 fn names(all: &[Lack]) -> Vec<&str> {

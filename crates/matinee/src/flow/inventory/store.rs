@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use matinee_core::id::EntryId;
 use matinee_core::inventory::limits::{HIDDEN_MAX, INVENTORY_PAGE};
-use matinee_core::inventory::outside::{Explained, Row, Sighting, Thing, explain};
+use matinee_core::inventory::outside::{Explained, Row, Sighting, Thing, explain, is_forgotten};
 use matinee_core::ledger::State;
 use matinee_core::placement::copy_of;
-use matinee_core::replica::Finding;
+use matinee_core::replica::{Finding, is_besides};
 use matinee_core::time::Millis;
 use matinee_io::db::inventory::{ListedCopy, Unknown};
-use matinee_io::store::{RemoteError, Seen, Store};
+use matinee_io::store::{Begun, Hidden, OldVersion, OpenUpload, RemoteError, Seen, Store};
 
-use super::{Done, Found, Lack, Told};
-use crate::flow::{Failure, now};
+use super::{Done, Forgotten, Found, Lack, Told};
+use crate::flow::{Failure, now, plate};
 use crate::node::Node;
 
 /// Why a comparison ends.
@@ -50,6 +50,9 @@ struct Comparison<'a> {
 /// Compares a store with its rows.
 pub(super) async fn compare(node: &Node, name: &str, began: Millis) -> Result<Told, Failure> {
     let opened = node.stores.get(name).ok_or(Failure::Absent)?;
+    if let Some(why) = plate::look(node, opened).await? {
+        return Ok(Told::Nothing(why));
+    }
     let mut comparison = Comparison {
         node,
         name,
@@ -59,7 +62,12 @@ pub(super) async fn compare(node: &Node, name: &str, began: Millis) -> Result<To
         there: HashSet::new(),
         told: HashSet::new(),
     };
-    match comparison.run().await {
+    let ran = comparison.run().await;
+    // A disk may have gone while it was listed.
+    if let Some(why) = plate::look(node, opened).await? {
+        return Ok(Told::Nothing(why));
+    }
+    match ran {
         Ok(()) => Ok(Told::All(comparison.found)),
         Err(Stop::Store(error)) => Ok(Told::Nothing(error.to_string())),
         Err(Stop::Ours(failure)) => Err(failure),
@@ -82,8 +90,10 @@ impl Comparison<'_> {
     }
 
     async fn objects(&mut self, seen: &[Seen]) -> Result<(), Stop> {
-        let names: Vec<_> = seen.iter().map(|one| (one.key.as_str(), Some(one.size))).collect();
-        for (one, known) in seen.iter().zip(self.known(&names).await?) {
+        let seen: Vec<_> = seen.iter().filter(|one| !is_besides(&one.key)).collect();
+        let names: Vec<_> = seen.iter().map(|one| one.key.as_str()).collect();
+        let known = self.known(&names).await?;
+        for (one, known) in seen.into_iter().zip(known) {
             self.found.things += 1;
             self.found.bytes += one.size;
             let copy = copy_of(&one.key);
@@ -119,25 +129,46 @@ impl Comparison<'_> {
 
     /// What no listing of objects shows.
     async fn hidden(&mut self) -> Result<(), Stop> {
-        let hidden = self.store.hidden(HIDDEN_MAX).await?;
-        let uploads = hidden.uploads.into_iter().map(|one| (one.key, Thing::Upload, None, one.since));
-        let versions = hidden.versions.into_iter().map(|one| (one.key, Thing::Version, one.size, None));
-        let all: Vec<_> = uploads.chain(versions).collect();
-        let names: Vec<_> = all.iter().map(|(key, _, size, _)| (key.as_str(), *size)).collect();
+        let Hidden { mut uploads, mut versions, .. } = self.store.hidden(HIDDEN_MAX).await?;
+        uploads.retain(|one| !is_besides(&one.key));
+        let names: Vec<_> = uploads.iter().map(|one| one.key.as_str()).collect();
         let known = self.known(&names).await?;
-        for ((key, thing, size, since), known) in all.into_iter().zip(known) {
-            let explained = self.explained(&key, copy_of(&key), known.as_ref());
-            let young = since.is_some_and(|since| explained_young(since, self.began));
-            match explained {
-                Explained::Known => self.found.hidden += 1,
-                Explained::Foreign | Explained::Spare => self.found.foreign += 1,
-                Explained::Young => self.found.young += 1,
-                Explained::Unknown | Explained::Again if young => self.found.young += 1,
-                Explained::Unknown => self.unknown(&key, thing, size),
-                Explained::Again => self.again(&key, thing, size),
-            }
+        for (one, known) in uploads.into_iter().zip(known) {
+            self.upload(one, known.as_ref());
+        }
+        versions.retain(|one| !is_besides(&one.key));
+        let names: Vec<_> = versions.iter().map(|one| one.key.as_str()).collect();
+        let known = self.known(&names).await?;
+        for (one, known) in versions.into_iter().zip(known) {
+            self.version(&one, known.as_ref());
         }
         Ok(())
+    }
+
+    fn upload(&mut self, one: OpenUpload, known: Option<&ListedCopy>) {
+        let explained = self.explained(&one.key, copy_of(&one.key), known);
+        let is_known = known.is_some_and(|known| known.upload.as_ref() == Some(&one.upload));
+        match (explained, one.since) {
+            (Explained::Foreign | Explained::Spare, _) => self.found.foreign_uploads += 1,
+            (_, Some(since)) if is_forgotten(explained, is_known, since, self.began) => {
+                self.found.forgotten.push(Forgotten { key: one.key, upload: one.upload, since });
+            }
+            (Explained::Known, _) => self.found.hidden += 1,
+            // When it is old enough it is forgotten.
+            (Explained::Young, _) | (Explained::Unknown | Explained::Again, Some(_)) => self.found.young += 1,
+            (Explained::Unknown, None) => self.unknown(&one.key, Thing::Upload, None),
+            (Explained::Again, None) => self.again(&one.key, Thing::Upload, None),
+        }
+    }
+
+    fn version(&mut self, one: &OldVersion, known: Option<&ListedCopy>) {
+        match self.explained(&one.key, copy_of(&one.key), known) {
+            Explained::Known => self.found.hidden += 1,
+            Explained::Foreign | Explained::Spare => self.found.foreign += 1,
+            Explained::Young => self.found.young += 1,
+            Explained::Unknown => self.unknown(&one.key, Thing::Version, one.size),
+            Explained::Again => self.again(&one.key, Thing::Version, one.size),
+        }
     }
 
     /// What rows promise, and the listing has not shown.
@@ -163,8 +194,8 @@ impl Comparison<'_> {
         Ok(row.is_some_and(|row| row.state.is_good()))
     }
 
-    async fn known(&self, names: &[(&str, Option<u64>)]) -> Result<Vec<Option<ListedCopy>>, Stop> {
-        let ids: Vec<_> = names.iter().map(|(key, _)| copy_of(key)).collect();
+    async fn known(&self, names: &[&str]) -> Result<Vec<Option<ListedCopy>>, Stop> {
+        let ids: Vec<_> = names.iter().map(|key| copy_of(key)).collect();
         let asked: Vec<EntryId> = ids.iter().filter_map(|id| *id).collect();
         let mut answers = self.node.db.copies_listed(self.name, &asked).await?.into_iter();
         Ok(ids.into_iter().map(|id| id.and_then(|_| answers.next().flatten())).collect())
@@ -200,14 +231,9 @@ impl Comparison<'_> {
     }
 }
 
-/// Was it begun too lately for anybody to say what it is?
-fn explained_young(since: Millis, began: Millis) -> bool {
-    let seen = Sighting { is_ours: true, made: Some(since), row: None };
-    explain(seen, began) == Explained::Young
-}
-
 /// What is missing, or has another length, is read no more and made again from another copy.
-pub(super) async fn settle(node: &Node, found: &Found, done: &mut Done) -> Result<(), Failure> {
+pub(super) async fn settle(node: &Node, name: &str, found: &Found, done: &mut Done) -> Result<(), Failure> {
+    done.ended += end(node, name, &found.forgotten).await?;
     let missing = found.missing.iter().map(|lack| (lack, Finding::Missing));
     for (lack, finding) in missing.chain(found.length.iter().map(|lack| (lack, Finding::Short))) {
         let Some(copy) = lack.copy else { continue };
@@ -215,4 +241,26 @@ pub(super) async fn settle(node: &Node, found: &Found, done: &mut Done) -> Resul
         done.again += 1;
     }
     Ok(())
+}
+
+/// Ends uploads in parts that nobody can go on with; how many. What cannot be ended now is found again tomorrow.
+async fn end(node: &Node, name: &str, forgotten: &[Forgotten]) -> Result<u64, Failure> {
+    let opened = node.stores.get(name).ok_or(Failure::Absent)?;
+    let mut ended = 0;
+    for one in forgotten {
+        let begun = Begun { upload: one.upload.clone(), part_bytes: 0 };
+        match opened.store.abort(&one.key, &begun).await {
+            Ok(()) => {
+                tracing::info!(store = name, key = one.key, "an upload in parts that no row knows was ended");
+                ended += 1;
+            }
+            Err(error) => {
+                tracing::warn!(%error, store = name, key = one.key, "forgotten parts could not be freed yet");
+                if error.is_of_the_store() {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(ended)
 }
