@@ -3,10 +3,13 @@
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use super::{Stores, filmed, lasting, local, settled, told};
+use super::{Stores, filmed, lasting, local, played, settled, told};
 use crate::support::sender::upload;
 use crate::support::server::Server;
+use crate::support::tables::Tables;
 use crate::support::{clips, until};
+
+const MINUTE_MS: i64 = 60_000;
 
 #[tokio::test]
 async fn a_store_that_is_away_holds_nobody_up_and_gets_everything_when_it_is_back() {
@@ -49,6 +52,74 @@ async fn a_store_that_is_away_holds_nobody_up_and_gets_everything_when_it_is_bac
         (stores.files("lost").is_empty() && told(&server, "lost").await["leaving_objects"] == 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_for_an_hour_is_caught_up_and_one_that_stays_away_is_replaced() {
+    let stores = Stores::new();
+    let three = ["near", "far", "third"].map(|name| stores.config(name, "")).concat();
+    let copies = "[copies]\nsource = 2\nrendition = 2\nsmall = 2\n";
+    let (server, first) = filmed(&format!("{copies}{three}"), 4).await;
+    for name in ["near", "far", "third"] {
+        settled(&server, name, 60).await;
+    }
+    let (far, aside) = (stores.root("far"), stores.root("aside"));
+    std::fs::rename(&far, &aside).unwrap();
+    // Videos come, are watched and go meanwhile.
+    let mut films = Vec::new();
+    for seconds in [2, 3] {
+        let video = upload(&server, &clips::mp4(seconds), "film.mp4").await.video;
+        server.video_in(&video, &["ready"], 120).await;
+        played(&server, &video).await;
+        films.push(video);
+    }
+    played(&server, &first).await;
+    let gone = server.request(reqwest::Method::DELETE, &format!("/v1/videos/{first}")).send().await.unwrap();
+    assert_eq!(gone.status(), 204);
+    for name in ["near", "third"] {
+        settled(&server, name, 120).await;
+    }
+    let lag = until("it is told as away", 30, async || {
+        let store = told(&server, "far").await;
+        (store["state"] == "away" && store["waiting_objects"].as_u64()? > 0).then_some(store)
+    })
+    .await;
+    assert!(lag["waiting_since"].is_string() && lag["leaving_objects"].as_u64().unwrap() > 0, "{lag}");
+    // A minute less than the hour after which it is given up.
+    Tables::open(&server.data()).await.store_away_for("far", 59 * MINUTE_MS).await;
+    std::fs::rename(&aside, &far).unwrap();
+    for name in ["far", "near", "third"] {
+        settled(&server, name, 60).await;
+    }
+    let here = lasting(&server).await;
+    let both = |names: [&str; 2]| {
+        let mut all = names.map(|name| stores.hashes(name)).concat();
+        all.sort_unstable();
+        all
+    };
+    let twice = |all: &[[u8; 32]]| all.iter().flat_map(|hash| [*hash, *hash]).collect::<Vec<_>>();
+    let mut everywhere = both(["near", "third"]);
+    everywhere.extend(stores.hashes("far"));
+    everywhere.sort_unstable();
+    assert_eq!(everywhere, twice(&here), "each lies in two of the three, and nothing else does");
+    // Now it is away for longer than that, and each has a second copy in the others all the same.
+    std::fs::rename(&far, &aside).unwrap();
+    let last = upload(&server, &clips::mp4(1), "film.mp4").await.video;
+    server.video_in(&last, &["ready"], 120).await;
+    until("it is told as away", 60, async || (told(&server, "far").await["state"] == "away").then_some(()))
+        .await;
+    Tables::open(&server.data()).await.store_away_for("far", 61 * MINUTE_MS).await;
+    let here = lasting(&server).await;
+    until("each has two copies without it", 180, async || {
+        (both(["near", "third"]) == twice(&here)).then_some(())
+    })
+    .await;
+    // For ever: nothing is owed there any more, and it may leave the configuration.
+    server.tell(&["stores", "lost", "far", "--because", "it has burnt"]);
+    assert_eq!(Tables::open(&server.data()).await.owed_at("far").await, 0);
+    for video in films.iter().chain([&last]) {
+        played(&server, video).await;
+    }
 }
 
 #[tokio::test]
