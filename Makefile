@@ -1,6 +1,6 @@
 # What a developer runs is what .ci/run runs.
 
-.PHONY: help run setup pages test check e2e chaos corpus bench bench-ingest bench-encode bench-stores fmt
+.PHONY: help run setup pages test check e2e chaos corpus bench bench-ingest bench-encode bench-stores garage fmt
 
 help:
 	@echo "make run     install what is missing, build, start matinee on http://localhost:8080"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench-ingest   the uploads among them, 8 minutes; BENCH_RUSTUS=path adds rustus"
 	@echo "make bench-encode   the encoding among them, beside the arguments of other platforms; BENCH_LADDER_S=40"
 	@echo "make bench-stores   copies in stores among them, beside rclone and the disk, 10 minutes"
+	@echo "make garage  builds a Garage once, outside of this tree, so that the stores are tried on it, too; a quarter of an hour"
 	@echo "make fmt     format Rust and TypeScript"
 
 run:
@@ -74,6 +75,9 @@ bench-stores:
 	@tools/need bench
 	tools/pages
 	benches/run stores
+
+garage:
+	@tools/garage
 
 fmt:
 	cargo fmt --all

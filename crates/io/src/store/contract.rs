@@ -1,5 +1,7 @@
 //! What every store promises: the same calls for all of them, also for those that come later.
 
+mod garage;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -253,4 +255,10 @@ async fn a_server_of_others_holds_the_contract() {
     };
     holds(&S3::open(&access, "copies", None, QUICK).unwrap()).await;
     serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_garage_holds_the_contract() {
+    let Some(garage) = garage::Garage::start().await else { return };
+    holds(&S3::open(&garage.access(), "copies", None, QUICK).unwrap()).await;
 }
