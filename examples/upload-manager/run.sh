@@ -21,7 +21,7 @@ address() {
 
 "$matinee" hosts pretend cloudflare --folder "$work/stream" --encode 4 >"$work/host" 2>"$work/host.log" &
 host=$!
-endpoint=$(address "$work/host")
+endpoint=$(address "$work/host" | head -n 1)
 sed "s|^endpoint = .*|endpoint = \"$endpoint\"|" "$here/matinee.toml" >"$work/matinee.toml"
 
 "$matinee" --config "$work/matinee.toml" --data "$work/data" --listen 127.0.0.1:0 >"$work/server" 2>"$work/server.log" &

@@ -1,40 +1,24 @@
 // Hosts on the pages, with the stand-ins of both services: published, taken back, tried, away; on a phone and in the dark.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openBrowser, press, says, unreachable, type Window } from './browser.ts';
-import { binary, ready, type Server, startServer, upload } from './server.ts';
+import { type Pretending, pretend } from './pretend.ts';
+import { ready, type Server, startServer, upload } from './server.ts';
 
 let server: Server;
 let browser: Window;
 let page: Page;
 let home = '';
-const pretending: ChildProcess[] = [];
-process.on('exit', () => {
-  for (const child of pretending) child.kill('SIGKILL');
-});
-
-/** Starts the stand-in of a service; how it is configured. */
-function pretend(kind: string): Promise<string> {
-  const words = ['hosts', 'pretend', kind, '--folder', join(home, kind), '--encode', '2'];
-  const child = spawn(binary(), words, { stdio: ['ignore', 'pipe', 'inherit'] });
-  pretending.push(child);
-  let told = '';
-  return new Promise((done, fail) => {
-    child.stdout.on('data', (text: Buffer) => {
-      told += text.toString();
-      if (/endpoint = "\S+"\n/.test(told)) done(`${told}poll = "1s"\nprobe_after = "1s"\n`);
-    });
-    child.once('close', () => fail(new Error(`the stand-in ended: ${told}`)));
-  });
-}
+const pretending: Pretending[] = [];
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'matinee-e2e-hosts-'));
-  const config = (await Promise.all([pretend('cloudflare'), pretend('bunny')])).join('');
+  pretending.push(...(await Promise.all([pretend('cloudflare', home), pretend('bunny', home)])));
+  const config = pretending.map((one) => one.config).join('');
   [server, browser] = await Promise.all([startServer([], config), openBrowser()]);
   page = await browser.page();
   await page.setViewport({ width: 360, height: 740 });
@@ -42,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([server?.stop(), browser?.close()]);
-  for (const child of pretending) child.kill('SIGKILL');
+  for (const one of pretending) one.end();
   rmSync(home, { recursive: true, force: true });
 });
 afterEach(() => {
@@ -82,8 +66,8 @@ test('a video is published to a host and taken back on its page', async () => {
   await press(page, 'Publish to bunny');
   await says(page, 'Take back from bunny');
   await press(page, 'Publish to cloudflare');
-  await says(page, 'https://customer-1.cloudflarestream.com/');
-  await says(page, 'vz-1.b-cdn.net');
+  await says(page, '/manifest/video.m3u8');
+  await says(page, '/playlist.m3u8');
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);
   await shots('video-hosts');
@@ -102,8 +86,7 @@ test('the page of hosts tries one, and says when one does not answer', async () 
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);
   await shots('hosts');
-  pretending[1]?.removeAllListeners('close');
-  pretending[1]?.kill('SIGKILL');
+  pretending[1]?.end();
   await press(page, 'Try bunny');
   await says(page, 'It does not do all that it says.');
   await says(page, 'does not answer');

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use http::Uri;
 use matinee_core::pipeline::check_name;
 use matinee_core::publication::Pace;
 use matinee_core::replica::LOCAL;
@@ -77,6 +78,9 @@ pub(crate) struct Host {
     /// Where the service is asked for, in place of its own address: for tests and for a fake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) endpoint: Option<String>,
+    /// Where viewers find its videos, in place of its own address: for tests and for a fake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) playback_endpoint: Option<String>,
     /// What is not final is asked for so often, all in one list.
     pub(crate) poll: Span,
     /// After a question without an answer it is looked for so long later ...
@@ -149,6 +153,7 @@ impl Default for Host {
             token_key_file: None,
             playback_for: Span { ms: 6 * 3_600_000 },
             endpoint: None,
+            playback_endpoint: None,
             poll: Span { ms: pace.poll_ms },
             look_after: Span { ms: pace.look_ms },
             look_again_after: Span { ms: pace.look_again_ms },
@@ -214,6 +219,7 @@ impl Host {
             playback_s: self.playback_s()?,
             max_duration_s: 7_200,
             api: cloudflare::API.to_owned(),
+            media: self.media()?,
         };
         if let Some(max) = self.max_duration {
             config.max_duration_s = u32::try_from(max.ms / 1_000).unwrap_or(u32::MAX);
@@ -236,6 +242,7 @@ impl Host {
             token_key: self.token_key.secret(),
             playback_s: self.playback_s()?,
             api: self.endpoint.clone().unwrap_or_else(|| bunny::API.to_owned()),
+            media: self.media()?,
         })
     }
 
@@ -246,11 +253,24 @@ impl Host {
         }
     }
 
+    /// Scheme and name of where viewers find the files; it stands in the policy of our pages.
+    fn media(&self) -> Result<Option<String>, BadConfig> {
+        let Some(endpoint) = &self.playback_endpoint else { return Ok(None) };
+        let parsed: Option<Uri> = endpoint.parse().ok();
+        let plain = parsed.filter(|uri| uri.path() == "/" && uri.query().is_none());
+        let parts = plain.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?.as_str())));
+        match parts {
+            Some((scheme @ ("http" | "https"), name)) if is_plain(name) => {
+                Ok(Some(format!("{scheme}://{name}")))
+            }
+            _ => Err(self.bad("`playback_endpoint` must be like \"https://name\", without a path")),
+        }
+    }
+
     fn wanted(&self, key: &str, value: &str) -> Result<String, BadConfig> {
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-._:".contains(letter);
         match value {
             "" => Err(self.bad(&format!("`{key}` is missing"))),
-            value if value.chars().all(plain) => Ok(value.to_owned()),
+            value if is_plain(value) => Ok(value.to_owned()),
             _ => {
                 Err(self
                     .bad(&format!("`{key}` is no plain name; write it without https:// and without slashes")))
@@ -297,6 +317,11 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Is it the name of a host or an account, and nothing that would end it in an address?
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._:".contains(letter))
 }
 
 /// Refuses what cannot work, and reads the keys that lie in files.
@@ -372,6 +397,10 @@ mod tests {
             (without(CLOUDFLARE, "kind"), Some("\"cloudflare\" and \"bunny\"")),
             (BUNNY.replace("vz-1", "https://vz-1"), Some("without https://")),
             (format!("{BUNNY}playback_for = \"30s\""), Some("1m to 24h")),
+            (format!("{BUNNY}playback_endpoint = \"http://127.0.0.1:7701\""), None),
+            (format!("{BUNNY}playback_endpoint = \"127.0.0.1:7701\""), Some("without a path")),
+            (format!("{BUNNY}playback_endpoint = \"https://a.example/b\""), Some("without a path")),
+            (format!("{CLOUDFLARE}playback_endpoint = \"https://a.example;x\""), Some("without a path")),
             (format!("{BUNNY}api_key_file = \"nowhere/key\""), Some("nowhere/key")),
             (format!("{CLOUDFLARE}signing_key_id = \"k\""), Some("belong together")),
             (format!("{BUNNY}acount = \"a\""), Some("acount")),

@@ -11,8 +11,11 @@ use http::Method;
 use matinee_core::time::Millis;
 use serde_json::{Value, json};
 
-use super::sign;
-use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, Wish, empty, json, with};
+use super::{sign, token};
+use crate::host::fake::{
+    Asked, Clock, Fault, Frame, NoFilm, PLAYLIST, Pretend, Reply, Vault, Wish, empty, json, media, picture,
+    with,
+};
 
 /// The library of the fake.
 pub const LIBRARY: u64 = 133;
@@ -20,6 +23,8 @@ pub const LIBRARY: u64 = 133;
 pub const KEY: &str = "fake-library-key";
 /// The key that signs webhooks.
 pub const READ_ONLY_KEY: &str = "fake-read-only-key";
+/// The key that signs addresses of files. Its pull zone refuses whoever has no token.
+pub const TOKEN_KEY: &str = "fake-token-key";
 
 /// Its smallest page and the largest.
 const PAGE_RANGE: std::ops::RangeInclusive<usize> = 10..=1_000;
@@ -43,8 +48,15 @@ struct Library {
 struct Video {
     title: String,
     made: Millis,
-    uploaded: Option<Millis>,
-    duration_ms: Option<u64>,
+    uploaded: Option<Uploaded>,
+}
+
+/// All bytes are there.
+#[derive(Debug, Clone)]
+struct Uploaded {
+    at: Millis,
+    /// The length in milliseconds; else why it is no film.
+    length_ms: Result<u64, NoFilm>,
 }
 
 impl FakeBunny {
@@ -109,7 +121,7 @@ impl Library {
         let Some(title) = body["title"].as_str().filter(|title| !title.is_empty()) else {
             return said(400, "The field Title is required.");
         };
-        let video = Video { title: title.to_owned(), made: now, uploaded: None, duration_ms: None };
+        let video = Video { title: title.to_owned(), made: now, uploaded: None };
         let mut videos = self.videos();
         let fresh = || format!("00000000-0000-4000-8000-{:012x}", self.made.fetch_add(1, Ordering::Relaxed));
         let id = fresh();
@@ -217,9 +229,9 @@ impl Library {
         let Ok(offset) = asked.header("upload-offset").parse() else { return empty(400) };
         let Ok(Some(offset)) = self.vault.append(&id, offset, asked.body).await else { return empty(409) };
         if self.vault.item(&id).is_some_and(|item| item.is_whole()) {
-            let (now, duration_ms) = (self.clock.now(), self.vault.duration_ms(&id));
+            let length_ms = self.vault.film(&id).map(|film| film.length_ms);
             if let Some(video) = self.videos().get_mut(&id) {
-                (video.uploaded, video.duration_ms) = (Some(now), duration_ms);
+                video.uploaded = Some(Uploaded { at: self.clock.now(), length_ms });
             }
         }
         with(empty(204), "upload-offset", &offset.to_string())
@@ -228,25 +240,79 @@ impl Library {
     /// A video as the API shows it.
     fn model(&self, id: &str, video: &Video, now: Millis) -> Value {
         let item = self.vault.item(id);
-        let (since_ms, encode_ms) = (video.uploaded.map(|uploaded| now.0 - uploaded.0), self.encode_ms);
-        let (status, resolutions, progress) = match (since_ms, video.duration_ms) {
-            (None, _) => (0, None, 0),
-            (Some(_), None) => (5, None, 0),
-            (Some(ms), _) if ms < encode_ms / 4 => (1, None, 0),
-            (Some(ms), _) if ms < encode_ms / 2 => (2, None, 25),
-            (Some(ms), _) if ms < encode_ms => (3, Some("360p"), 50),
-            (Some(_), Some(_)) => (4, Some("360p,720p"), 100),
-        };
+        let (status, resolutions, progress) = self.state(video, now);
+        let length = video.uploaded.as_ref().map(|uploaded| &uploaded.length_ms);
+        let length_ms = length.and_then(|length| length.as_ref().ok()).copied().unwrap_or_default();
+        let why = length.and_then(|length| length.as_ref().err());
+        let messages: Vec<Value> =
+            why.iter().map(|why| json!({ "level": 3, "message": why.to_string() })).collect();
         let hash = item.as_ref().filter(|item| item.is_whole()).map(|item| sign::hex(&item.sha256()));
         json!({
             "videoLibraryId": LIBRARY, "guid": id, "title": video.title, "dateUploaded": "2026-11-26T10:00:00",
-            "views": 0, "isPublic": false, "status": status, "length": video.duration_ms.unwrap_or_default() / 1_000,
+            "views": 0, "isPublic": false, "status": status, "length": length_ms / 1_000,
             "availableResolutions": resolutions, "encodeProgress": progress, "hasOriginal": true,
             "storageSize": item.map_or(0, |item| item.offset), "thumbnailFileName": "thumbnail.jpg",
             "originalHash": hash,
-            "transcodingMessages": if status == 5 { json!([{ "level": 3, "message": "no video in it" }]) } else { json!([]) },
+            "transcodingMessages": messages,
         })
     }
+
+    /// Its number in the API, the sizes that are made, and how much of the work is done.
+    fn state(&self, video: &Video, now: Millis) -> (u8, Option<&'static str>, u8) {
+        let Some(uploaded) = &video.uploaded else { return (0, None, 0) };
+        let (since_ms, encode_ms) = (now.0 - uploaded.at.0, self.encode_ms);
+        match &uploaded.length_ms {
+            Err(_) => (5, None, 0),
+            Ok(_) if since_ms < encode_ms / 4 => (1, None, 0),
+            Ok(_) if since_ms < encode_ms / 2 => (2, None, 25),
+            Ok(_) if since_ms < encode_ms => (3, Some("360p"), 50),
+            Ok(_) => (4, Some("360p,720p"), 100),
+        }
+    }
+
+    /// What a viewer asks the pull zone for.
+    fn media(&self, asked: &Asked) -> Reply {
+        let Some(path) = permitted(asked) else { return empty(403) };
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let [id, rest @ ..] = parts.as_slice() else { return empty(404) };
+        let video = self.videos().get(*id).cloned();
+        if video.is_none_or(|video| self.state(&video, asked.now).1.is_none()) {
+            return empty(404);
+        }
+        if let [file @ ("thumbnail.jpg" | "preview.webp" | "preview.gif")] = rest {
+            return picture(file).unwrap_or_else(|| empty(404));
+        }
+        let Ok(film) = self.vault.film(id) else { return empty(404) };
+        match rest {
+            ["playlist.m3u8"] => media(PLAYLIST, film.hls().into_bytes()),
+            below => film.below(below).map_or_else(|| empty(404), |(mime, bytes)| media(mime, bytes)),
+        }
+    }
+}
+
+/// The path of a file whose token is computed anew and has not ended: the token stands before it and is for its folder, or
+/// behind it and is for it alone.
+fn permitted(asked: &Asked) -> Option<String> {
+    let (marked, path): (Vec<(String, String)>, String) = match asked.path.strip_prefix("/bcdn_token=") {
+        Some(rest) => {
+            let (marks, path) = rest.split_once('/')?;
+            let marks = format!("token={marks}");
+            (url::form_urlencoded::parse(marks.as_bytes()).into_owned().collect(), format!("/{path}"))
+        }
+        None => (asked.query.clone(), asked.path.clone()),
+    };
+    let of = |name: &str| marked.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let folder = of("token_path");
+    let expires_s: i64 = of("expires")?.parse().ok()?;
+    let others: Vec<(&str, &str)> = marked
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .filter(|(name, _)| !["token", "expires"].contains(name))
+        .collect();
+    let expected = token::token(TOKEN_KEY, folder.unwrap_or(&path), expires_s, None, &others);
+    let covers = folder.is_none_or(|folder| path.starts_with(folder));
+    let lives = asked.now.0 < expires_s.saturating_mul(1_000);
+    (covers && lives && of("token") == Some(&*expected)).then_some(path)
 }
 
 impl Pretend for Library {
@@ -260,14 +326,15 @@ impl Pretend for Library {
             ("POST", ["tusupload"]) => "tus create",
             ("HEAD", ["tusupload", _]) => "tus look",
             ("PATCH", ["tusupload", _]) => "tus append",
+            ("GET", [first, _, ..]) if *first != "library" => "media",
             _ => return None,
         })
     }
 
     fn reply(&self, asked: Asked) -> BoxFuture<'_, Reply> {
         Box::pin(async move {
-            let is_tus = asked.call.starts_with("tus");
-            if !is_tus && (asked.header("accesskey") != KEY || asked.part(1) != LIBRARY.to_string()) {
+            let is_open = asked.call.starts_with("tus") || asked.call == "media";
+            if !is_open && (asked.header("accesskey") != KEY || asked.part(1) != LIBRARY.to_string()) {
                 return said(401, "Authentication has been denied for this request.");
             }
             match asked.call {
@@ -277,6 +344,7 @@ impl Pretend for Library {
                 "delete" => self.delete(&asked),
                 "tus create" => self.tus_create(&asked),
                 "tus look" => self.tus_look(&asked),
+                "media" => self.media(&asked),
                 _ => self.tus_append(asked).await,
             }
         })

@@ -56,6 +56,9 @@ pub struct Config {
     /// Where the library is asked for.
     #[serde(default = "api")]
     pub api: String,
+    /// Where viewers find the files, in place of the pull zone: scheme and name.
+    #[serde(default)]
+    pub media: Option<String>,
 }
 
 const fn hours_6() -> u32 {
@@ -125,7 +128,8 @@ impl Host for Bunny {
     }
 
     fn site(&self) -> String {
-        format!("https://{}", self.config.pull_zone.trim_end_matches('/'))
+        let own = || format!("https://{}", self.config.pull_zone.trim_end_matches('/'));
+        self.config.media.clone().unwrap_or_else(own)
     }
 
     fn rate(&self) -> Rate {
@@ -214,13 +218,13 @@ impl Host for Bunny {
     fn playback(&self, id: &str, facts: &Value, now: Millis) -> Result<Playback, HostError> {
         let still =
             facts["thumbnailFileName"].as_str().filter(|name| !name.is_empty()).unwrap_or("thumbnail.jpg");
-        let zone = self.config.pull_zone.trim_end_matches('/');
+        let site = self.site();
         let expires_s = now.0 / 1_000 + i64::from(self.config.playback_s);
         let base = self.config.token_key.as_ref().map_or_else(
-            || format!("https://{zone}/{id}"),
+            || format!("{site}/{id}"),
             |key| {
                 let folder = token::folder(key.text(), &format!("/{id}/"), expires_s, None);
-                format!("https://{zone}/{folder}/{id}")
+                format!("{site}/{folder}/{id}")
             },
         );
         Ok(Playback {
@@ -273,6 +277,7 @@ mod tests {
             token_key: token_key.map(secret),
             playback_s: 3_600,
             api: api(),
+            media: None,
         })
         .unwrap()
     }

@@ -14,8 +14,11 @@ use matinee_core::calendar;
 use matinee_core::time::Millis;
 use serde_json::{Map, Value, json};
 
-use super::{CHUNKS, LENGTH_MAX_S, sign};
-use crate::host::fake::{Asked, Clock, Fault, Frame, Pretend, Reply, Vault, Wish, empty, json, with};
+use super::{CHUNKS, LENGTH_MAX_S, sign, token};
+use crate::host::fake::{
+    Asked, Clock, Fault, Film, Frame, NoFilm, PLAYLIST, Pretend, Reply, Vault, Wish, empty, json, media,
+    picture, with,
+};
 
 /// The account of the fake.
 pub const ACCOUNT: &str = "fakeaccount";
@@ -23,6 +26,13 @@ pub const ACCOUNT: &str = "fakeaccount";
 pub const TOKEN: &str = "fake-token";
 /// The secret of its webhook.
 pub const WEBHOOK_SECRET: &str = "fake-webhook-secret";
+/// The name of the key that signs addresses.
+pub const SIGNING_KEY_ID: &str = "fake-signing-key";
+
+/// The key that signs addresses, as Cloudflare shows one once: everybody has this one, it is the fake's.
+pub fn signing_key() -> String {
+    STANDARD.encode(include_str!("../../../../../proto/vectors/cloudflare-key.pem"))
+}
 
 /// What is reserved when nobody says how long a video is, in seconds.
 const RESERVED_S: u64 = 14_400;
@@ -62,10 +72,31 @@ struct Video {
     creator: String,
     meta: Map<String, Value>,
     made: Millis,
-    uploaded: Option<Millis>,
-    duration_ms: Option<u64>,
+    uploaded: Option<Uploaded>,
     reserved_s: u64,
     signed: bool,
+}
+
+/// All bytes are there.
+#[derive(Debug, Clone)]
+struct Uploaded {
+    at: Millis,
+    /// The length in milliseconds; else why it is no film.
+    length_ms: Result<u64, NoFilm>,
+}
+
+impl Video {
+    fn length_ms(&self) -> Option<u64> {
+        self.uploaded.as_ref()?.length_ms.as_ref().ok().copied()
+    }
+}
+
+/// Where a video is in its life.
+struct State {
+    word: &'static str,
+    plays: bool,
+    percent: Option<&'static str>,
+    fault: Option<(&'static str, String)>,
 }
 
 impl FakeCloudflare {
@@ -141,7 +172,7 @@ impl Account {
     fn reserved_s(&self) -> u64 {
         self.videos()
             .values()
-            .map(|video| video.duration_ms.map_or(video.reserved_s, |ms| ms.div_ceil(1_000)))
+            .map(|video| video.length_ms().map_or(video.reserved_s, |ms| ms.div_ceil(1_000)))
             .sum()
     }
 
@@ -186,8 +217,7 @@ impl Account {
         let id = fresh();
         let signed = meta.contains_key("requiresignedurls");
         let creator = asked.header("upload-creator").to_owned();
-        let (uploaded, duration_ms) = (None, None);
-        let video = Video { creator, meta, made: asked.now, uploaded, duration_ms, reserved_s, signed };
+        let video = Video { creator, meta, made: asked.now, uploaded: None, reserved_s, signed };
         if asked.lie == Some(Fault::Twice) {
             videos.insert(fresh(), video.clone());
         }
@@ -223,9 +253,9 @@ impl Account {
         }
         let Ok(Some(offset)) = self.vault.append(&id, offset, asked.body).await else { return empty(409) };
         if self.vault.item(&id).is_some_and(|item| item.is_whole()) {
-            let (now, duration_ms) = (self.clock.now(), self.vault.duration_ms(&id));
+            let length_ms = self.vault.film(&id).map(|film| film.length_ms);
             if let Some(video) = self.videos().get_mut(&id) {
-                (video.uploaded, video.duration_ms) = (Some(now), duration_ms);
+                video.uploaded = Some(Uploaded { at: self.clock.now(), length_ms });
             }
         }
         with(empty(204), "upload-offset", &offset.to_string())
@@ -281,26 +311,67 @@ impl Account {
 
     /// A video as the API and the webhook show it.
     fn model(&self, id: &str, video: &Video, now: Millis) -> Value {
-        let (since_ms, encode_ms) = (video.uploaded.map(|uploaded| now.0 - uploaded.0), self.encode_ms);
-        let too_long = video.duration_ms.is_some_and(|ms| ms > video.reserved_s * 1_000);
-        let (state, plays, percent, code) = match since_ms {
-            None => ("pendingupload", false, None, None),
-            Some(_) if video.duration_ms.is_none() => ("error", false, None, Some("ERR_NON_VIDEO")),
-            Some(_) if too_long => ("error", false, None, Some("ERR_DURATION_EXCEED_CONSTRAINT")),
-            Some(ms) if ms < encode_ms / 4 => ("queued", false, None, None),
-            Some(ms) if ms < encode_ms / 2 => ("inprogress", false, Some("39.000000"), None),
-            Some(ms) if ms < encode_ms => ("inprogress", true, Some("71.000000"), None),
-            Some(_) => ("ready", true, Some("100.000000"), None),
-        };
+        let State { word, plays, percent, fault } = self.state(video, now);
+        let (code, text) = fault.unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "the length of a video is exact in an f64")]
-        let seconds = video.duration_ms.map_or(-1.0, |ms| ms as f64 / 1_000.0);
+        let seconds = video.length_ms().map_or(-1.0, |ms| ms as f64 / 1_000.0);
         json!({
             "uid": id, "creator": video.creator, "meta": video.meta, "created": calendar::time(video.made),
             "size": self.vault.item(id).map(|item| item.size), "duration": seconds, "readyToStream": plays,
             "requireSignedURLs": video.signed, "maxDurationSeconds": video.reserved_s,
-            "status": { "state": state, "pctComplete": percent, "errorReasonCode": code.unwrap_or_default(),
-                        "errorReasonText": code.map(|code| format!("It failed with {code}.")).unwrap_or_default() },
+            "status": { "state": word, "pctComplete": percent, "errorReasonCode": code, "errorReasonText": text },
         })
+    }
+
+    fn state(&self, video: &Video, now: Millis) -> State {
+        let at = |word, plays, percent| State { word, plays, percent, fault: None };
+        let failed = |code, text| State { fault: Some((code, text)), ..at("error", false, None) };
+        let Some(uploaded) = &video.uploaded else { return at("pendingupload", false, None) };
+        let (since_ms, encode_ms) = (now.0 - uploaded.at.0, self.encode_ms);
+        match &uploaded.length_ms {
+            Err(why @ NoFilm::NoVideo) => failed("ERR_NON_VIDEO", why.to_string()),
+            Err(why @ NoFilm::Unfit(_)) => failed("ERR_MALFORMED_VIDEO", why.to_string()),
+            Ok(ms) if *ms > video.reserved_s * 1_000 => {
+                let text = format!("It is longer than {} s.", video.reserved_s);
+                failed("ERR_DURATION_EXCEED_CONSTRAINT", text)
+            }
+            Ok(_) if since_ms < encode_ms / 4 => at("queued", false, None),
+            Ok(_) if since_ms < encode_ms / 2 => at("inprogress", false, Some("39.000000")),
+            Ok(_) if since_ms < encode_ms => at("inprogress", true, Some("71.000000")),
+            Ok(_) => at("ready", true, Some("100.000000")),
+        }
+    }
+
+    /// What a viewer asks for. Which statuses the real service refuses by is not documented.
+    fn media(&self, asked: &Asked) -> Reply {
+        let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
+        let [name, rest @ ..] = parts.as_slice() else { return empty(404) };
+        // A token stands in the place of the name.
+        let signed = name.contains('.');
+        let id =
+            if signed { token::opened(name, SIGNING_KEY_ID, asked.now) } else { Some((*name).to_owned()) };
+        let Some(id) = id else { return empty(401) };
+        let Some(video) = self.videos().get(&id).cloned() else { return empty(404) };
+        if video.signed && !signed {
+            return empty(401);
+        }
+        if !self.state(&video, asked.now).plays {
+            return empty(404);
+        }
+        if let ["thumbnails", file @ ("thumbnail.jpg" | "thumbnail.gif")] = rest {
+            return picture(file).unwrap_or_else(|| empty(404));
+        }
+        self.vault.film(&id).ok().and_then(|film| streamed(&film, rest)).unwrap_or_else(|| empty(404))
+    }
+}
+
+/// A manifest, or what one names.
+fn streamed(film: &Film, parts: &[&str]) -> Option<Reply> {
+    match parts {
+        ["manifest", "video.m3u8"] => Some(media(PLAYLIST, film.hls().into_bytes())),
+        ["manifest", "video.mpd"] => Some(media("application/dash+xml", film.dash().into_bytes())),
+        ["manifest", below @ ..] => film.below(below).map(|(mime, bytes)| media(mime, bytes)),
+        _ => None,
     }
 }
 
@@ -315,13 +386,14 @@ impl Pretend for Account {
             ("DELETE", ["accounts", _, "stream", _]) => "delete",
             ("HEAD", ["upload", _]) => "tus look",
             ("PATCH", ["upload", _]) => "tus append",
+            ("GET", [_, "manifest" | "thumbnails", ..]) => "media",
             _ => return None,
         })
     }
 
     fn reply(&self, asked: Asked) -> BoxFuture<'_, Reply> {
         Box::pin(async move {
-            if !asked.call.starts_with("tus") {
+            if !asked.call.starts_with("tus") && asked.call != "media" {
                 if asked.header("authorization") != format!("Bearer {TOKEN}") || asked.part(1) != ACCOUNT {
                     return failed(403, 10_000, "Authentication error");
                 }
@@ -336,6 +408,7 @@ impl Pretend for Account {
                 "status" => self.status(&asked),
                 "delete" => self.delete(&asked),
                 "tus look" => self.tus_look(&asked),
+                "media" => self.media(&asked),
                 _ => self.tus_append(asked).await,
             }
         })

@@ -64,6 +64,9 @@ pub struct Config {
     /// Where the account is asked for.
     #[serde(default = "api")]
     pub api: String,
+    /// Where viewers find the files, in place of the service's own address: scheme and name.
+    #[serde(default)]
+    pub media: Option<String>,
 }
 
 /// A key of `/stream/keys`, as Cloudflare shows it once.
@@ -155,7 +158,8 @@ impl Host for Cloudflare {
     }
 
     fn site(&self) -> String {
-        format!("https://{}.cloudflarestream.com", self.config.customer)
+        let own = || format!("https://{}.cloudflarestream.com", self.config.customer);
+        self.config.media.clone().unwrap_or_else(own)
     }
 
     fn rate(&self) -> Rate {
@@ -263,7 +267,7 @@ impl Host for Cloudflare {
             .signer
             .as_ref()
             .map_or_else(|| Ok(id.to_owned()), |signer| signer.token(id, now, expires))?;
-        let base = format!("https://{}.cloudflarestream.com/{name}", self.config.customer);
+        let base = format!("{}/{name}", self.site());
         Ok(Playback {
             hls: format!("{base}/manifest/video.m3u8"),
             dash: Some(format!("{base}/manifest/video.mpd")),
@@ -312,6 +316,7 @@ mod tests {
             playback_s: 3_600,
             max_duration_s: 7_200,
             api: api(),
+            media: None,
         })
         .unwrap()
     }

@@ -7,15 +7,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use matinee_core::time::Millis;
 use rustls::SignatureScheme;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{PrivateKeyDer, alg_id};
 use rustls::sign::SigningKey as Key;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{HostError, SigningKey};
 
 /// A clock that is a little behind ours must believe a token, too, in seconds.
 const SKEW_S: i64 = 60;
+/// The public part of the fake's key.
+const FAKE_PUBLIC: &str = include_str!("../../../../../proto/vectors/cloudflare-key.pub");
 
 /// Signs tokens with one key.
 #[derive(Debug, Clone)]
@@ -52,30 +54,45 @@ impl Signer {
     }
 }
 
+/// The video that a token is for which is signed by the fake's key of this name and has not ended; for the fake.
+pub(super) fn opened(token: &str, key: &str, now: Millis) -> Option<String> {
+    let (text, signature) = token.rsplit_once('.')?;
+    let (header, claims) = text.split_once('.')?;
+    let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
+    let (header, claims) = (read(header)?, read(claims)?);
+    // What it says besides is not documented well enough to be checked.
+    let known = ["sub", "kid", "exp", "nbf"];
+    let plain = claims.as_object()?.keys().all(|claim| known.contains(&claim.as_str()));
+    let named = header == json!({ "alg": "RS256", "kid": key }) && claims["kid"] == key;
+    let (now_s, since_s) = (now.0.div_euclid(1_000), claims["nbf"].as_i64().unwrap_or(i64::MIN));
+    let lives = since_s <= now_s && now_s < claims["exp"].as_i64()?;
+    (plain && named && lives && is_signed(text, signature))
+        .then(|| claims["sub"].as_str().map(str::to_owned))?
+}
+
+/// Is this the signature of a text by the fake's key?
+fn is_signed(text: &str, signature: &str) -> bool {
+    let decoded = (STANDARD.decode(FAKE_PUBLIC.trim()), URL_SAFE_NO_PAD.decode(signature));
+    let (Ok(public), Ok(signature)) = decoded else { return false };
+    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    let is_rsa = |one: &&&dyn rustls::pki_types::SignatureVerificationAlgorithm| {
+        one.public_key_alg_id() == alg_id::RSA_ENCRYPTION
+            && one.signature_alg_id() == alg_id::RSA_PKCS1_SHA256
+    };
+    let rsa = algorithms.all.iter().find(is_rsa);
+    rsa.is_some_and(|rsa| rsa.verify_signature(&public, text.as_bytes(), &signature).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Secret;
     use super::*;
-    use rustls::pki_types::alg_id;
-    use serde_json::Value;
 
-    /// A key that was made for these tests and is used for nothing else.
+    /// A key that was made for these tests and the fake, and is used for nothing else.
     const PEM: &str = include_str!("../../../../../proto/vectors/cloudflare-key.pem");
-    const PUBLIC: &str = include_str!("../../../../../proto/vectors/cloudflare-key.pub");
 
     fn signer() -> Signer {
         Signer::read(&SigningKey { id: "k1".to_owned(), pem: Secret::new(STANDARD.encode(PEM)) }).unwrap()
-    }
-
-    fn is_signed(text: &str, signature: &str) -> bool {
-        let public = STANDARD.decode(PUBLIC.trim()).unwrap();
-        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        let rsa = algorithms.all.iter().find(|one| {
-            one.public_key_alg_id() == alg_id::RSA_ENCRYPTION
-                && one.signature_alg_id() == alg_id::RSA_PKCS1_SHA256
-        });
-        rsa.unwrap().verify_signature(&public, text.as_bytes(), &signature).is_ok()
     }
 
     #[test]
@@ -90,6 +107,33 @@ mod tests {
         assert!(is_signed(&format!("{}.{}", parts[0], parts[1]), parts[2]));
         let other = URL_SAFE_NO_PAD.encode(json!({ "sub": "uid2" }).to_string());
         assert!(!is_signed(&format!("{}.{other}", parts[0]), parts[2]));
+    }
+
+    #[test]
+    fn a_token_opens_its_video_until_it_ends_and_nothing_that_was_changed() {
+        let (now, ends) = (Millis(1_700_000_000_000), Millis(1_700_003_600_000));
+        let token = signer().token("uid1", now, ends).unwrap();
+        let opens = |token: &str, key, now| opened(token, key, now);
+        assert_eq!(opens(&token, "k1", now).as_deref(), Some("uid1"));
+        assert_eq!(opens(&token, "k1", Millis(ends.0 - 1)).as_deref(), Some("uid1"));
+        for (key, at) in [("k2", now), ("k1", ends), ("k1", Millis(now.0 - 61_000))] {
+            assert_eq!(opens(&token, key, at), None, "{key} {at:?}");
+        }
+        let parts: Vec<&str> = token.split('.').collect();
+        let claims = |claims: Value| URL_SAFE_NO_PAD.encode(claims.to_string());
+        let other = claims(json!({ "sub": "uid2", "kid": "k1", "exp": 1_700_003_600, "nbf": 1_699_999_940 }));
+        let none = URL_SAFE_NO_PAD.encode(json!({ "alg": "none", "kid": "k1" }).to_string());
+        for changed in [
+            format!("{}.{other}.{}", parts[0], parts[2]),
+            format!("{none}.{}.{}", parts[1], parts[2]),
+            format!("{none}.{}.", parts[1]),
+            format!("{}.{}.{}", parts[0], parts[1], &parts[2][..parts[2].len() - 4]),
+            format!("{}.{}", parts[0], parts[1]),
+            "a.b.c".to_owned(),
+            "..".to_owned(),
+        ] {
+            assert_eq!(opens(&changed, "k1", now), None, "{changed}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! They are part of the product: whoever has no account can try everything. Each knows its calls by name; a request that
 //! is none of them is written down as one that the real service would not have understood.
 
+mod film;
 mod vault;
 
 use std::convert::Infallible;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::film::{Film, NoFilm, PLAYLIST};
 pub(super) use self::vault::Vault;
 
 /// A body that is no upload has at most so many bytes.
@@ -203,6 +205,25 @@ pub(super) fn empty(status: u16) -> Reply {
     reply
 }
 
+/// Bytes of this media type.
+pub(super) fn media(mime: &'static str, bytes: Vec<u8>) -> Reply {
+    let mut reply = empty(200);
+    reply.headers_mut().insert("content-type", HeaderValue::from_static(mime));
+    *reply.body_mut() = Full::new(Bytes::from(bytes));
+    reply
+}
+
+/// A picture instead of one of the film: nothing is decoded here.
+pub(super) fn picture(name: &str) -> Option<Reply> {
+    let (mime, bytes): (_, &[u8]) = match name.rsplit_once('.')?.1 {
+        "jpg" => ("image/jpeg", include_bytes!("card.jpg")),
+        "gif" => ("image/gif", include_bytes!("card.gif")),
+        "webp" => ("image/webp", include_bytes!("card.webp")),
+        _ => return None,
+    };
+    Some(media(mime, bytes.to_vec()))
+}
+
 /// Sets a header of an answer.
 pub(super) fn with(mut reply: Reply, name: &'static str, value: &str) -> Reply {
     let value = HeaderValue::from_str(value).expect("because a fake writes headers of its own");
@@ -362,7 +383,11 @@ impl Frame {
             return Err(Cut);
         }
         note(Some(reply.status().as_u16()));
-        let reply = if call.starts_with("tus") { shared(reply) } else { reply };
+        let reply = match call {
+            "media" => with(reply, "access-control-allow-origin", "*"),
+            call if call.starts_with("tus") => shared(reply),
+            _ => reply,
+        };
         let spoils = matches!(fault, Some(Fault::Half | Fault::Html));
         Ok(if spoils { spoilt(reply, fault == Some(Fault::Half)).await } else { reply })
     }

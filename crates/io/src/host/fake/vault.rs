@@ -1,21 +1,23 @@
 //! The bytes of uploads, in files that go with the fake.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use matinee_core::media::index::{Indexer, Step};
 use sha2::{Digest as _, Sha256};
+
+use super::film::{Film, NoFilm};
 
 /// Holds the bytes of uploads below a folder.
 pub(crate) struct Vault {
     folder: PathBuf,
     items: Mutex<HashMap<String, Item>>,
+    /// The film that was asked for last: players ask for all of one.
+    shown: Mutex<Option<(String, Arc<Film>)>>,
 }
 
 /// What has arrived of one upload.
@@ -43,7 +45,7 @@ impl Item {
 impl Vault {
     /// Bytes go below `folder`, which exists.
     pub(crate) fn at(folder: PathBuf) -> Self {
-        Self { folder, items: Mutex::default() }
+        Self { folder, items: Mutex::default(), shown: Mutex::default() }
     }
 
     /// Begins an upload; the second time it stays as it is.
@@ -75,30 +77,22 @@ impl Vault {
         Ok(self.item(id).map(|item| item.offset))
     }
 
-    /// The length of what was uploaded, in milliseconds; `None` when it is no MP4.
-    pub(crate) fn duration_ms(&self, id: &str) -> Option<u64> {
-        let file = File::open(self.path(id)).ok()?;
-        let mut indexer = Indexer::new(file.metadata().ok()?.len());
-        let mut bytes = Vec::new();
-        loop {
-            match indexer.step(&bytes).ok()? {
-                Step::Done(index) => {
-                    let lengths = index.tracks.iter().map(|track| {
-                        track.samples.end_dts().saturating_mul(1_000) / u64::from(track.timescale.max(1))
-                    });
-                    return lengths.max();
-                }
-                Step::Read { offset, len } => {
-                    bytes.resize(usize::try_from(len).ok()?, 0);
-                    file.read_exact_at(&mut bytes, offset).ok()?;
-                }
-            }
+    /// What was uploaded, to be streamed; else why it cannot be.
+    pub(crate) fn film(&self, id: &str) -> Result<Arc<Film>, NoFilm> {
+        let mut shown = self.shown.lock().expect("because nobody panics while it is held");
+        if let Some((_, film)) = shown.as_ref().filter(|(known, _)| known == id) {
+            return Ok(Arc::clone(film));
         }
+        let film = Arc::new(Film::open(&self.path(id))?);
+        *shown = Some((id.to_owned(), Arc::clone(&film)));
+        Ok(film)
     }
 
     /// Forgets an upload and its bytes.
     pub(crate) fn remove(&self, id: &str) {
         self.items().remove(id);
+        let mut shown = self.shown.lock().expect("because nobody panics while it is held");
+        *shown = shown.take().filter(|(known, _)| known != id);
         // It may never have had a byte.
         drop(std::fs::remove_file(self.path(id)));
     }

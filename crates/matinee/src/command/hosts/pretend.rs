@@ -34,21 +34,28 @@ pub(super) async fn run(wish: &Pretend, out: &mut impl Write) -> anyhow::Result<
     let fake = Wish { folder: wish.folder.clone(), listen: wish.listen, clock: Clock::going(), encode_ms };
     let told = if wish.kind == "cloudflare" {
         let url = FakeCloudflare::wished(fake).await?.frame().url();
+        let key = std::path::absolute(wish.folder.join("signing-key"))?;
+        std::fs::write(&key, cloudflare::signing_key())?;
         format!(
             "[[host]]\nname = \"cloudflare\"\nkind = \"cloudflare\"\naccount = \"{}\"\ntoken = \"{}\"\n\
-             customer = \"customer-1\"\nwebhook_secret = \"{}\"\nendpoint = \"{url}\"",
+             customer = \"customer-1\"\nwebhook_secret = \"{}\"\nsigning_key_id = \"{}\"\n\
+             signing_key_file = {:?}\nplayback_endpoint = \"{url}\"\nendpoint = \"{url}\"",
             cloudflare::ACCOUNT,
             cloudflare::TOKEN,
-            cloudflare::WEBHOOK_SECRET
+            cloudflare::WEBHOOK_SECRET,
+            cloudflare::SIGNING_KEY_ID,
+            key.to_string_lossy(),
         )
     } else {
         let url = FakeBunny::wished(fake).await?.frame().url();
         format!(
             "[[host]]\nname = \"bunny\"\nkind = \"bunny\"\nlibrary = {}\napi_key = \"{}\"\n\
-             read_only_key = \"{}\"\npull_zone = \"vz-1.b-cdn.net\"\nendpoint = \"{url}\"",
+             read_only_key = \"{}\"\npull_zone = \"vz-1.b-cdn.net\"\ntoken_key = \"{}\"\n\
+             playback_endpoint = \"{url}\"\nendpoint = \"{url}\"",
             bunny::LIBRARY,
             bunny::KEY,
-            bunny::READ_ONLY_KEY
+            bunny::READ_ONLY_KEY,
+            bunny::TOKEN_KEY,
         )
     };
     writeln!(out, "{told}")?;

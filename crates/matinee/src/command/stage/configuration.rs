@@ -75,9 +75,6 @@ fn set<const N: usize>(table: &mut Table, values: [(&str, String); N]) {
 }
 
 fn as_fake_host(host: &mut Table, stage: &Stage) -> anyhow::Result<()> {
-    for key in ["token_key", "signing_key_id"] {
-        host.remove(key);
-    }
     host.retain(|key, _| !key.ends_with("_file"));
     set(host, PACE.map(|(key, value)| (key, value.to_owned())));
     match host.get("kind").and_then(Value::as_str) {
@@ -88,7 +85,10 @@ fn as_fake_host(host: &mut Table, stage: &Stage) -> anyhow::Result<()> {
                 ("token", cloudflare::fake::TOKEN.to_owned()),
                 ("customer", "customer-1".to_owned()),
                 ("webhook_secret", cloudflare::fake::WEBHOOK_SECRET.to_owned()),
+                ("signing_key_id", cloudflare::fake::SIGNING_KEY_ID.to_owned()),
+                ("signing_key_file", stage.signing_key().to_string_lossy().into_owned()),
                 ("endpoint", stage.cloudflare.frame().url()),
+                ("playback_endpoint", stage.cloudflare.frame().url()),
             ],
         ),
         Some("bunny") => {
@@ -99,7 +99,9 @@ fn as_fake_host(host: &mut Table, stage: &Stage) -> anyhow::Result<()> {
                     ("api_key", bunny::fake::KEY.to_owned()),
                     ("read_only_key", bunny::fake::READ_ONLY_KEY.to_owned()),
                     ("pull_zone", "vz-1.b-cdn.net".to_owned()),
+                    ("token_key", bunny::fake::TOKEN_KEY.to_owned()),
                     ("endpoint", stage.bunny.frame().url()),
+                    ("playback_endpoint", stage.bunny.frame().url()),
                 ],
             );
         }

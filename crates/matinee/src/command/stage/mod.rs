@@ -14,7 +14,7 @@ use matinee_io::fetch::fake::Manner;
 use matinee_io::fetch::fake::zoom::{FakeZoom, Signed};
 use matinee_io::fetch::{self, Fetch, Post};
 use matinee_io::host::bunny::fake::FakeBunny;
-use matinee_io::host::cloudflare::fake::FakeCloudflare;
+use matinee_io::host::cloudflare::fake::{self as cloudflare, FakeCloudflare};
 use matinee_io::host::fake::{Clock, Wish};
 use matinee_io::random;
 use matinee_io::store::fake::{Fake, Profile};
@@ -76,6 +76,7 @@ impl Stage {
         let (store, zoom) = (Fake::start(Profile::B2).await?, FakeZoom::start().await?);
         let site = Site::start().await?;
         below("inbox")?;
+        std::fs::write(signing_key(&folder), cloudflare::signing_key())?;
         let mut stage =
             Self { server: None, port: 0, cloudflare, bunny, store, zoom, site, fetch: client(&[])?, folder };
         let text = configuration::staged(configuration, beside, &stage)?;
@@ -93,6 +94,11 @@ impl Stage {
     /// Where files lie that are brought in by their path.
     pub(super) fn inbox(&self) -> PathBuf {
         self.folder.0.join("inbox")
+    }
+
+    /// The file of the key that signs the addresses of the fake Cloudflare.
+    fn signing_key(&self) -> PathBuf {
+        signing_key(&self.folder)
     }
 
     /// What the server has logged.
@@ -203,6 +209,10 @@ impl Stage {
         std::fs::write(&path, bytes)?;
         self.tell(&["import", &path.to_string_lossy(), "--title", name, "--quiet"]).await
     }
+}
+
+fn signing_key(folder: &Folder) -> PathBuf {
+    folder.0.join("signing-key")
 }
 
 /// Words of the command line, with those that make it the stage's own.
