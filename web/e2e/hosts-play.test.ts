@@ -16,7 +16,7 @@ const DEAR = `[[card]]
 name = "own_server"
 of = ["matinee"]
 date = "2026-11"
-delivery = [{ per_gb = 100 }]
+delivery = [{ per_gb = 100.0 }]
 `;
 
 let server: Server;

@@ -3,6 +3,8 @@
 //! No host has a key against creating twice. So what was asked and not answered is looked for by the intent's name, twice,
 //! because lists are late; only then is it asked for again, or taken for absent.
 
+pub mod besides;
+
 use serde::{Deserialize, Serialize};
 
 use crate::host::Standing;
@@ -45,6 +47,35 @@ impl Phase {
     /// Does the host have all bytes?
     pub const fn has_all(self) -> bool {
         matches!(self, Self::Processing | Self::Playable | Self::Ready)
+    }
+}
+
+/// How the bytes of a video come to a host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandOver {
+    /// We send them.
+    #[default]
+    Push,
+    /// It fetches them from an address that it is told.
+    Pull,
+}
+
+impl HandOver {
+    /// How it is to be for a publication: as the host was asked already, else as it is `configured`, unless the host has said
+    /// that it does not fetch this one.
+    pub const fn of(asked: Option<Self>, configured: Self, is_refused: bool) -> Self {
+        match (asked, is_refused) {
+            (_, true) => Self::Push,
+            (Some(asked), false) => asked,
+            (None, false) => configured,
+        }
+    }
+
+    /// Is a publication that was handed over so and failed in `phase` sent after all? What the host could not fetch it may
+    /// take from us.
+    pub const fn is_sent_instead(self, phase: Phase) -> bool {
+        matches!(self, Self::Pull) && !phase.plays() && !matches!(phase, Phase::Failed)
     }
 }
 
@@ -233,6 +264,25 @@ mod tests {
         assert_eq!((told.phase, reason.code.as_str()), (Phase::Failed, "host_err_non_video"));
         assert!(reason.human.ends_with("no film"), "{}", reason.human);
         assert_eq!(turn(Phase::Ready, &Standing::Gone, true).reason.unwrap().code, "host_lost");
+    }
+
+    #[test]
+    fn what_a_host_does_not_fetch_is_sent_and_what_it_was_asked_for_stays_so() {
+        use HandOver::{Pull, Push};
+        for (asked, configured, is_refused, expected) in [
+            (None, Push, false, Push),
+            (None, Pull, false, Pull),
+            (None, Pull, true, Push),
+            (Some(Pull), Push, false, Pull),
+            (Some(Push), Pull, false, Push),
+            (Some(Pull), Pull, true, Push),
+        ] {
+            let found = HandOver::of(asked, configured, is_refused);
+            assert_eq!(found, expected, "{asked:?} {configured:?} {is_refused}");
+        }
+        let sent = |how: HandOver| PHASES.map(|phase| how.is_sent_instead(phase));
+        assert_eq!(sent(Pull), [true, true, true, false, false, false]);
+        assert_eq!(sent(Push), [false; 6]);
     }
 
     #[test]

@@ -480,6 +480,16 @@ export interface Publication {
   sent_bytes: number;
   size_bytes: number | null;
   reason: Reason | null;
+  /** Whether it is sent or fetched by the host; null until the host was asked. */
+  hand_over: 'push' | 'pull' | null;
+  /** Why it is sent, where the host was to fetch it. */
+  pull_refused: Reason | null;
+  /** Our captions there; `refused` says why the host did not take them. */
+  captions: { language: string; refused: string | null }[];
+  /** The video as a file there, where that was asked for. */
+  download: { state: 'making' | 'ready' | 'failed'; percent: number | null; url: string | null } | null;
+  /** Whether the host was given what our archive has. */
+  original: 'same' | 'differs' | null;
   /** The video is nowhere else. */
   only_place: boolean;
   playback: { hls: string } | null;

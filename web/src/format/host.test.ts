@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Host } from '../api/host.ts';
 import type { Publication } from '../api/types.ts';
-import { asked, emptied, published, service, share, standing, used, waiting } from './host.ts';
+import { asked, emptied, notes, published, service, share, standing, used, waiting } from './host.ts';
 
 const NOW = Date.parse('2026-11-26T12:00:00Z');
 const HEALTH = {
@@ -75,11 +75,30 @@ test('a video at a host says how it stands there', () => {
     sent_bytes: 5,
     size_bytes: 10,
     reason: null,
+    hand_over: 'push',
+    pull_refused: null,
+    captions: [],
+    download: null,
+    original: null,
     only_place: false,
     playback: null,
     updated_at: '',
   };
   expect(published(one, NOW)).toBe('Being sent, 50 %');
+  expect(published({ ...one, hand_over: 'pull' }, NOW)).toBe('The host fetches it');
+  expect(notes(one)).toEqual([]);
+  const pull_refused = { code: 'host_pull_refused', human: 'No.', fix: '' };
+  const captions = ['de', 'en', 'sv'].map((language, n) => ({ language, refused: n === 0 ? 'No.' : null }));
+  const making = { state: 'making', percent: 39, url: null } as const;
+  expect(notes({ ...one, pull_refused, captions, original: 'differs', download: making })).toEqual([
+    'It is sent, because the host did not fetch it: No.',
+    'The host has other bytes than the archive: take it back, and publish it again.',
+    'Captions there: en, sv.',
+    'It does not take the captions in de: No.',
+    'An MP4 is being made there, 39 %.',
+  ]);
+  const failed = { state: 'failed', percent: null, url: null } as const;
+  expect(notes({ ...one, download: failed })).toEqual(['The host makes no MP4 of it.']);
   expect(published({ ...one, state: 'processing', percent: 40 }, NOW)).toBe('The host is at work, 40 %');
   expect(published({ ...one, state: 'ready', percent: 100 }, NOW)).toBe('Ready');
   expect(published({ ...one, stalled_since: '2026-11-26T11:00:00Z' }, NOW)).toMatch(/since 1 hour ago/);

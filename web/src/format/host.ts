@@ -75,10 +75,27 @@ const STATES = {
 export function published(one: Publication, now_ms: number): string {
   if (one.stalled_since)
     return `The host has not answered since ${ago(Date.parse(one.stalled_since), now_ms)}; it goes on by itself`;
+  if (one.state === 'uploading' && one.hand_over === 'pull') return 'The host fetches it';
   if (one.state === 'uploading' && one.size_bytes) {
     return `${STATES.uploading}, ${percent(one.sent_bytes / one.size_bytes)} %`;
   }
   return one.percent === null || one.state === 'ready'
     ? STATES[one.state]
     : `${STATES[one.state]}, ${one.percent} %`;
+}
+
+/** What else is to be said of a video at a host, in sentences. */
+export function notes(one: Publication): string[] {
+  const all: string[] = [];
+  if (one.pull_refused)
+    all.push(`It is sent, because the host did not fetch it: ${one.pull_refused.human}`);
+  if (one.original === 'differs')
+    all.push('The host has other bytes than the archive: take it back, and publish it again.');
+  const there = one.captions.filter(({ refused }) => !refused).map(({ language }) => language);
+  if (there.length > 0) all.push(`Captions there: ${there.join(', ')}.`);
+  for (const { language, refused } of one.captions)
+    if (refused) all.push(`It does not take the captions in ${language}: ${refused}`);
+  if (one.download?.state === 'making') all.push(`An MP4 is being made there, ${one.download.percent ?? 0} %.`);
+  if (one.download?.state === 'failed') all.push('The host makes no MP4 of it.');
+  return all;
 }

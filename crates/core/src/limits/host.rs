@@ -37,6 +37,10 @@ pub const HOST_PUSH_WAIT_MS: i64 = 5_000;
 /// The longest of these waits.
 pub const HOST_PUSH_WAIT_MAX_MS: i64 = 300_000;
 
+/// The address of a file that a host is to fetch works for so long, in milliseconds: its queue may be long, and a large file takes
+/// hours.
+pub const HOST_PULL_MS: i64 = 86_400_000;
+
 /// Most hosts that one pipeline may publish to.
 pub const PUBLISH_MAX: usize = 8;
 

@@ -12,6 +12,7 @@ use super::Db;
 use super::error::DbError;
 use super::lease::{lock_video, settled};
 use super::object::{self, NewObject, Owner, Stored};
+use super::publication::besides_due;
 use super::tx::Tx;
 use super::value::{Row, args};
 use super::{quota, word};
@@ -167,6 +168,7 @@ async fn locked(tx: &mut Tx, app: AppId, video: VideoId) -> Result<(), DbError> 
 }
 
 async fn touch(tx: &mut Tx, video: VideoId, now: Millis) -> Result<(), DbError> {
+    besides_due(tx, video, now).await?;
     tx.execute_one("UPDATE video SET updated_ms = $2 WHERE id = $1", args![video, now]).await
 }
 

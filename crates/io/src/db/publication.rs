@@ -1,5 +1,6 @@
 //! Publications: videos at hosts. Each has its intent in the ledger from before the host hears of it.
 
+mod besides;
 mod heard;
 pub(crate) mod row;
 mod sent;
@@ -24,6 +25,7 @@ use super::tx::Tx;
 use super::value::args;
 use super::{job, word};
 
+pub(crate) use self::besides::{besides_due, besides_due_of};
 pub use self::heard::Told;
 pub use self::row::Publication;
 

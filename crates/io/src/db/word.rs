@@ -68,6 +68,7 @@ words! {
     }
     inventory::outside::Sort { Store "store" Host "host" }
     inventory::outside::Thing { Object "object" Upload "upload" Version "version" Video "video" }
+    publication::HandOver { Push "push" Pull "pull" }
     publication::Phase {
         Waiting "waiting" Uploading "uploading" Processing "processing" Playable "playable" Ready "ready" Failed "failed"
     }

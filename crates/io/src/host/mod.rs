@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use matinee_core::host::{Standing, Usage};
 use matinee_core::id::PublicationId;
+use matinee_core::publication::besides::{Download, Spoken};
 use matinee_core::throttle::Rate;
 use matinee_core::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,8 @@ pub struct Playback {
     pub poster: String,
     /// A moving one.
     pub preview: Option<String>,
+    /// The whole as a file, where one can be made: it is there when [`Host::download`] has said so.
+    pub file: Option<String>,
     /// Until when the addresses work.
     pub expires: Option<Millis>,
 }
@@ -188,11 +191,26 @@ pub trait Host: Send + Sync {
     /// [`HostError::Ambiguous`] when the question was sent and no answer came: look with [`Query::Key`].
     fn create<'a>(&'a self, key: PublicationId, wanted: &'a Wanted, now: Millis) -> Said<'a, Created>;
 
+    /// Makes the video, and has the host fetch its bytes from this address by itself. What it is called there, where the answer
+    /// says so; else it is found by its key, and may be shown late.
+    ///
+    /// [`HostError::Ambiguous`] as in [`Host::create`].
+    fn pull<'a>(&'a self, key: PublicationId, from: &'a str, wanted: &'a Wanted) -> Said<'a, Option<String>>;
+
     /// Where the bytes of a video go that was made before: the same address, signed anew where signatures expire.
     fn target<'a>(&'a self, id: &'a str, known: &'a Target, now: Millis) -> Said<'a, Target>;
 
     /// Where the bytes of a video go whose creation was not answered; nothing where only that answer says it.
     fn regain(&self, id: &str, wanted: &Wanted, now: Millis) -> Option<Target>;
+
+    /// Puts captions of a language there, as WebVTT, in place of those that are.
+    fn caption<'a>(&'a self, id: &'a str, words: &'a Spoken, text: &'a str) -> Said<'a, ()>;
+
+    /// Takes the captions of a language away; again is no error.
+    fn uncaption<'a>(&'a self, id: &'a str, language: &'a str) -> Said<'a, ()>;
+
+    /// Has the whole made as a file, and says how far that is; `known` is what it said before. Nothing where none is made by wish.
+    fn download<'a>(&'a self, id: &'a str, known: Option<&'a Download>) -> Said<'a, Option<Download>>;
 
     /// How a video stands; one that the host does not know is [`Standing::Gone`].
     fn status<'a>(&'a self, id: &'a str) -> Said<'a, Remote>;
@@ -205,6 +223,9 @@ pub trait Host: Send + Sync {
 
     /// What is used of what was paid for; nothing where the host does not tell.
     fn usage(&self, now: Millis) -> Said<'_, Option<Usage>>;
+
+    /// SHA-256 of the file that it was given, in hexadecimal digits, where the host tells; `facts` are [`Remote::facts`].
+    fn original<'f>(&self, facts: &'f Value) -> Option<&'f str>;
 
     /// Where this viewer finds the video. No network; `facts` are [`Remote::facts`].
     fn playback(&self, id: &str, facts: &Value, now: Millis) -> Result<Playback, HostError>;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use http::Uri;
 use matinee_core::pipeline::check_name;
-use matinee_core::publication::Pace;
+use matinee_core::publication::{HandOver, Pace};
 use matinee_core::replica::LOCAL;
 use matinee_io::host::{self, Secret, bunny, cloudflare};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,15 @@ pub(crate) struct Host {
     /// Where viewers find its videos, in place of its own address: for tests and for a fake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) playback_endpoint: Option<String>,
+    /// `push` (we send it what it does not have) or `pull` (it fetches it from us).
+    pub(crate) hand_over: HandOver,
+    /// Where it reaches this server, to fetch something, if not at `public_url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pull_from: Option<String>,
+    /// Our captions are put there, too.
+    pub(crate) captions: bool,
+    /// Each video is made a file there, too; Cloudflare does so by wish.
+    pub(crate) downloads: bool,
     /// What is not final is asked for so often, all in one list.
     pub(crate) poll: Span,
     /// After a question without an answer it is looked for so long later ...
@@ -154,6 +163,10 @@ impl Default for Host {
             playback_for: Span { ms: 6 * 3_600_000 },
             endpoint: None,
             playback_endpoint: None,
+            hand_over: HandOver::Push,
+            pull_from: None,
+            captions: true,
+            downloads: false,
             poll: Span { ms: pace.poll_ms },
             look_after: Span { ms: pace.look_ms },
             look_again_after: Span { ms: pace.look_again_ms },
@@ -174,6 +187,11 @@ impl Host {
             control_ms: self.control_after.ms,
             probe_ms: self.probe_after.ms,
         }
+    }
+
+    /// Where it reaches this server; empty where nobody knows.
+    pub(crate) fn reach<'r>(&'r self, public_url: Option<&'r str>) -> &'r str {
+        self.pull_from.as_deref().or(public_url).unwrap_or_default().trim_end_matches('/')
     }
 
     /// All keys blanked, to be shown.
@@ -347,6 +365,10 @@ pub(super) fn check(config: &mut Config) -> Result<(), BadConfig> {
             let human = "`poll`, `look_after` and `probe_after` must be at least 1s, and `look_again_after` not below `look_after`";
             return Err(host.bad(human));
         }
+        if host.hand_over == HandOver::Pull && !host.reach(config.public_url.as_deref()).starts_with("http") {
+            let human = "`hand_over = \"pull\"` needs the address at which the service reaches this server: set `public_url`, or `pull_from`";
+            return Err(host.bad(human));
+        }
         host.read_keys()?;
         let opened = host.open()?;
         host::open(opened).map_err(|error| host.bad(&error.to_string()))?;
@@ -397,6 +419,10 @@ mod tests {
             (without(CLOUDFLARE, "kind"), Some("\"cloudflare\" and \"bunny\"")),
             (BUNNY.replace("vz-1", "https://vz-1"), Some("without https://")),
             (format!("{BUNNY}playback_for = \"30s\""), Some("1m to 24h")),
+            (format!("{BUNNY}hand_over = \"pull\""), Some("needs the address")),
+            (format!("{BUNNY}hand_over = \"pull\"\npull_from = \"https://v.example\""), None),
+            (format!("public_url = \"https://v.example\"\n{BUNNY}hand_over = \"pull\""), None),
+            (format!("{BUNNY}hand_over = \"throw\""), Some("hand_over")),
             (format!("{BUNNY}playback_endpoint = \"http://127.0.0.1:7701\""), None),
             (format!("{BUNNY}playback_endpoint = \"127.0.0.1:7701\""), Some("without a path")),
             (format!("{BUNNY}playback_endpoint = \"https://a.example/b\""), Some("without a path")),

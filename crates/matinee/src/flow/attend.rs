@@ -16,7 +16,7 @@ use matinee_io::host::{Query, Remote};
 use matinee_io::random;
 
 use super::outside::{self, Stop};
-use super::{Failure, direct, now, vacate};
+use super::{Failure, besides, direct, now, vacate};
 use crate::node::Node;
 use crate::node::hosts::Known;
 
@@ -73,6 +73,7 @@ async fn watch(node: &Node, to: &Known) -> Result<(), Stop> {
     if node.db.host_poll(&to.name, now().plus(to.pace.poll_ms + spread_ms), now()).await? {
         poll(node, to).await?;
     }
+    besides::round(node, to).await?;
     vacate::round(node, to).await?;
     if node.db.host_usage(&to.name, now().plus(HOST_USAGE_MS), now()).await? {
         usage(node, to).await?;

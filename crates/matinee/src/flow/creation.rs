@@ -4,7 +4,7 @@
 use matinee_core::id::PublicationId;
 use matinee_core::job::Lease;
 use matinee_core::ledger::State;
-use matinee_core::publication::Next;
+use matinee_core::publication::{HandOver, Next};
 use matinee_core::throttle::Urgency;
 use matinee_core::time::Millis;
 use matinee_io::db::{DbError, entry_of};
@@ -22,6 +22,8 @@ pub(super) struct Intent<'a> {
     pub(super) to: &'a Known,
     pub(super) id: PublicationId,
     pub(super) wanted: &'a Wanted,
+    /// Where the host fetches it by itself; nothing when it is sent.
+    pub(super) from: Option<&'a str>,
     /// The lease of the job that does it; none for what goes straight to the host.
     pub(super) lease: Option<Lease>,
     pub(super) urgency: Urgency,
@@ -31,6 +33,8 @@ pub(super) struct Intent<'a> {
 pub(super) enum Made {
     /// It is there, and its bytes go here.
     There(Target),
+    /// It is there, and the host fetches its bytes.
+    Pulls,
     /// Nothing can be done before this moment.
     Later(Millis),
     /// Nobody wants it any more.
@@ -65,17 +69,30 @@ impl Intent<'_> {
         let (node, to) = (self.node, self.to);
         outside::enter(node, to, self.urgency).await?;
         // From here on it may exist.
-        match node.db.publication_asked(self.lease, self.id, self.wanted.size, now()).await {
+        let how = if self.from.is_some() { HandOver::Pull } else { HandOver::Push };
+        match node.db.publication_asked(self.lease, self.id, (self.wanted.size, how), now()).await {
             // Somebody else asks at this moment, or nobody wants it; the next look shows which.
             Err(DbError::LeaseLost) if self.lease.is_none() => {
                 return Ok(Made::Later(now().plus(to.pace.look_ms)));
             }
             asked => asked?,
         }
-        let made = outside::sent(node, to, "create", to.host.create(self.id, self.wanted, now())).await;
+        let made = match self.from {
+            None => {
+                let made = outside::sent(node, to, "create", to.host.create(self.id, self.wanted, now()));
+                made.await.map(|Created { id, target }| Some((id, Some(target))))
+            }
+            Some(from) => {
+                let made = outside::sent(node, to, "pull", to.host.pull(self.id, from, self.wanted)).await;
+                made.map(|remote| Some((remote?, None)))
+            }
+        };
         match made {
-            Ok(Created { id: remote, target }) => self.made(&remote, target).await,
-            Err(Stop::Said(HostError::Ambiguous(_))) => Ok(Made::Later(now().plus(to.pace.look_ms))),
+            Ok(Some((remote, target))) => self.made(&remote, target).await,
+            // It was made, and has to be looked for.
+            Ok(None) | Err(Stop::Said(HostError::Ambiguous(_))) => {
+                Ok(Made::Later(now().plus(to.pace.look_ms)))
+            }
             Err(stop) => {
                 // It was told that it did not happen.
                 node.db.outside_unasked(self.id).await?;
@@ -84,10 +101,14 @@ impl Intent<'_> {
         }
     }
 
-    async fn made(&self, remote: &str, target: Target) -> Result<Made, Stop> {
-        let sealed = outside::close(self.node, self.id, &target);
-        let wanted = self.node.db.publication_made(self.id, (remote, Some(sealed)), now()).await?;
-        Ok(if wanted { Made::There(target) } else { Made::Unwanted })
+    async fn made(&self, remote: &str, target: Option<Target>) -> Result<Made, Stop> {
+        let sealed = target.as_ref().map(|target| outside::close(self.node, self.id, target));
+        let wanted = self.node.db.publication_made(self.id, (remote, sealed), now()).await?;
+        Ok(match target {
+            _ if !wanted => Made::Unwanted,
+            Some(target) => Made::There(target),
+            None => Made::Pulls,
+        })
     }
 
     /// Looks for what came of a question without an answer; nothing when nothing was found.
@@ -104,14 +125,15 @@ impl Intent<'_> {
     /// send it bytes, all go, and it is made anew.
     async fn adopt(&self, found: &[Remote], remote: String) -> Result<Made, Stop> {
         let (node, to, id) = (self.node, self.to, self.id);
-        let Some(target) = to.host.regain(&remote, self.wanted, now()) else {
+        let target = to.host.regain(&remote, self.wanted, now()).filter(|_| self.from.is_none());
+        if target.is_none() && self.from.is_none() {
             let mut all: Vec<_> = found.iter().map(|one| (random::id(), one.id.clone())).collect();
             if all.is_empty() {
                 all.push((random::id(), remote));
             }
             node.db.outside_let_go(id, &all, now()).await?;
             return self.create().await;
-        };
+        }
         let made = self.made(&remote, target).await?;
         let seen: Vec<_> = found.iter().map(|one| (random::id(), one.id.clone(), id)).collect();
         node.db.outside_strays(&to.name, &seen, now()).await?;

@@ -52,7 +52,7 @@ async fn make(
     (id, wanted): (PublicationId, &Wanted),
     urgency: Urgency,
 ) -> Result<(), Stop> {
-    let made = Intent { node, to, id, wanted, lease: None, urgency }.make().await;
+    let made = Intent { node, to, id, wanted, from: None, lease: None, urgency }.make().await;
     match &made {
         Ok(Made::Later(at)) => node.db.put_off_direct(id, *at).await?,
         // It answers, so nothing else holds back the next question.
@@ -67,7 +67,7 @@ async fn make(
             };
             node.db.end_direct(id, &Verdict::Refused(reason), now()).await?;
         }
-        Ok(Made::There(_) | Made::Unwanted) | Err(_) => {}
+        Ok(Made::There(_) | Made::Pulls | Made::Unwanted) | Err(_) => {}
     }
     made.map(drop)
 }

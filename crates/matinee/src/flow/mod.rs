@@ -9,6 +9,7 @@ mod assemble;
 pub(crate) mod assembly;
 pub(crate) mod attend;
 mod audio;
+mod besides;
 mod board;
 pub(crate) mod broker;
 pub(crate) mod bucket;

@@ -180,6 +180,13 @@ pub(super) fn is_changed(video: &Video) -> bool {
     picture.is_some_and(|picture| picture.get("mark").is_some() || picture.get("cover").is_some())
 }
 
+/// The address of a file that somebody else fetches until `expires`: of the source, or of the rendition of this name. A path.
+pub(super) fn lend(node: &Node, video: &Video, rendition: Option<&str>, expires: Millis) -> String {
+    let generation = if rendition.is_some() { video.encoding } else { video.generation };
+    let root = root(node, video.id, generation, (expires, rendition.is_none()));
+    format!("{root}/{}/file.mp4", rendition.unwrap_or(SOURCE))
+}
+
 fn root(node: &Node, video: VideoId, generation: u32, (expires, source): (Millis, bool)) -> String {
     let expires_s = u32::try_from(expires.0 / 1_000).unwrap_or(u32::MAX);
     let grant = Grant { expires_s, download: true, source, origins: [0; 4], viewer: None, address: None };

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use matinee_core::host::Standing;
 use matinee_core::id::ObjectId;
 use matinee_core::job::retry::Class;
-use matinee_core::limits::{HOST_ASK_MAX_MS, HOST_PUSH_WAIT_MAX_MS, HOST_PUSH_WAIT_MS};
+use matinee_core::limits::{HOST_ASK_MAX_MS, HOST_PULL_MS, HOST_PUSH_WAIT_MAX_MS, HOST_PUSH_WAIT_MS};
 use matinee_core::plan::Container;
-use matinee_core::publication::Phase;
+use matinee_core::publication::{HandOver, Phase};
 use matinee_core::throttle::Urgency;
 use matinee_core::time::Millis;
 use matinee_core::video::{Medium, Problem, RenditionState};
@@ -22,7 +22,7 @@ use super::creation::{Intent, Made};
 use super::fault::Fault;
 use super::lease::Hold;
 use super::outside::{self, Stop};
-use super::play::{brought_in, is_changed};
+use super::play::{brought_in, is_changed, lend};
 use super::{home, now};
 use crate::node::Node;
 use crate::node::hosts::Known;
@@ -36,6 +36,8 @@ const BROKEN_MAX: u32 = 3;
 struct Whole {
     file: Arc<File>,
     wanted: Wanted,
+    /// Where it can be fetched: a path.
+    lent: String,
 }
 
 /// How an attempt goes on.
@@ -70,13 +72,16 @@ pub(crate) async fn perform(node: &Node, hold: &Hold, host: &str) -> Result<(), 
     let whole = whole(node, video(node, hold).await?, hold).await?;
     let mut attempt = Attempt { node, hold, to, publication, whole };
     let target = match outside::open(node, &attempt.publication) {
-        Some(target) if attempt.publication.phase == Phase::Uploading => target,
+        Some(target) if attempt.publication.phase == Phase::Uploading => Some(target),
         Some(_) | None => match attempt.make().await? {
             Way::On(target) => target,
             Way::Over => return Ok(()),
         },
     };
-    attempt.send(target).await
+    match target {
+        Some(target) => attempt.send(target).await,
+        None => Ok(node.db.publication_pulled(&hold.lease, attempt.publication.id, now()).await?),
+    }
 }
 
 fn unknown(host: &str) -> Fault {
@@ -90,10 +95,13 @@ fn unknown(host: &str) -> Fault {
 
 /// What is sent: the file that somebody brought in, or the largest picture where that one may not be seen.
 async fn whole(node: &Node, video: Video, hold: &Hold) -> Result<Whole, Fault> {
-    let (object, mime) = if is_changed(&video) {
-        (largest(node, &video).await?, "video/mp4")
+    let expires = now().plus(HOST_PULL_MS);
+    let (object, mime, lent) = if is_changed(&video) {
+        let (object, name) = largest(node, &video).await?;
+        (object, "video/mp4", lend(node, &video, Some(&name), expires))
     } else {
-        (source(&video)?, mime(video.probe.as_ref().and_then(brought_in)))
+        let mime = mime(video.probe.as_ref().and_then(brought_in));
+        (source(&video)?, mime, lend(node, &video, None, expires))
     };
     if home::bring(node, object).await? {
         return Err(Fault::world("what a host is to get lies in a store and is being brought back"));
@@ -107,10 +115,11 @@ async fn whole(node: &Node, video: Video, hold: &Hold) -> Result<Whole, Fault> {
     let (file, size) = opened.await.map_err(|panic| Fault::world(panic.to_string()))??;
     hold.progress(0.0);
     let wanted = Wanted { title: video.title, size, duration_ms: video.duration_ms, mime: mime.to_owned() };
-    Ok(Whole { file, wanted })
+    Ok(Whole { file, wanted, lent })
 }
 
-async fn largest(node: &Node, video: &Video) -> Result<ObjectId, Fault> {
+/// The file of the largest picture, and what the rendition is called.
+async fn largest(node: &Node, video: &Video) -> Result<(ObjectId, String), Fault> {
     let renditions = node.db.renditions(video.id).await?;
     let fits = |one: &&matinee_io::db::Rendition| {
         one.generation == video.encoding
@@ -118,7 +127,8 @@ async fn largest(node: &Node, video: &Video) -> Result<ObjectId, Fault> {
             && !one.background
             && one.state == RenditionState::Ready
     };
-    let largest = renditions.iter().filter(fits).min_by_key(|one| one.place).and_then(|one| one.file);
+    let largest = renditions.iter().filter(fits).min_by_key(|one| one.place);
+    let largest = largest.and_then(|one| Some((one.file?, one.name.clone())));
     // The source lacks what everybody is to see, so nothing else can be given away.
     largest.ok_or_else(|| Fault::world("the pictures that may be seen are not made yet"))
 }
@@ -134,22 +144,47 @@ const fn mime(container: Option<Container>) -> &'static str {
 }
 
 impl Attempt<'_> {
-    /// Has the video made, or finds the one that was made before.
-    async fn make(&mut self) -> Result<Way<Target>, Fault> {
-        let intent = Intent {
-            node: self.node,
-            to: self.to,
-            id: self.publication.id,
-            wanted: &self.whole.wanted,
-            lease: Some(self.hold.lease),
-            urgency: Urgency::Work,
-        };
-        match intent.make().await {
-            Ok(Made::There(target)) => Ok(Way::On(target)),
-            Ok(Made::Later(at)) => self.later(at).await,
-            Ok(Made::Unwanted) => Err(Fault::world("nobody wants it any more")),
-            Err(stop) => self.stopped(stop).await,
+    /// Has the video made, or finds the one that was made before; then where its bytes go, or nothing when the host fetches them.
+    async fn make(&mut self) -> Result<Way<Option<Target>>, Fault> {
+        loop {
+            let (asked, is_refused) = (self.publication.hand_over, self.publication.pull_refused.is_some());
+            let pulls = HandOver::of(asked, self.to.hand_over, is_refused) == HandOver::Pull;
+            let from = pulls.then(|| format!("{}{}", self.to.reach, self.whole.lent));
+            let intent = Intent {
+                node: self.node,
+                to: self.to,
+                id: self.publication.id,
+                wanted: &self.whole.wanted,
+                from: from.as_deref(),
+                lease: Some(self.hold.lease),
+                urgency: Urgency::Work,
+            };
+            return match intent.make().await {
+                Ok(Made::There(target)) => Ok(Way::On(Some(target))),
+                Ok(Made::Pulls) => Ok(Way::On(None)),
+                Ok(Made::Later(at)) => self.later(at).await,
+                Ok(Made::Unwanted) => Err(Fault::world("nobody wants it any more")),
+                Err(Stop::Said(HostError::Refused(why))) if pulls => {
+                    self.unpulled(&why).await?;
+                    continue;
+                }
+                Err(stop) => self.stopped(stop).await,
+            };
         }
+    }
+
+    /// The host does not fetch it; it may take the same bytes when they are sent.
+    async fn unpulled(&mut self, why: &str) -> Result<(), Fault> {
+        let reason = Problem {
+            code: "host_pull_refused".to_owned(),
+            human: format!("The host does not fetch this video from us: {why}"),
+            fix: "Nothing has to be done: it is sent instead.".to_owned(),
+        };
+        tracing::info!(publication = %self.publication.id, why, "a host does not fetch a video; it is sent");
+        let id = self.publication.id;
+        self.node.db.publication_unpulled(&self.hold.lease, id, &reason, now()).await?;
+        self.publication.pull_refused = Some(reason);
+        Ok(())
     }
 
     /// Sends what the host does not have yet.

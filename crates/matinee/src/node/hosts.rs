@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use matinee_core::inventory::outside::Sort;
 use matinee_core::price::Prices;
-use matinee_core::publication::Pace;
+use matinee_core::publication::{HandOver, Pace};
 use matinee_core::time::Millis;
 use matinee_io::db::inventory::Held;
 use matinee_io::db::{Db, DbError};
@@ -17,6 +17,14 @@ pub(crate) struct Known {
     pub(crate) name: String,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) pace: Pace,
+    /// How it gets what it does not have.
+    pub(crate) hand_over: HandOver,
+    /// Where it reaches this server, to fetch something; empty where nobody knows.
+    pub(crate) reach: String,
+    /// Our captions are put there, too.
+    pub(crate) captions: bool,
+    /// Each video is to be there as a file, too.
+    pub(crate) downloads: bool,
 }
 
 /// All of them, and what is needed to send them something.
@@ -35,7 +43,16 @@ impl Hosts {
     pub(super) fn open(config: &Config, secret: &[u8; 32]) -> Result<Self, BadConfig> {
         let known = |one: &crate::config::Host| {
             let opened = host::open(one.open()?).map_err(|error| one.bad(&error.to_string()))?;
-            Ok(Arc::new(Known { name: one.name.clone(), host: opened, pace: one.pace() }))
+            let reach = one.reach(config.public_url.as_deref()).to_owned();
+            Ok(Arc::new(Known {
+                name: one.name.clone(),
+                host: opened,
+                pace: one.pace(),
+                hand_over: one.hand_over,
+                reach,
+                captions: one.captions,
+                downloads: one.downloads,
+            }))
         };
         let all = config.host.iter().map(known).collect::<Result<Vec<_>, _>>()?;
         let sites = all.iter().flat_map(|known| [" ".to_owned(), known.host.site()]).collect();

@@ -1,10 +1,12 @@
 //! Videos at hosted services: published, watched there, deleted there until that is proven, whatever goes wrong between.
 
+mod besides;
 mod choice;
 mod direct;
 mod erased;
 mod example;
 mod faults;
+mod pull;
 mod seeds;
 pub(crate) mod support;
 pub(crate) mod unknown;

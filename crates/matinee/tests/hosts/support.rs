@@ -1,11 +1,15 @@
 //! A server with both hosts, which are fakes on loopback.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use http::Method;
 use matinee_io::host::bunny::fake::{self as bunny, FakeBunny};
 use matinee_io::host::cloudflare::fake::{self as cloudflare, FakeCloudflare};
 use matinee_io::host::fake::{Call, Clock, Fault, Frame, Trouble};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::server::Server;
 use crate::support::tables::Tables;
@@ -70,6 +74,12 @@ impl Fakes {
         )
     }
 
+    /// The same for a server from which both fetch what they get, at this address.
+    pub(crate) fn pulling(&self, from: &str) -> String {
+        let how = format!("hand_over = \"pull\"\npull_from = \"{from}\"\npoll = ");
+        self.config().replace("poll = ", &how)
+    }
+
     /// SHA-256 of the bytes that a host has of one of its videos.
     pub(crate) fn received(&self, host: &str, at: usize) -> Option<[u8; 32]> {
         let id = self.there(host).into_iter().nth(at)?;
@@ -107,6 +117,37 @@ impl Fakes {
         for host in ["cf", "bn"] {
             assert_eq!(self.frame(host).unknown(), Vec::<Call>::new(), "{host}");
         }
+    }
+}
+
+/// An address that leads to a server, whichever port it has.
+pub(crate) struct Relay {
+    pub(crate) url: String,
+    port: Arc<AtomicU16>,
+}
+
+impl Relay {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let port = Arc::new(AtomicU16::new(0));
+        let leads = Arc::clone(&port);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let port = leads.load(Ordering::Relaxed);
+                tokio::spawn(async move {
+                    let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        Self { url, port }
+    }
+
+    /// From now on it leads there.
+    pub(crate) fn lead(&self, server: &Server) {
+        let url: reqwest::Url = server.url("/").parse().unwrap();
+        self.port.store(url.port().unwrap(), Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The recording pipeline (`examples/recording-pipeline`): Zoom, hand and path; archive, host, the site is told, the disk is free.
 
+mod damaged;
 mod example;
 mod killed;
 mod waits;

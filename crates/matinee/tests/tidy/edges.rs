@@ -62,6 +62,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "scratch",  // the empty directory of one attempt
     "told",     // what services outside are told of a video
     "vacate",   // a host that is being emptied
+    "besides",  // what a host has of a video besides
     "whole",    // a video with all that its page shows
     "work",     // what a plan asks for, done on files
 ];

@@ -9,7 +9,8 @@ use matinee_core::video::Problem;
 use serde_json::Value;
 
 use super::row::{Publication, publication_of};
-use super::{NewPublication, fail, told, wish};
+use super::sent::unpulled;
+use super::{NewPublication, cancel_job, fail, told, wish};
 use crate::db::Db;
 use crate::db::direct;
 use crate::db::error::DbError;
@@ -32,7 +33,8 @@ pub struct Told {
     pub facts: Value,
     /// When the host is asked for this one by itself, unless its list tells more, or nothing more is expected.
     pub next_ask: Option<Millis>,
-    /// The names of another publication and its job, for one that the host had whole and has lost: it is made again from our file.
+    /// The names of another publication and its job, for one that the host had whole and has lost, or could not fetch: it is
+    /// made again from our file.
     pub again: (PublicationId, JobId),
 }
 
@@ -111,13 +113,17 @@ impl Db {
 async fn hear(tx: &mut Tx, id: PublicationId, said: Told, now: Millis) -> Result<Option<Phase>, DbError> {
     let Some(alone) = direct::lock(tx, id).await? else {
         // Who makes it again locks its video first, as everybody does who wishes one.
-        let lost = said.standing == Standing::Gone;
-        if lost && !locked(tx, id).await? {
+        let may_fail = matches!(said.standing, Standing::Gone | Standing::Failed(_));
+        if may_fail && !locked(tx, id).await? {
             return Ok(None);
         }
         let Some((before, turn)) = note(tx, id, (&said, None), now).await? else { return Ok(None) };
-        if lost && before.phase == Phase::Ready {
+        let pulled = before.hand_over.is_some_and(|how| how.is_sent_instead(before.phase));
+        if said.standing == Standing::Gone && before.phase == Phase::Ready {
             again(tx, &before, said.again, now).await?;
+        } else if let (Phase::Failed, Some(reason), true) = (turn.phase, &turn.reason, pulled) {
+            again(tx, &before, said.again, now).await?;
+            unpulled(tx, said.again.0, reason).await?;
         }
         return Ok((before.phase != turn.phase).then_some(turn.phase));
     };
@@ -172,6 +178,8 @@ async fn note(
         tx.execute(sql, args![id, said.facts.clone(), now]).await?;
         let unnamed = || Problem { code: "host_failed".to_owned(), human: String::new(), fix: String::new() };
         fail(tx, id, &turn.reason.clone().unwrap_or_else(unnamed), now).await?;
+        // A job that still sends would make it anew for ever, and forget why it failed.
+        cancel_job(tx, before.video, &before.host, now).await?;
         return Ok(Some((before, turn)));
     }
     let changed = phase != before.phase;
@@ -180,7 +188,8 @@ async fn note(
         "UPDATE publication SET phase = $2, percent = $3, duration_ms = COALESCE($4, duration_ms),
            stored_bytes = COALESCE($5, stored_bytes), facts = $6, seen_ms = $7, next_ask_ms = $8, hinted_ms = NULL,
            unchanged = CASE WHEN $9 THEN unchanged + 1 ELSE 0 END,
-           updated_ms = CASE WHEN $10 THEN $7 ELSE updated_ms END WHERE id = $1",
+           updated_ms = CASE WHEN $10 THEN $7 ELSE updated_ms END,
+           besides_ms = CASE WHEN $11 THEN $7 ELSE besides_ms END WHERE id = $1",
         args![
             id,
             phase,
@@ -191,7 +200,8 @@ async fn note(
             now,
             said.next_ask.filter(|_| phase != Phase::Ready),
             same,
-            changed
+            changed,
+            changed && phase.plays()
         ],
     )
     .await?;

@@ -1,7 +1,8 @@
 //! The row of a publication.
 
 use matinee_core::id::{AppId, PublicationId, VideoId};
-use matinee_core::publication::Phase;
+use matinee_core::publication::besides::Besides;
+use matinee_core::publication::{HandOver, Phase};
 use matinee_core::time::Millis;
 use matinee_core::video::Problem;
 use serde_json::Value;
@@ -41,6 +42,14 @@ pub struct Publication {
     pub facts: Value,
     /// Why it failed.
     pub reason: Option<Problem>,
+    /// How its bytes come to the host, once it was asked.
+    pub hand_over: Option<HandOver>,
+    /// Why it is sent, where the host was to fetch it.
+    pub pull_refused: Option<Problem>,
+    /// What we have put there besides.
+    pub besides: Besides,
+    /// When that is compared with what is wanted.
+    pub besides_at: Option<Millis>,
     /// Answers in a row that said the same.
     pub unchanged: u32,
     /// Times in a row that its bytes could not be sent.
@@ -55,6 +64,7 @@ pub struct Publication {
 
 pub(crate) fn publication_of(row: &Row) -> Result<Publication, DbError> {
     let percent: Option<u32> = row.get("percent")?;
+    let handed: Option<String> = row.get("hand_over")?;
     Ok(Publication {
         id: row.get("id")?,
         app: row.get("app_id")?,
@@ -70,6 +80,10 @@ pub(crate) fn publication_of(row: &Row) -> Result<Publication, DbError> {
         bytes: row.get("stored_bytes")?,
         facts: row.get::<Option<Value>>("facts")?.unwrap_or_default(),
         reason: word::problem(row, "reason")?,
+        hand_over: handed.map(|_| row.get("hand_over")).transpose()?,
+        pull_refused: word::problem(row, "pull_refused")?,
+        besides: word::json(row, "besides")?.unwrap_or_default(),
+        besides_at: row.get("besides_ms")?,
         unchanged: row.get("unchanged")?,
         failures: row.get("failures")?,
         seen: row.get("seen_ms")?,

@@ -4,7 +4,7 @@ use matinee_core::id::PublicationId;
 use matinee_core::job::Lease;
 use matinee_core::ledger::State;
 use matinee_core::limits::HOST_ASK_FIRST_MS;
-use matinee_core::publication::Phase;
+use matinee_core::publication::{HandOver, Phase};
 use matinee_core::time::Millis;
 use matinee_core::video::Problem;
 
@@ -14,7 +14,9 @@ use crate::db::Db;
 use crate::db::error::DbError;
 use crate::db::job;
 use crate::db::lease::{held, settled};
+use crate::db::tx::Tx;
 use crate::db::value::args;
+use crate::db::word;
 
 impl Db {
     /// What the holder of a lease publishes: the publication that is there, or its intent, written now. `None` when it is all
@@ -51,16 +53,16 @@ impl Db {
         &self,
         lease: Option<Lease>,
         id: PublicationId,
-        size: u64,
+        (size, hand_over): (u64, HandOver),
         now: Millis,
     ) -> Result<(), DbError> {
-        self.write((lease, id, size, now), |tx, (lease, id, size, now)| {
+        self.write((lease, id, size, hand_over, now), |tx, (lease, id, size, hand_over, now)| {
             Box::pin(async move {
                 if let Some(lease) = lease {
                     held(tx, lease, *now).await?;
                 }
-                let sql = "UPDATE publication SET size_bytes = $2 WHERE id = $1 AND phase = 'waiting'";
-                if tx.execute(sql, args![*id, *size]).await? == 0 {
+                let sql = "UPDATE publication SET size_bytes = $2, hand_over = $3 WHERE id = $1 AND phase = 'waiting'";
+                if tx.execute(sql, args![*id, *size, *hand_over]).await? == 0 {
                     return Err(DbError::LeaseLost);
                 }
                 let sql = "UPDATE ledger SET asked_ms = $2, looks = 0 WHERE id = $1 AND state = 'intended'
@@ -142,6 +144,41 @@ impl Db {
         .await
     }
 
+    /// The host fetches its bytes by itself: the job is done.
+    pub async fn publication_pulled(
+        &self,
+        lease: &Lease,
+        id: PublicationId,
+        now: Millis,
+    ) -> Result<(), DbError> {
+        self.write((*lease, id, now), |tx, (lease, id, now)| {
+            Box::pin(async move {
+                settled(tx, lease, *now).await?;
+                let sql =
+                    "UPDATE publication SET updated_ms = $2, next_ask_ms = $3, unchanged = 0, failures = 0 WHERE id = $1";
+                tx.execute(sql, args![*id, *now, now.plus(HOST_ASK_FIRST_MS)]).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// The host does not fetch it: from now on it is sent. [`DbError::LeaseLost`] when nobody wants it any more.
+    pub async fn publication_unpulled(
+        &self,
+        lease: &Lease,
+        id: PublicationId,
+        reason: &Problem,
+        now: Millis,
+    ) -> Result<(), DbError> {
+        self.write((*lease, id, reason.clone(), now), |tx, (lease, id, reason, now)| {
+            Box::pin(async move {
+                held(tx, lease, *now).await?;
+                unpulled(tx, *id, reason).await
+            })
+        })
+        .await
+    }
+
     /// Its bytes could not be sent this time; says how often in a row.
     pub async fn publication_broke(&self, id: PublicationId) -> Result<u32, DbError> {
         self.write(id, |tx, id| {
@@ -177,4 +214,12 @@ impl Db {
         })
         .await
     }
+}
+
+/// A publication that nobody has asked for yet is sent, for this reason.
+pub(super) async fn unpulled(tx: &mut Tx, id: PublicationId, reason: &Problem) -> Result<(), DbError> {
+    let sql =
+        "UPDATE publication SET hand_over = 'push', pull_refused = $2 WHERE id = $1 AND phase = 'waiting'";
+    let changed = tx.execute(sql, args![id, word::stored(reason)]).await?;
+    if changed == 0 { Err(DbError::LeaseLost) } else { Ok(()) }
 }

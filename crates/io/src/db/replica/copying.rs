@@ -11,6 +11,7 @@ use crate::db::Db;
 use crate::db::error::DbError;
 use crate::db::job;
 use crate::db::object::first_entry;
+use crate::db::publication::besides_due_of;
 use crate::db::tx::Tx;
 use crate::db::value::args;
 
@@ -123,8 +124,13 @@ async fn copied(
                WHERE id = $1 AND state IN ('intended', 'suspect')
                  AND EXISTS (SELECT 1 FROM ledger l WHERE l.id = $1 AND l.state = 'present')
                RETURNING object_id, store, replaces";
+    let is_summed = sums.is_some();
     let (sha1, sha256) = sums.map(|sums| (sums.sha1, sums.sha256)).unzip();
     let row = tx.row(sql, args![id, version, now, sha1, sha256, tag]).await?.ok_or(DbError::LeaseLost)?;
+    if is_summed {
+        // What a host says that it was given can be compared.
+        besides_due_of(tx, row.get("object_id")?, now).await?;
+    }
     if row.get::<String>("store")? == LOCAL {
         hurry_those_who_wait(tx, row.get("object_id")?, now).await?;
     }

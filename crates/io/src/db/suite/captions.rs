@@ -6,6 +6,7 @@ use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, OnDeath, Task};
 use matinee_core::ledger;
 use matinee_core::limits::REPLACED_GRACE_MS;
+use matinee_core::time::Millis;
 use matinee_core::video::{self, Medium, Problem, RenditionState};
 use serde_json::json;
 
@@ -32,6 +33,15 @@ fn caption(name: &str, place: u32) -> NewCaption {
 
 fn problem(code: &str) -> Problem {
     Problem { code: code.to_owned(), human: "No.".to_owned(), fix: "Yes.".to_owned() }
+}
+
+impl Bench {
+    /// Somebody adds captions to a video.
+    pub(super) async fn caption(&self, video: VideoId, now: Millis) {
+        let (whose, object): (_, ObjectId) = ((self.app, video), id());
+        self.db.intend_caption(whose, object, now).await.unwrap();
+        self.db.add_caption(whose, caption("en", 0), stored(object, 9), now).await.unwrap();
+    }
 }
 
 /// Name and state of each caption.

@@ -3,6 +3,7 @@
 use matinee_core::host::{Fault, Standing};
 use matinee_core::id::PublicationId;
 use matinee_core::ledger::State as Owed;
+use matinee_core::publication::{HandOver, Phase};
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase as Stage, Way};
 use matinee_core::video::{Problem, State};
@@ -45,7 +46,7 @@ impl Bench {
     /// The same, made by the host under this name.
     async fn sending(&self, remote: &str) -> Direct<'_> {
         let direct = self.direct(Some(60_000)).await;
-        self.db.publication_asked(None, direct.id, 10, T0).await.unwrap();
+        self.db.publication_asked(None, direct.id, (10, HandOver::Push), T0).await.unwrap();
         assert!(self.db.publication_made(direct.id, (remote, Some(vec![1])), T0).await.unwrap());
         direct
     }
@@ -92,7 +93,7 @@ async fn the_host_is_asked_again_until_it_has_confirmed_an_upload(bench: Bench) 
     assert_eq!(waiting.iter().map(|(_, one)| one.id).collect::<Vec<_>>(), [direct.id]);
     assert!(bench.db.directs_waiting(HOST, T0.plus(29), 9).await.unwrap().is_empty(), "somebody else asks");
     assert!(bench.db.directs_waiting("bn", T0.plus(30), 9).await.unwrap().is_empty());
-    bench.db.publication_asked(None, direct.id, 10, T0).await.unwrap();
+    bench.db.publication_asked(None, direct.id, (10, HandOver::Push), T0).await.unwrap();
     assert!(bench.db.publication_made(direct.id, ("r1", Some(vec![1])), T0).await.unwrap());
     assert!(bench.db.directs_waiting(HOST, T0.plus(90_000), 9).await.unwrap().is_empty(), "it is made");
 }
@@ -203,13 +204,13 @@ async fn a_video_that_is_longer_than_its_sender_may_send_is_not_kept(bench: Benc
 
 async fn one_asks_a_host_at_a_time(bench: Bench) {
     let direct = bench.direct(None).await;
-    bench.db.publication_asked(None, direct.id, 10, T0).await.unwrap();
-    let second = bench.db.publication_asked(None, direct.id, 10, T0.plus(1)).await;
+    bench.db.publication_asked(None, direct.id, (10, HandOver::Push), T0).await.unwrap();
+    let second = bench.db.publication_asked(None, direct.id, (10, HandOver::Push), T0.plus(1)).await;
     assert!(matches!(second, Err(DbError::LeaseLost)), "the first may still be answered: {second:?}");
     for _ in 0..2 {
         bench.db.outside_looked(crate::db::entry_of(direct.id), T0).await.unwrap();
     }
-    bench.db.publication_asked(None, direct.id, 10, T0.plus(2)).await.unwrap();
+    bench.db.publication_asked(None, direct.id, (10, HandOver::Push), T0.plus(2)).await.unwrap();
     bench.db.put_off_direct(direct.id, T0.plus(500)).await.unwrap();
     assert!(bench.db.directs_waiting(HOST, T0.plus(499), 9).await.unwrap().is_empty());
     bench.db.cancel_upload(direct.new.id, T0.plus(3)).await.unwrap();

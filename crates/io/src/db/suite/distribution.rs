@@ -3,6 +3,7 @@
 use matinee_core::host::Standing;
 use matinee_core::id::VideoId;
 use matinee_core::job::{Kind, Task};
+use matinee_core::publication::HandOver;
 use serde_json::json;
 
 use super::support::{Bench, T0, id, on_both};
@@ -65,7 +66,7 @@ impl Bench {
     async fn sent(&self, video: VideoId, host: &str) -> Publication {
         let lease = self.hold(Kind::Publish, T0).await;
         let held = self.db.publication_held(&lease, (id(), host), T0).await.unwrap().unwrap();
-        self.db.publication_asked(Some(lease), held.id, 10, T0).await.unwrap();
+        self.db.publication_asked(Some(lease), held.id, (10, HandOver::Push), T0).await.unwrap();
         self.db.publication_made(held.id, (&format!("remote-{video}"), None), T0).await.unwrap();
         self.db.publication_whole(&lease, held.id, T0).await.unwrap();
         self.db.publications(video).await.unwrap().pop().unwrap()

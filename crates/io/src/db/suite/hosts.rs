@@ -1,14 +1,16 @@
 //! Publications, what hosts hold for us, and what nodes share of a host.
 
 use matinee_core::breaker::{Answer, Breaker};
-use matinee_core::host::Standing;
+use matinee_core::host::{Fault, Standing};
 use matinee_core::id::{EntryId, PublicationId, VideoId};
 use matinee_core::job::retry::Class;
 use matinee_core::job::{Kind, Task};
 use matinee_core::ledger::State;
-use matinee_core::publication::{Asked, Phase};
+use matinee_core::publication::besides::{Besides, Download, Making, Put};
+use matinee_core::publication::{Asked, HandOver, Phase};
 use matinee_core::throttle::{Rate, Urgency};
 use matinee_core::time::Millis;
+use matinee_core::video::Problem;
 use serde_json::json;
 
 use super::support::{Bench, T0, id, on_both};
@@ -23,6 +25,8 @@ on_both! {
     a_list_takes_nothing_back_that_was_told_while_it_came
     what_failed_is_to_be_deleted_and_makes_room
     what_a_host_had_whole_and_lost_is_made_there_again
+    what_a_host_cannot_fetch_is_sent_and_says_why
+    what_a_host_has_besides_is_compared_when_either_has_changed
     a_withdrawn_video_ends_its_job
     what_is_there_twice_is_one_too_many
     what_was_proven_gone_and_is_there_again_is_deleted_again
@@ -53,7 +57,7 @@ impl Bench {
     pub(super) async fn made(&self, remote: &str) -> (VideoId, Publication) {
         let (video, wished) = self.wished().await;
         let lease = self.hold(Kind::Publish, T0).await;
-        self.db.publication_asked(Some(lease), wished.id, 10, T0).await.unwrap();
+        self.db.publication_asked(Some(lease), wished.id, (10, HandOver::Push), T0).await.unwrap();
         assert!(self.db.publication_made(wished.id, (remote, Some(vec![1])), T0).await.unwrap());
         self.db.publication_whole(&lease, wished.id, T0).await.unwrap();
         (video, self.publication(video).await.unwrap())
@@ -102,7 +106,7 @@ async fn an_intent_is_there_before_the_host_hears_of_it(bench: Bench) {
     let lease = bench.hold(Kind::Publish, T0).await;
     let held = bench.db.publication_held(&lease, (id(), HOST), T0).await.unwrap().unwrap();
     assert_eq!(held.id, wished.id);
-    bench.db.publication_asked(Some(lease), wished.id, 10, T0.plus(5)).await.unwrap();
+    bench.db.publication_asked(Some(lease), wished.id, (10, HandOver::Push), T0.plus(5)).await.unwrap();
     assert_eq!(bench.owed(wished.id).await.asked, Asked { at: Some(T0.plus(5)), looks: 0 });
     bench.db.outside_looked(entry_of(wished.id), T0).await.unwrap();
     assert_eq!(bench.owed(wished.id).await.asked.looks, 1);
@@ -150,9 +154,9 @@ async fn a_video_that_is_deleted_takes_its_publications_into_the_ledger(bench: B
 async fn a_creation_that_nobody_heard_of_is_named_late_and_goes(bench: Bench) {
     let (video, wished) = bench.wished().await;
     let lease = bench.hold(Kind::Publish, T0).await;
-    bench.db.publication_asked(Some(lease), wished.id, 10, T0).await.unwrap();
+    bench.db.publication_asked(Some(lease), wished.id, (10, HandOver::Push), T0).await.unwrap();
     bench.db.delete_video(bench.app, video, T0).await.unwrap();
-    let late = bench.db.publication_asked(Some(lease), wished.id, 10, T0).await;
+    let late = bench.db.publication_asked(Some(lease), wished.id, (10, HandOver::Push), T0).await;
     assert!(matches!(late, Err(DbError::LeaseLost)), "nothing more is asked for: {late:?}");
     assert!(
         !bench.db.publication_made(wished.id, ("r1", None), T0.plus(5)).await.unwrap(),
@@ -235,6 +239,68 @@ async fn what_a_host_had_whole_and_lost_is_made_there_again(bench: Bench) {
     );
 }
 
+async fn what_a_host_cannot_fetch_is_sent_and_says_why(bench: Bench) {
+    // It says so at once ...
+    let (video, wished) = bench.wished().await;
+    assert_eq!(wished.hand_over, None);
+    let lease = bench.hold(Kind::Publish, T0).await;
+    let reason =
+        Problem { code: "host_pull_refused".to_owned(), human: "No.".to_owned(), fix: "Wait.".to_owned() };
+    bench.db.publication_asked(Some(lease), wished.id, (10, HandOver::Pull), T0).await.unwrap();
+    assert_eq!(bench.publication(video).await.unwrap().hand_over, Some(HandOver::Pull));
+    bench.db.outside_unasked(wished.id).await.unwrap();
+    bench.db.publication_unpulled(&lease, wished.id, &reason, T0).await.unwrap();
+    let sent = bench.publication(video).await.unwrap();
+    assert_eq!((sent.hand_over, &sent.pull_refused), (Some(HandOver::Push), &Some(reason.clone())));
+    // ... or later, when it has been asked and the job is done.
+    bench.db.publication_asked(Some(lease), wished.id, (10, HandOver::Pull), T0).await.unwrap();
+    assert!(bench.db.publication_made(wished.id, ("r1", None), T0).await.unwrap());
+    bench.db.publication_pulled(&lease, wished.id, T0).await.unwrap();
+    let fetched = bench.publication(video).await.unwrap();
+    assert_eq!((fetched.phase, fetched.offset), (Phase::Uploading, 0), "the host has the last word");
+    let late = bench.db.publication_unpulled(&lease, wished.id, &reason, T0).await;
+    assert!(matches!(late, Err(DbError::LeaseLost)), "{late:?}");
+    let fault = Fault { code: "ERR_FETCH_ORIGIN_ERROR".to_owned(), text: "403".to_owned(), again: true };
+    bench.tell(&fetched, Standing::Failed(fault.clone()), T0.plus(9)).await;
+    let again = bench.publication(video).await.unwrap();
+    assert_eq!((again.phase, again.hand_over), (Phase::Waiting, Some(HandOver::Push)));
+    assert_ne!(again.id, wished.id);
+    assert_eq!(again.pull_refused.unwrap().code, "host_err_fetch_origin_error");
+    assert_eq!(bench.owed(wished.id).await.state, State::ToDelete, "what is left of the first goes");
+    // What is sent and fails is not tried for ever.
+    let lease = bench.hold(Kind::Publish, T0.plus(9)).await;
+    bench.db.publication_asked(Some(lease), again.id, (10, HandOver::Push), T0.plus(9)).await.unwrap();
+    assert!(bench.db.publication_made(again.id, ("r2", Some(vec![1])), T0.plus(9)).await.unwrap());
+    bench.db.publication_whole(&lease, again.id, T0.plus(9)).await.unwrap();
+    let sent = bench.publication(video).await.unwrap();
+    bench.tell(&sent, Standing::Failed(fault), T0.plus(10)).await;
+    let over = bench.publication(video).await.unwrap();
+    assert_eq!((over.id, over.phase), (again.id, Phase::Failed));
+}
+
+async fn what_a_host_has_besides_is_compared_when_either_has_changed(bench: Bench) {
+    let (video, sent) = bench.made("r1").await;
+    let due = async |now| bench.db.publications_besides(HOST, now, 10).await.unwrap();
+    assert_eq!(due(T0).await, [], "nobody watches there yet");
+    bench.tell(&sent, Standing::Playable(Some(9)), T0.plus(1)).await;
+    let [read] = &due(T0.plus(1)).await[..] else { panic!("it plays") };
+    assert_eq!((read.besides.clone(), read.besides_at), (Besides::default(), Some(T0.plus(1))));
+    // Something changes while the host is asked: it is compared again.
+    bench.caption(video, T0.plus(2)).await;
+    let put = Put { object: id(), refused: Some("no".to_owned()) };
+    let download = Some(Download { state: Making::Making, percent: Some(5) });
+    let besides = Besides { captions: [("en".to_owned(), put)].into(), download, original: None };
+    bench.db.publication_besides(read, &besides, None).await.unwrap();
+    let [read] = &due(T0.plus(2)).await[..] else { panic!("it has changed") };
+    assert_eq!(read.besides, besides);
+    bench.db.publication_besides(read, &besides, Some(T0.plus(9))).await.unwrap();
+    assert_eq!((due(T0.plus(8)).await.len(), due(T0.plus(9)).await.len()), (0, 1));
+    bench.db.publication_besides(&due(T0.plus(9)).await[0], &besides, None).await.unwrap();
+    assert_eq!(due(T0.plus(1_000)).await, []);
+    bench.tell(&sent, Standing::Ready, T0.plus(10)).await;
+    assert_eq!(due(T0.plus(10)).await.len(), 1, "more can be asked for when all is there");
+}
+
 async fn a_withdrawn_video_ends_its_job(bench: Bench) {
     let (video, wished) = bench.wished().await;
     let lease = bench.hold(Kind::Publish, T0).await;
@@ -266,7 +332,7 @@ async fn what_is_there_twice_is_one_too_many(bench: Bench) {
     // What cannot be used is let go, and the intent begins anew.
     let found: Vec<(EntryId, String)> = vec![(id(), "r5".to_owned()), (id(), "r6".to_owned())];
     let lease = bench.hold(Kind::Publish, T0).await;
-    bench.db.publication_asked(Some(lease), wished.id, 10, T0).await.unwrap();
+    bench.db.publication_asked(Some(lease), wished.id, (10, HandOver::Push), T0).await.unwrap();
     bench.db.outside_let_go(wished.id, &found, T0).await.unwrap();
     assert_eq!(bench.owed(wished.id).await.asked, Asked::default());
     assert_eq!(bench.due(T0).await.len(), 3);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use http::Method;
 use matinee_core::time::Millis;
@@ -13,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::{sign, token};
 use crate::host::fake::{
-    Asked, Clock, Fault, Frame, NoFilm, PLAYLIST, Pretend, Reply, Vault, Wish, empty, json, media, picture,
-    with,
+    Asked, Clock, Fault, Frame, NoFilm, PLAYLIST, Pretend, Reply, Vault, Wish, empty, fetch, json, media,
+    picture, with,
 };
 
 /// The library of the fake.
@@ -37,6 +39,8 @@ pub struct FakeBunny {
 }
 
 struct Library {
+    /// Itself, for what it does by itself.
+    own: Weak<Self>,
     vault: Vault,
     clock: Clock,
     encode_ms: i64,
@@ -49,6 +53,16 @@ struct Video {
     title: String,
     made: Millis,
     uploaded: Option<Uploaded>,
+    /// WebVTT by language.
+    captions: BTreeMap<String, String>,
+    /// It was not given what it says.
+    damaged: bool,
+}
+
+impl Video {
+    const fn new(made: Millis) -> Self {
+        Self { title: String::new(), made, uploaded: None, captions: BTreeMap::new(), damaged: false }
+    }
 }
 
 /// All bytes are there.
@@ -68,7 +82,8 @@ impl FakeBunny {
     /// The same as somebody wishes it.
     pub async fn wished(wish: Wish) -> io::Result<Self> {
         let (frame, listener) = Frame::listen(&wish).await?;
-        let library = Arc::new(Library {
+        let library = Arc::new_cyclic(|own| Library {
+            own: Weak::clone(own),
             vault: Vault::at(wish.folder),
             clock: wish.clock,
             encode_ms: wish.encode_ms,
@@ -101,6 +116,18 @@ impl FakeBunny {
         self.library.vault.item(id).map(|item| item.sha256())
     }
 
+    /// From now on it has other bytes of a video than it was sent.
+    pub fn damage(&self, id: &str) {
+        if let Some(video) = self.library.videos().get_mut(id) {
+            video.damaged = true;
+        }
+    }
+
+    /// The captions of a video: WebVTT by language.
+    pub fn captions(&self, id: &str) -> BTreeMap<String, String> {
+        self.library.videos().get(id).map(|video| video.captions.clone()).unwrap_or_default()
+    }
+
     /// The body of the webhook about a video, and its signature.
     pub fn hook(&self, id: &str) -> (Vec<u8>, String) {
         let body =
@@ -121,18 +148,73 @@ impl Library {
         let Some(title) = body["title"].as_str().filter(|title| !title.is_empty()) else {
             return said(400, "The field Title is required.");
         };
-        let video = Video { title: title.to_owned(), made: now, uploaded: None };
+        let video = Video { title: title.to_owned(), ..Video::new(now) };
+        let model = |id: &str| self.model(id, &video, now);
+        json(200, &model(&self.insert(video.clone(), lie)))
+    }
+
+    /// Keeps a new video, as truly as it is to; its name.
+    fn insert(&self, video: Video, lie: Option<Fault>) -> String {
         let mut videos = self.videos();
         let fresh = || format!("00000000-0000-4000-8000-{:012x}", self.made.fetch_add(1, Ordering::Relaxed));
         let id = fresh();
-        let model = self.model(&id, &video, now);
         if lie == Some(Fault::Twice) {
             videos.insert(fresh(), video.clone());
         }
         if lie != Some(Fault::Loses) {
-            videos.insert(id, video);
+            videos.insert(id.clone(), video);
         }
-        json(200, &model)
+        id
+    }
+
+    /// Makes a video of what lies at an address, and does not say which.
+    async fn pull(&self, asked: Asked) -> Reply {
+        let (made, lie) = (asked.now, asked.lie);
+        let Some(Value::Object(wish)) = asked.json().await else { return said(400, "No JSON.") };
+        if wish.keys().any(|key| !["url", "title", "headers"].contains(&key.as_str())) {
+            return said(400, "An unknown key.");
+        }
+        let text = |key: &str| wish.get(key).and_then(Value::as_str);
+        let Some(from) = text("url").filter(|url| url.starts_with("http")).map(str::to_owned) else {
+            return said(400, "The field Url is required.");
+        };
+        let title = text("title").unwrap_or("video").to_owned();
+        let video = Video { title, ..Video::new(made) };
+        let (id, own) = (self.insert(video, lie), Weak::clone(&self.own));
+        tokio::spawn(async move {
+            let Some(library) = own.upgrade() else { return };
+            let fetched = fetch(&library.vault, &id, &from, false).await;
+            let film = fetched.map_err(NoFilm::Unfetched).and_then(|()| library.vault.film(&id));
+            library.arrived(&id, film.map(|film| film.length_ms));
+        });
+        said(200, "OK")
+    }
+
+    async fn captions(&self, asked: Asked) -> Reply {
+        let (id, language) = (asked.part(3).to_owned(), asked.part(5).to_owned());
+        if asked.method == Method::DELETE {
+            let mut videos = self.videos();
+            let removed = videos.get_mut(&id).and_then(|video| video.captions.remove(&language));
+            return if removed.is_some() { said(200, "OK") } else { said(404, "Captions not found.") };
+        }
+        let wish = asked.json().await.unwrap_or_default();
+        let file = wish["captionsFile"].as_str().and_then(|file| STANDARD.decode(file).ok());
+        let text =
+            file.and_then(|file| String::from_utf8(file).ok()).filter(|text| text.starts_with("WEBVTT"));
+        let Some(text) = text.filter(|_| wish["srclang"] == *language && wish["label"].is_string()) else {
+            return said(400, "The captions are not valid.");
+        };
+        let mut videos = self.videos();
+        let Some(video) = videos.get_mut(&id) else { return said(404, "Video not found.") };
+        video.captions.insert(language, text);
+        said(200, "OK")
+    }
+
+    /// All bytes of a video are there, or never will be.
+    fn arrived(&self, id: &str, length_ms: Result<u64, NoFilm>) {
+        if let Some(video) = self.videos().get_mut(id) {
+            video.uploaded = Some(Uploaded { at: self.clock.now(), length_ms });
+        }
     }
 
     fn status(&self, asked: &Asked) -> Reply {
@@ -229,10 +311,7 @@ impl Library {
         let Ok(offset) = asked.header("upload-offset").parse() else { return empty(400) };
         let Ok(Some(offset)) = self.vault.append(&id, offset, asked.body).await else { return empty(409) };
         if self.vault.item(&id).is_some_and(|item| item.is_whole()) {
-            let length_ms = self.vault.film(&id).map(|film| film.length_ms);
-            if let Some(video) = self.videos().get_mut(&id) {
-                video.uploaded = Some(Uploaded { at: self.clock.now(), length_ms });
-            }
+            self.arrived(&id, self.vault.film(&id).map(|film| film.length_ms));
         }
         with(empty(204), "upload-offset", &offset.to_string())
     }
@@ -247,6 +326,7 @@ impl Library {
         let messages: Vec<Value> =
             why.iter().map(|why| json!({ "level": 3, "message": why.to_string() })).collect();
         let hash = item.as_ref().filter(|item| item.is_whole()).map(|item| sign::hex(&item.sha256()));
+        let hash = if video.damaged { Some("0".repeat(64)) } else { hash };
         json!({
             "videoLibraryId": LIBRARY, "guid": id, "title": video.title, "dateUploaded": "2026-11-26T10:00:00",
             "views": 0, "isPublic": false, "status": status, "length": length_ms / 1_000,
@@ -320,9 +400,11 @@ impl Pretend for Library {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         Some(match (method.as_str(), parts.as_slice()) {
             ("POST", ["library", _, "videos"]) => "create",
+            ("POST", ["library", _, "videos", "fetch"]) => "pull",
             ("GET", ["library", _, "videos"]) => "list",
             ("GET", ["library", _, "videos", _]) => "status",
             ("DELETE", ["library", _, "videos", _]) => "delete",
+            ("POST" | "DELETE", ["library", _, "videos", _, "captions", _]) => "captions",
             ("POST", ["tusupload"]) => "tus create",
             ("HEAD", ["tusupload", _]) => "tus look",
             ("PATCH", ["tusupload", _]) => "tus append",
@@ -339,12 +421,14 @@ impl Pretend for Library {
             }
             match asked.call {
                 "create" => self.create(asked).await,
+                "pull" => self.pull(asked).await,
                 "list" => self.list(&asked),
                 "status" => self.status(&asked),
                 "delete" => self.delete(&asked),
                 "tus create" => self.tus_create(&asked),
                 "tus look" => self.tus_look(&asked),
                 "media" => self.media(&asked),
+                "captions" => self.captions(asked).await,
                 _ => self.tus_append(asked).await,
             }
         })

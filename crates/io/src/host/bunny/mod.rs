@@ -7,6 +7,7 @@ mod token;
 use http::HeaderMap;
 use matinee_core::host::Usage;
 use matinee_core::id::PublicationId;
+use matinee_core::publication::besides::{Download, Spoken};
 use matinee_core::throttle::Rate;
 use matinee_core::time::Millis;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -151,6 +152,23 @@ impl Host for Bunny {
         })
     }
 
+    fn pull<'a>(&'a self, key: PublicationId, from: &'a str, wanted: &'a Wanted) -> Said<'a, Option<String>> {
+        Box::pin(async move {
+            let body = json!({ "url": from, "title": model::marked(&wanted.title, key) });
+            let request = self.request(Method::POST, "videos/fetch").json(&body);
+            let answer = self.ask(request, Effect::Creates).await?;
+            if answer.status == StatusCode::NOT_FOUND {
+                return Err(HostError::Unauthorised("there is no such library".to_owned()));
+            }
+            let said: Status = answer.json(Effect::Creates)?;
+            match said.success {
+                // The documented answer names no video.
+                Some(true) | None => Ok(None),
+                Some(false) => Err(HostError::Refused(said.message.unwrap_or_default())),
+            }
+        })
+    }
+
     fn target<'a>(&'a self, id: &'a str, known: &'a Target, now: Millis) -> Said<'a, Target> {
         Box::pin(async move {
             let fresh = self.signed(id, "", "", now);
@@ -161,6 +179,33 @@ impl Host for Bunny {
 
     fn regain(&self, id: &str, wanted: &Wanted, now: Millis) -> Option<Target> {
         Some(self.signed(id, &wanted.title, &wanted.mime, now))
+    }
+
+    fn caption<'a>(&'a self, id: &'a str, words: &'a Spoken, text: &'a str) -> Said<'a, ()> {
+        Box::pin(async move {
+            use base64::Engine as _;
+            let file = base64::engine::general_purpose::STANDARD.encode(text);
+            let body = json!({ "srclang": words.language, "label": words.label, "captionsFile": file });
+            let path = format!("videos/{id}/captions/{}", words.language);
+            let answer = self.ask(self.request(Method::POST, &path).json(&body), Effect::Repeatable).await?;
+            if answer.is_absent()? {
+                Err(HostError::Refused("it does not know the video".to_owned()))
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    fn uncaption<'a>(&'a self, id: &'a str, language: &'a str) -> Said<'a, ()> {
+        Box::pin(async move {
+            let request = self.request(Method::DELETE, &format!("videos/{id}/captions/{language}"));
+            self.ask(request, Effect::Repeatable).await.map(drop)
+        })
+    }
+
+    fn download<'a>(&'a self, _id: &'a str, _known: Option<&'a Download>) -> Said<'a, Option<Download>> {
+        // Whether there are files is a setting of the library, which holds for what is uploaded after it.
+        Box::pin(async { Ok(None) })
     }
 
     fn status<'a>(&'a self, id: &'a str) -> Said<'a, Remote> {
@@ -210,9 +255,22 @@ impl Host for Bunny {
         })
     }
 
-    fn usage(&self, _now: Millis) -> Said<'_, Option<Usage>> {
-        // What a library holds is billed by the account, whose key we do not have.
-        Box::pin(async { Ok(None) })
+    fn usage(&self, now: Millis) -> Said<'_, Option<Usage>> {
+        Box::pin(async move {
+            // What a library holds is billed by the account, whose key we do not have; how many videos it has every list says.
+            let wanted = [("page", "1".to_owned()), ("itemsPerPage", FEWEST.to_string())];
+            let request = self.request(Method::GET, &format!("videos{}", query(&wanted)));
+            let answer = self.ask(request, Effect::Repeatable).await?;
+            if answer.status == StatusCode::NOT_FOUND {
+                return Err(HostError::Unauthorised("there is no such library".to_owned()));
+            }
+            let list: List = answer.json(Effect::Repeatable)?;
+            Ok(Some(Usage { stored_s: None, limit_s: None, videos: Some(list.total_items), at: now }))
+        })
+    }
+
+    fn original<'f>(&self, facts: &'f Value) -> Option<&'f str> {
+        facts["originalHash"].as_str().filter(|hash| !hash.is_empty())
     }
 
     fn playback(&self, id: &str, facts: &Value, now: Millis) -> Result<Playback, HostError> {
@@ -232,6 +290,7 @@ impl Host for Bunny {
             dash: None,
             poster: format!("{base}/{still}"),
             preview: Some(format!("{base}/preview.webp")),
+            file: None,
             expires: self.config.token_key.is_some().then_some(Millis(expires_s * 1_000)),
         })
     }

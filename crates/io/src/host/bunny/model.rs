@@ -44,6 +44,8 @@ struct Message {
 #[derive(Debug, Deserialize)]
 pub(super) struct Status {
     #[serde(default)]
+    pub(super) success: Option<bool>,
+    #[serde(default)]
     pub(super) message: Option<String>,
 }
 

@@ -1,10 +1,13 @@
 //! A fake of Cloudflare Stream (specs/hosts 13.2): its chunk rule, its reservations, its one budget of requests for all.
 
+mod besides;
+mod media;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,10 +17,10 @@ use matinee_core::calendar;
 use matinee_core::time::Millis;
 use serde_json::{Map, Value, json};
 
-use super::{CHUNKS, LENGTH_MAX_S, sign, token};
+use self::media::State;
+use super::{CHUNKS, LENGTH_MAX_S, sign};
 use crate::host::fake::{
-    Asked, Clock, Fault, Film, Frame, NoFilm, PLAYLIST, Pretend, Reply, Vault, Wish, empty, json, media,
-    picture, with,
+    Asked, Clock, Fault, Frame, NoFilm, Pretend, Reply, Vault, Wish, empty, fetch, json, with,
 };
 
 /// The account of the fake.
@@ -50,6 +53,8 @@ pub struct FakeCloudflare {
 }
 
 struct Account {
+    /// Itself, for what it does by itself.
+    own: Weak<Self>,
     url: String,
     vault: Vault,
     clock: Clock,
@@ -75,6 +80,12 @@ struct Video {
     uploaded: Option<Uploaded>,
     reserved_s: u64,
     signed: bool,
+    /// It is fetched from somewhere.
+    pulls: bool,
+    /// WebVTT by language.
+    captions: BTreeMap<String, String>,
+    /// When a file of it was asked for.
+    download: Option<Millis>,
 }
 
 /// All bytes are there.
@@ -86,17 +97,23 @@ struct Uploaded {
 }
 
 impl Video {
+    fn new(made: Millis) -> Self {
+        Self {
+            creator: String::new(),
+            meta: Map::new(),
+            made,
+            uploaded: None,
+            reserved_s: 0,
+            signed: false,
+            pulls: false,
+            captions: BTreeMap::new(),
+            download: None,
+        }
+    }
+
     fn length_ms(&self) -> Option<u64> {
         self.uploaded.as_ref()?.length_ms.as_ref().ok().copied()
     }
-}
-
-/// Where a video is in its life.
-struct State {
-    word: &'static str,
-    plays: bool,
-    percent: Option<&'static str>,
-    fault: Option<(&'static str, String)>,
 }
 
 impl FakeCloudflare {
@@ -108,7 +125,8 @@ impl FakeCloudflare {
     /// The same as somebody wishes it.
     pub async fn wished(wish: Wish) -> io::Result<Self> {
         let (frame, listener) = Frame::listen(&wish).await?;
-        let account = Arc::new(Account {
+        let account = Arc::new_cyclic(|own| Account {
+            own: Weak::clone(own),
             url: frame.url(),
             vault: Vault::at(wish.folder),
             clock: wish.clock,
@@ -144,6 +162,11 @@ impl FakeCloudflare {
         self.account.vault.item(id).map(|item| item.sha256())
     }
 
+    /// The captions of a video: WebVTT by language.
+    pub fn captions(&self, id: &str) -> BTreeMap<String, String> {
+        self.account.videos().get(id).map(|video| video.captions.clone()).unwrap_or_default()
+    }
+
     /// So many minutes are paid for.
     pub fn buy(&self, minutes: u64) {
         self.account.minutes.store(minutes, Ordering::Relaxed);
@@ -172,7 +195,11 @@ impl Account {
     fn reserved_s(&self) -> u64 {
         self.videos()
             .values()
-            .map(|video| video.length_ms().map_or(video.reserved_s, |ms| ms.div_ceil(1_000)))
+            .map(|video| {
+                // Of what it fetches it knows no length before.
+                let reserved_s = if video.pulls { 0 } else { video.reserved_s };
+                video.length_ms().map_or(reserved_s, |ms| ms.div_ceil(1_000))
+            })
             .sum()
     }
 
@@ -212,21 +239,66 @@ impl Account {
         if self.reserved_s() + reserved_s > minutes * 60 {
             return failed(413, 10_011, "Storage capacity exceeded");
         }
-        let mut videos = self.videos();
-        let fresh = || format!("{:032x}", self.made.fetch_add(1, Ordering::Relaxed));
-        let id = fresh();
         let signed = meta.contains_key("requiresignedurls");
         let creator = asked.header("upload-creator").to_owned();
-        let video = Video { creator, meta, made: asked.now, uploaded: None, reserved_s, signed };
-        if asked.lie == Some(Fault::Twice) {
-            videos.insert(fresh(), video.clone());
-        }
-        if asked.lie != Some(Fault::Loses) {
-            videos.insert(id.clone(), video);
-        }
+        let video = Video { creator, meta, reserved_s, signed, ..Video::new(asked.now) };
+        let id = self.insert(video, asked.lie);
         self.vault.begin(&id, size);
         let url = &self.url;
         with(with(empty(201), "location", &format!("{url}/upload/{id}?tusv2=true")), "stream-media-id", &id)
+    }
+
+    /// Keeps a new video, as truly as it is to; its name.
+    fn insert(&self, video: Video, lie: Option<Fault>) -> String {
+        let mut videos = self.videos();
+        let fresh = || format!("{:032x}", self.made.fetch_add(1, Ordering::Relaxed));
+        let id = fresh();
+        if lie == Some(Fault::Twice) {
+            videos.insert(fresh(), video.clone());
+        }
+        if lie != Some(Fault::Loses) {
+            videos.insert(id.clone(), video);
+        }
+        id
+    }
+
+    /// Makes a video of what lies at an address.
+    async fn copy(&self, asked: Asked) -> Reply {
+        let (made, lie) = (asked.now, asked.lie);
+        let Some(Value::Object(wish)) = asked.json().await else {
+            return failed(400, 10_005, "Bad Request: no JSON");
+        };
+        let known = ["url", "input", "creator", "meta", "requireSignedURLs"];
+        if let Some(other) = wish.keys().find(|key| !known.contains(&key.as_str())) {
+            return failed(400, 10_005, &format!("Bad Request: {other} is nothing that a fake knows"));
+        }
+        let text = |key: &str| wish.get(key).and_then(Value::as_str);
+        let from = text("url").or(text("input")).filter(|url| url.starts_with("http"));
+        let Some(from) = from.map(str::to_owned) else {
+            return failed(400, 10_005, "Bad Request: the address of the source");
+        };
+        let creator = text("creator").unwrap_or_default().to_owned();
+        let meta = wish.get("meta").and_then(Value::as_object).cloned().unwrap_or_default();
+        let signed = wish.get("requireSignedURLs") == Some(&Value::Bool(true));
+        let (reserved_s, pulls) = (LENGTH_MAX_S, true);
+        let video = Video { creator, meta, reserved_s, signed, pulls, ..Video::new(made) };
+        let model = |id: &str| self.model(id, &video, made);
+        let id = self.insert(video.clone(), lie);
+        let (answer, own) = (result(&model(&id)), Weak::clone(&self.own));
+        tokio::spawn(async move {
+            let Some(account) = own.upgrade() else { return };
+            let fetched = fetch(&account.vault, &id, &from, true).await;
+            let film = fetched.map_err(NoFilm::Unfetched).and_then(|()| account.vault.film(&id));
+            account.arrived(&id, film.map(|film| film.length_ms));
+        });
+        answer
+    }
+
+    /// All bytes of a video are there, or never will be.
+    fn arrived(&self, id: &str, length_ms: Result<u64, NoFilm>) {
+        if let Some(video) = self.videos().get_mut(id) {
+            video.uploaded = Some(Uploaded { at: self.clock.now(), length_ms });
+        }
     }
 
     fn tus_look(&self, asked: &Asked) -> Reply {
@@ -253,10 +325,7 @@ impl Account {
         }
         let Ok(Some(offset)) = self.vault.append(&id, offset, asked.body).await else { return empty(409) };
         if self.vault.item(&id).is_some_and(|item| item.is_whole()) {
-            let length_ms = self.vault.film(&id).map(|film| film.length_ms);
-            if let Some(video) = self.videos().get_mut(&id) {
-                video.uploaded = Some(Uploaded { at: self.clock.now(), length_ms });
-            }
+            self.arrived(&id, self.vault.film(&id).map(|film| film.length_ms));
         }
         with(empty(204), "upload-offset", &offset.to_string())
     }
@@ -322,57 +391,6 @@ impl Account {
             "status": { "state": word, "pctComplete": percent, "errorReasonCode": code, "errorReasonText": text },
         })
     }
-
-    fn state(&self, video: &Video, now: Millis) -> State {
-        let at = |word, plays, percent| State { word, plays, percent, fault: None };
-        let failed = |code, text| State { fault: Some((code, text)), ..at("error", false, None) };
-        let Some(uploaded) = &video.uploaded else { return at("pendingupload", false, None) };
-        let (since_ms, encode_ms) = (now.0 - uploaded.at.0, self.encode_ms);
-        match &uploaded.length_ms {
-            Err(why @ NoFilm::NoVideo) => failed("ERR_NON_VIDEO", why.to_string()),
-            Err(why @ NoFilm::Unfit(_)) => failed("ERR_MALFORMED_VIDEO", why.to_string()),
-            Ok(ms) if *ms > video.reserved_s * 1_000 => {
-                let text = format!("It is longer than {} s.", video.reserved_s);
-                failed("ERR_DURATION_EXCEED_CONSTRAINT", text)
-            }
-            Ok(_) if since_ms < encode_ms / 4 => at("queued", false, None),
-            Ok(_) if since_ms < encode_ms / 2 => at("inprogress", false, Some("39.000000")),
-            Ok(_) if since_ms < encode_ms => at("inprogress", true, Some("71.000000")),
-            Ok(_) => at("ready", true, Some("100.000000")),
-        }
-    }
-
-    /// What a viewer asks for. Which statuses the real service refuses by is not documented.
-    fn media(&self, asked: &Asked) -> Reply {
-        let parts: Vec<&str> = asked.path.split('/').filter(|part| !part.is_empty()).collect();
-        let [name, rest @ ..] = parts.as_slice() else { return empty(404) };
-        // A token stands in the place of the name.
-        let signed = name.contains('.');
-        let id =
-            if signed { token::opened(name, SIGNING_KEY_ID, asked.now) } else { Some((*name).to_owned()) };
-        let Some(id) = id else { return empty(401) };
-        let Some(video) = self.videos().get(&id).cloned() else { return empty(404) };
-        if video.signed && !signed {
-            return empty(401);
-        }
-        if !self.state(&video, asked.now).plays {
-            return empty(404);
-        }
-        if let ["thumbnails", file @ ("thumbnail.jpg" | "thumbnail.gif")] = rest {
-            return picture(file).unwrap_or_else(|| empty(404));
-        }
-        self.vault.film(&id).ok().and_then(|film| streamed(&film, rest)).unwrap_or_else(|| empty(404))
-    }
-}
-
-/// A manifest, or what one names.
-fn streamed(film: &Film, parts: &[&str]) -> Option<Reply> {
-    match parts {
-        ["manifest", "video.m3u8"] => Some(media(PLAYLIST, film.hls().into_bytes())),
-        ["manifest", "video.mpd"] => Some(media("application/dash+xml", film.dash().into_bytes())),
-        ["manifest", below @ ..] => film.below(below).map(|(mime, bytes)| media(mime, bytes)),
-        _ => None,
-    }
 }
 
 impl Pretend for Account {
@@ -380,13 +398,16 @@ impl Pretend for Account {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         Some(match (method.as_str(), parts.as_slice()) {
             ("POST", ["accounts", _, "stream"]) => "create",
+            ("POST", ["accounts", _, "stream", "copy"]) => "pull",
             ("GET", ["accounts", _, "stream"]) => "list",
             ("GET", ["accounts", _, "stream", "storage-usage"]) => "usage",
             ("GET", ["accounts", _, "stream", _]) => "status",
             ("DELETE", ["accounts", _, "stream", _]) => "delete",
+            ("PUT" | "DELETE", ["accounts", _, "stream", _, "captions", _]) => "captions",
+            ("POST" | "GET", ["accounts", _, "stream", _, "downloads"]) => "download",
             ("HEAD", ["upload", _]) => "tus look",
             ("PATCH", ["upload", _]) => "tus append",
-            ("GET", [_, "manifest" | "thumbnails", ..]) => "media",
+            ("GET", [_, "manifest" | "thumbnails" | "downloads", ..]) => "media",
             _ => return None,
         })
     }
@@ -403,12 +424,15 @@ impl Pretend for Account {
             }
             match asked.call {
                 "create" => self.tus_create(&asked),
+                "pull" => self.copy(asked).await,
                 "list" => self.list(&asked),
                 "usage" => self.usage(),
                 "status" => self.status(&asked),
                 "delete" => self.delete(&asked),
                 "tus look" => self.tus_look(&asked),
                 "media" => self.media(&asked),
+                "captions" => self.captions(asked).await,
+                "download" => self.download(&asked),
                 _ => self.tus_append(asked).await,
             }
         })

@@ -7,12 +7,13 @@ mod token;
 use http::HeaderMap;
 use matinee_core::host::Usage;
 use matinee_core::id::PublicationId;
+use matinee_core::publication::besides::{Download, Spoken};
 use matinee_core::throttle::Rate;
 use matinee_core::time::Millis;
 use reqwest::header::LOCATION;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::model::Envelope;
 use self::token::Signer;
@@ -194,6 +195,25 @@ impl Host for Cloudflare {
         })
     }
 
+    fn pull<'a>(&'a self, key: PublicationId, from: &'a str, wanted: &'a Wanted) -> Said<'a, Option<String>> {
+        Box::pin(async move {
+            let body = json!({
+                "url": from,
+                "creator": model::creator(key),
+                "meta": { "name": wanted.title, model::KEY: key.to_string() },
+                "requireSignedURLs": self.signer.is_some(),
+            });
+            let request = self.request(Method::POST, "/copy").json(&body);
+            let answer = self.ask(request, Effect::Creates).await?;
+            if answer.status == StatusCode::NOT_FOUND {
+                return Err(HostError::Unauthorised("there is no such account".to_owned()));
+            }
+            let made = answer.json::<Envelope<Value>>(Effect::Creates)?.result().and_then(model::remote);
+            // It was taken: an answer that names nothing is none.
+            made.map(|remote| Some(remote.id)).map_err(|error| HostError::Ambiguous(error.to_string()))
+        })
+    }
+
     fn target<'a>(&'a self, _id: &'a str, known: &'a Target, _now: Millis) -> Said<'a, Target> {
         Box::pin(async move {
             // The address stays the same as long as the upload is there.
@@ -204,6 +224,39 @@ impl Host for Cloudflare {
     fn regain(&self, _id: &str, _wanted: &Wanted, _now: Millis) -> Option<Target> {
         // The address is told once.
         None
+    }
+
+    fn caption<'a>(&'a self, id: &'a str, words: &'a Spoken, text: &'a str) -> Said<'a, ()> {
+        Box::pin(async move {
+            let (kind, body) = model::form(text);
+            let path = format!("/{id}/captions/{}", words.language);
+            let request = self.request(Method::PUT, &path).header("Content-Type", kind).body(body);
+            let answer = self.ask(request, Effect::Repeatable).await?;
+            if answer.is_absent()? {
+                Err(HostError::Refused("it does not know the video".to_owned()))
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    fn uncaption<'a>(&'a self, id: &'a str, language: &'a str) -> Said<'a, ()> {
+        Box::pin(async move {
+            let request = self.request(Method::DELETE, &format!("/{id}/captions/{language}"));
+            self.ask(request, Effect::Repeatable).await.map(drop)
+        })
+    }
+
+    fn download<'a>(&'a self, id: &'a str, known: Option<&'a Download>) -> Said<'a, Option<Download>> {
+        Box::pin(async move {
+            let method = if known.is_some() { Method::GET } else { Method::POST };
+            let answer =
+                self.ask(self.request(method, &format!("/{id}/downloads")), Effect::Repeatable).await?;
+            if answer.is_absent()? {
+                return Err(HostError::Refused("it does not know the video".to_owned()));
+            }
+            model::download(&answer.json::<Envelope<Value>>(Effect::Repeatable)?.result()?).map(Some)
+        })
     }
 
     fn status<'a>(&'a self, id: &'a str) -> Said<'a, Remote> {
@@ -260,19 +313,26 @@ impl Host for Cloudflare {
         })
     }
 
+    fn original<'f>(&self, _facts: &'f Value) -> Option<&'f str> {
+        None
+    }
+
     fn playback(&self, id: &str, _facts: &Value, now: Millis) -> Result<Playback, HostError> {
         let expires = now.plus(i64::from(self.config.playback_s) * 1_000);
-        // The token stands in the place of the name.
-        let name = self
-            .signer
-            .as_ref()
-            .map_or_else(|| Ok(id.to_owned()), |signer| signer.token(id, now, expires))?;
-        let base = format!("{}/{name}", self.site());
+        // The token stands in the place of the name; one to keep the file says so.
+        let base = |keeps| {
+            let signer = self.signer.as_ref();
+            let name =
+                signer.map_or_else(|| Ok(id.to_owned()), |signer| signer.token((id, keeps), now, expires));
+            name.map(|name| format!("{}/{name}", self.site()))
+        };
+        let (base, keeping) = (base(false)?, base(true)?);
         Ok(Playback {
             hls: format!("{base}/manifest/video.m3u8"),
             dash: Some(format!("{base}/manifest/video.mpd")),
             poster: format!("{base}/thumbnails/thumbnail.jpg"),
             preview: Some(format!("{base}/thumbnails/thumbnail.gif")),
+            file: Some(format!("{keeping}/downloads/default.mp4")),
             expires: self.signer.is_some().then_some(expires),
         })
     }

@@ -2,6 +2,7 @@
 
 use matinee_core::host::{Fault, Standing, Usage};
 use matinee_core::id::PublicationId;
+use matinee_core::publication::besides::{Download, Making};
 use matinee_core::time::Millis;
 use serde::Deserialize;
 use serde_json::Value;
@@ -138,6 +139,27 @@ pub(super) fn usage(said: &Value, at: Millis) -> Usage {
         videos: said["videoCount"].as_u64(),
         at,
     }
+}
+
+/// How far the file of a video is.
+pub(super) fn download(said: &Value) -> Result<Download, HostError> {
+    let one = &said["default"];
+    let state = match one["status"].as_str() {
+        Some("ready") => Making::Ready,
+        Some("error") => Making::Failed,
+        Some(_) => Making::Making,
+        None => return Err(HostError::Again("it does not say how far the file is".to_owned())),
+    };
+    Ok(Download { state, percent: percent(&one["percentComplete"]) })
+}
+
+/// A form with one file, and its media type. What stands between its parts does not occur in it.
+pub(super) fn form(text: &str) -> (String, String) {
+    let bound = format!("matinee-{}", blake3::hash(text.as_bytes()).to_hex());
+    let head =
+        "Content-Disposition: form-data; name=\"file\"; filename=\"captions.vtt\"\r\nContent-Type: text/vtt";
+    let body = format!("--{bound}\r\n{head}\r\n\r\n{text}\r\n--{bound}--\r\n");
+    (format!("multipart/form-data; boundary={bound}"), body)
 }
 
 /// Whole per cent of a text such as `39.000000`, or of a number.

@@ -40,11 +40,19 @@ impl Signer {
         Ok(Self { id: key.id.clone(), key: loaded })
     }
 
-    /// A token for one video.
-    pub(super) fn token(&self, video: &str, now: Millis, expires: Millis) -> Result<String, HostError> {
+    /// A token for one video: to watch it, and to keep its file if `keeps`.
+    pub(super) fn token(
+        &self,
+        (video, keeps): (&str, bool),
+        now: Millis,
+        expires: Millis,
+    ) -> Result<String, HostError> {
         let header = json!({ "alg": "RS256", "kid": self.id });
-        let claims =
+        let mut claims =
             json!({ "sub": video, "kid": self.id, "exp": expires.0 / 1_000, "nbf": now.0 / 1_000 - SKEW_S });
+        if keeps {
+            claims["downloadable"] = json!(true);
+        }
         let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let text = format!("{header}.{claims}");
         let signer = self.key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]);
@@ -54,20 +62,22 @@ impl Signer {
     }
 }
 
-/// The video that a token is for which is signed by the fake's key of this name and has not ended; for the fake.
-pub(super) fn opened(token: &str, key: &str, now: Millis) -> Option<String> {
+/// The video that a token is for which is signed by the fake's key of this name and has not ended, and whether its file may be
+/// kept; for the fake.
+pub(super) fn opened(token: &str, key: &str, now: Millis) -> Option<(String, bool)> {
     let (text, signature) = token.rsplit_once('.')?;
     let (header, claims) = text.split_once('.')?;
     let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
     let (header, claims) = (read(header)?, read(claims)?);
     // What it says besides is not documented well enough to be checked.
-    let known = ["sub", "kid", "exp", "nbf"];
+    let known = ["sub", "kid", "exp", "nbf", "downloadable"];
     let plain = claims.as_object()?.keys().all(|claim| known.contains(&claim.as_str()));
     let named = header == json!({ "alg": "RS256", "kid": key }) && claims["kid"] == key;
     let (now_s, since_s) = (now.0.div_euclid(1_000), claims["nbf"].as_i64().unwrap_or(i64::MIN));
     let lives = since_s <= now_s && now_s < claims["exp"].as_i64()?;
-    (plain && named && lives && is_signed(text, signature))
-        .then(|| claims["sub"].as_str().map(str::to_owned))?
+    let believed = plain && named && lives && is_signed(text, signature);
+    let video = claims["sub"].as_str().filter(|_| believed)?;
+    Some((video.to_owned(), claims["downloadable"] == true))
 }
 
 /// Is this the signature of a text by the fake's key?
@@ -97,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_token_is_for_one_video_and_signed_with_the_key() {
-        let token = signer().token("uid1", Millis(1_700_000_000_000), Millis(1_700_003_600_000)).unwrap();
+        let (now, ends) = (Millis(1_700_000_000_000), Millis(1_700_003_600_000));
+        let token = signer().token(("uid1", false), now, ends).unwrap();
         let parts: Vec<&str> = token.split('.').collect();
         let read =
             |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
@@ -112,10 +123,13 @@ mod tests {
     #[test]
     fn a_token_opens_its_video_until_it_ends_and_nothing_that_was_changed() {
         let (now, ends) = (Millis(1_700_000_000_000), Millis(1_700_003_600_000));
-        let token = signer().token("uid1", now, ends).unwrap();
+        let token = signer().token(("uid1", false), now, ends).unwrap();
         let opens = |token: &str, key, now| opened(token, key, now);
-        assert_eq!(opens(&token, "k1", now).as_deref(), Some("uid1"));
-        assert_eq!(opens(&token, "k1", Millis(ends.0 - 1)).as_deref(), Some("uid1"));
+        let watched = Some(("uid1".to_owned(), false));
+        assert_eq!(opens(&token, "k1", now), watched);
+        assert_eq!(opens(&token, "k1", Millis(ends.0 - 1)), watched);
+        let keeping = signer().token(("uid1", true), now, ends).unwrap();
+        assert_eq!(opens(&keeping, "k1", now), Some(("uid1".to_owned(), true)));
         for (key, at) in [("k2", now), ("k1", ends), ("k1", Millis(now.0 - 61_000))] {
             assert_eq!(opens(&token, key, at), None, "{key} {at:?}");
         }

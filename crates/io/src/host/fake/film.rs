@@ -30,6 +30,9 @@ pub(crate) enum NoFilm {
     /// It is no MP4.
     #[error("It is no video.")]
     NoVideo,
+    /// It could not be fetched.
+    #[error("It could not be fetched: {0}.")]
+    Unfetched(String),
     /// Browsers cannot play it as it is.
     #[error("A stand-in does not encode, and browsers cannot play this file as it is: {0}.")]
     Unfit(String),

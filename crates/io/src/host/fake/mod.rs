@@ -4,6 +4,7 @@
 //! is none of them is written down as one that the real service would not have understood.
 
 mod film;
+mod pull;
 mod vault;
 
 use std::convert::Infallible;
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::film::{Film, NoFilm, PLAYLIST};
+pub(super) use self::pull::fetch;
 pub(super) use self::vault::Vault;
 
 /// A body that is no upload has at most so many bytes.
@@ -150,6 +152,7 @@ pub struct Call {
 /// A request whose body has not been read.
 pub(super) struct Asked {
     pub(super) call: &'static str,
+    pub(super) method: Method,
     pub(super) path: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
@@ -182,8 +185,13 @@ impl Asked {
 
     /// The body as JSON; `None` when it is none.
     pub(super) async fn json(self) -> Option<Value> {
+        serde_json::from_str(&self.text().await?).ok()
+    }
+
+    /// The body as text; `None` when it is none.
+    pub(super) async fn text(self) -> Option<String> {
         let body = Limited::new(self.body, BODY_BYTES_MAX).collect().await.ok()?;
-        serde_json::from_slice(&body.to_bytes()).ok()
+        String::from_utf8(body.to_bytes().into()).ok()
     }
 }
 
@@ -373,8 +381,9 @@ impl Frame {
         }
         let query = parts.uri.query().unwrap_or_default();
         let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let reply =
-            service.reply(Asked { call, path, query, headers: parts.headers, body, now, lie: fault }).await;
+        let reply = service
+            .reply(Asked { call, method, path, query, headers: parts.headers, body, now, lie: fault })
+            .await;
         if matches!(fault, Some(Fault::CutAfter | Fault::Hangs)) {
             note(None);
             if fault == Some(Fault::Hangs) {

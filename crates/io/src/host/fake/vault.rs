@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::film::{Film, NoFilm};
 
+/// A file that is given as a whole has at most so many bytes: it is held in memory.
+const WHOLE_BYTES_MAX: u64 = 64 << 20;
+
 /// Holds the bytes of uploads below a folder.
 pub(crate) struct Vault {
     folder: PathBuf,
@@ -63,18 +66,26 @@ impl Vault {
         if self.item(id).is_none_or(|item| item.offset != offset) {
             return Ok(None);
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(self.path(id))?;
         while let Some(Ok(frame)) = body.frame().await {
             let Ok(bytes) = frame.into_data() else { continue };
-            let mut items = self.items();
-            let Some(item) = items.get_mut(id) else { break };
-            let room = usize::try_from(item.size - item.offset).unwrap_or(usize::MAX);
-            let bytes = &bytes[..bytes.len().min(room)];
-            file.write_all(bytes)?;
-            item.hash.update(bytes);
-            item.offset += bytes.len() as u64;
+            if self.push(id, &bytes)?.is_none() {
+                break;
+            }
         }
         Ok(self.item(id).map(|item| item.offset))
+    }
+
+    /// Takes the next bytes, no more than were announced; where it stands then. `None` when it is not there.
+    pub(crate) fn push(&self, id: &str, bytes: &[u8]) -> io::Result<Option<u64>> {
+        let mut items = self.items();
+        let Some(item) = items.get_mut(id) else { return Ok(None) };
+        let room = usize::try_from(item.size - item.offset).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(room)];
+        let mut file = OpenOptions::new().create(true).append(true).open(self.path(id))?;
+        file.write_all(bytes)?;
+        item.hash.update(bytes);
+        item.offset += bytes.len() as u64;
+        Ok(Some(item.offset))
     }
 
     /// What was uploaded, to be streamed; else why it cannot be.
@@ -86,6 +97,12 @@ impl Vault {
         let film = Arc::new(Film::open(&self.path(id))?);
         *shown = Some((id.to_owned(), Arc::clone(&film)));
         Ok(film)
+    }
+
+    /// All bytes of an upload; nothing of one that is too large for that.
+    pub(crate) fn whole(&self, id: &str) -> Option<Vec<u8>> {
+        self.item(id).filter(|item| item.is_whole() && item.size <= WHOLE_BYTES_MAX)?;
+        std::fs::read(self.path(id)).ok()
     }
 
     /// Forgets an upload and its bytes.

@@ -1,6 +1,7 @@
 //! Videos at hosts as JSON.
 
-use matinee_core::publication::Phase;
+use matinee_core::publication::besides::{Besides, Making, Original};
+use matinee_core::publication::{HandOver, Phase};
 use matinee_core::time::Millis;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,6 +36,18 @@ pub(crate) struct Publication {
     stored_bytes: Option<u64>,
     /// Why it failed.
     reason: Option<Reason>,
+    /// `push` (its bytes are sent) or `pull` (the host fetches them); null until the host was asked.
+    #[schema(value_type = Option<String>)]
+    hand_over: Option<HandOver>,
+    /// Why it is sent, where the host was to fetch it.
+    pull_refused: Option<Reason>,
+    /// Our captions that the host has, by language.
+    captions: Vec<HostCaption>,
+    /// The video as a file there, where that was asked for.
+    download: Option<HostDownload>,
+    /// `same` or `differs`: whether the host was given the bytes that our archive has; null where one of them does not tell.
+    #[schema(value_type = Option<String>)]
+    original: Option<Original>,
     /// The video is nowhere else, so it goes with the video only.
     only_place: bool,
     /// Where viewers find it there; null while it cannot be watched.
@@ -45,6 +58,27 @@ pub(crate) struct Publication {
     updated_at: String,
     /// When the host told of it last.
     seen_at: Option<String>,
+}
+
+/// Captions that a host was given.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HostCaption {
+    /// The language as a tag.
+    language: String,
+    /// Why the host did not take them; null when it has them.
+    refused: Option<String>,
+}
+
+/// A video as a file at a host.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HostDownload {
+    /// `making`, `ready` or `failed`.
+    #[schema(value_type = String)]
+    state: Making,
+    /// Per cent of the work, if the host tells.
+    percent: Option<u8>,
+    /// Where it is, once it is there; signed as the other addresses are.
+    url: Option<String>,
 }
 
 /// Where viewers find a video at a host; signed anew for each answer where the host has a key for that.
@@ -109,6 +143,17 @@ impl Publication {
             duration: one.duration_ms.map(seconds),
             stored_bytes: one.bytes,
             reason: one.reason.as_ref().map(Reason::from),
+            hand_over: one.hand_over,
+            pull_refused: one.pull_refused.as_ref().map(Reason::from),
+            captions: captions(&one.besides),
+            download: one.besides.download.as_ref().map(|download| HostDownload {
+                state: download.state,
+                percent: download.percent,
+                url: playback
+                    .and_then(|playback| playback.file.clone())
+                    .filter(|_| download.state == Making::Ready),
+            }),
+            original: one.besides.original,
             only_place: false,
             playback: playback.map(|playback| HostAddresses::of(one, playback)),
             created_at: time(one.created),
@@ -122,4 +167,11 @@ impl Publication {
         self.only_place = only;
         self
     }
+}
+
+fn captions(besides: &Besides) -> Vec<HostCaption> {
+    let captions = besides.captions.iter();
+    let captions = captions
+        .map(|(language, put)| HostCaption { language: language.clone(), refused: put.refused.clone() });
+    captions.collect()
 }

@@ -358,6 +358,9 @@ impl Video {
             fields.remove("playback");
             for one in fields.get_mut("publications").and_then(Value::as_array_mut).into_iter().flatten() {
                 one["playback"].take();
+                if let Some(download) = one["download"].as_object_mut() {
+                    download.remove("url");
+                }
             }
         }
         value.to_string()
