@@ -28,7 +28,34 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
+/// The bytes that such digits stand for, also with `A` to `F`.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let pairs = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => Some(value(high)? << 4 | value(low)?),
+        _ => None,
+    };
+    pairs.map(byte).collect()
+}
+
 /// The first 64 bits of the hash: enough to tell one text from the next, not to prove it.
 pub fn short(bytes: &[u8]) -> u64 {
     of(bytes)[..8].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_their_digits_are_the_same_thing() {
+        let bytes = [0, 1, 15, 16, 0xab, 255];
+        assert_eq!(hex(&bytes), "00010f10abff");
+        assert_eq!(unhex("00010f10abFF"), Some(bytes.to_vec()));
+        assert_eq!((hex(&[]), unhex("")), (String::new(), Some(Vec::new())));
+        for wrong in ["0", "000", "0g", "+0", " 0", "ä"] {
+            assert_eq!(unhex(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -224,37 +224,3 @@ pub(crate) enum Blame {
     /// The runner's machine or its network.
     World,
 }
-
-/// 16 bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(bytes))
-}
-
-/// The bytes that [`hex`] has written.
-pub(crate) fn unhex(text: &str) -> Option<[u8; 16]> {
-    let plain = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let bits = u128::from_str_radix(text, 16).ok().filter(|_| plain)?;
-    Some(bits.to_be_bytes())
-}
-
-/// A hash as hexadecimal digits.
-pub(crate) fn hash_text(hash: &[u8; 32]) -> String {
-    let (high, low) = hash.split_at(16);
-    let half = |half: &[u8]| hex(half.try_into().expect("because a half has 16 bytes"));
-    half(high) + &half(low)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_and_their_digits_are_the_same_thing() {
-        let bytes = *b"\x00\x01\xffabcdefghijklm";
-        assert_eq!(unhex(&hex(bytes)), Some(bytes));
-        for wrong in ["", "+0000000000000000000000000000001", "0g", &"0".repeat(33)] {
-            assert_eq!(unhex(wrong), None, "{wrong}");
-        }
-        assert_eq!(hash_text(&[0xab; 32]), "ab".repeat(32));
-    }
-}

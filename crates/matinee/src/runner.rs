@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use matinee_core::hardware::Usable;
+use matinee_core::hash::hex;
 use matinee_core::limits;
 use matinee_core::runner::Report;
 use matinee_io::errand::{CallError, Server};
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::badge::Badge;
 use self::source::Sources;
-use crate::errand::{Errand, Joining, Registered, Wish, hex};
+use crate::errand::{Errand, Joining, Registered, Wish};
 
 /// A server that answers a claim does so within this.
 const CLAIM_PATIENCE: Duration = Duration::from_millis(limits::RUNNER_POLL_MS + 15_000);
@@ -122,7 +123,7 @@ pub(crate) async fn run(
     let shift = Shift {
         shop: Arc::new(shop),
         report,
-        run: hex(random::bytes()),
+        run: hex(&random::bytes::<16>()),
         holding: Arc::default(),
         works: JoinSet::new(),
         settings,

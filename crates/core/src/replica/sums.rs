@@ -1,7 +1,6 @@
 //! Hashes of a copy that others know, besides our own: with them whoever has the file can be asked whether it is the same.
 
-use std::fmt::Write as _;
-
+use crate::hash;
 use crate::upload::checksum::{Algorithm, Hasher};
 
 /// What a copy hashes to in hexadecimal digits, of the bytes that its store has given back.
@@ -40,11 +39,7 @@ impl Summing {
 }
 
 fn digits(hasher: Hasher) -> String {
-    hasher.finish().digest.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hash::hex(&hasher.finish().digest)
 }
 
 #[cfg(test)]

@@ -1,27 +1,8 @@
 //! Digests and signatures as hosts write them.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use matinee_core::hash::unhex;
 use sha2::{Digest as _, Sha256};
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("because a String takes everything");
-    }
-    text
-}
-
-/// The bytes that hexadecimal digits of either case stand for.
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let pairs = digits.chunks_exact(2).map(|pair| std::str::from_utf8(pair).ok());
-    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
-}
 
 /// SHA-256 of the parts behind one another.
 pub(super) fn sha256(parts: &[&str]) -> [u8; 32] {
@@ -54,16 +35,9 @@ pub(super) fn is_hmac(mac: Hmac<Sha256>, claimed: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use matinee_core::hash::hex;
 
-    #[test]
-    fn digits_and_bytes_are_the_same() {
-        assert_eq!(hex(&[0, 15, 255]), "000fff");
-        assert_eq!(unhex("000fFF"), Some(vec![0, 15, 255]));
-        for wrong in ["0", "0g", "+1", "é"] {
-            assert_eq!(unhex(wrong), None, "{wrong}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn a_code_that_is_shorter_or_other_is_refused() {

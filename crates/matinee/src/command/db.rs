@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use matinee_core::hash::hex;
 use serde_json::{Value, json};
 
 use super::lock::{self, Serving};
 use super::text::{Column, table};
 use super::{ERROR, Form};
 use crate::config::{self, Flags};
-use crate::errand::hash_text;
 use crate::flow::moving::{self, Copied};
 
 /// What to do with the database.
@@ -88,6 +88,6 @@ fn row(one: &Copied) -> Vec<String> {
 }
 
 fn shown(one: &Copied) -> Value {
-    let hash = hash_text(&one.blake3);
+    let hash = hex(&one.blake3);
     json!({ "table": one.table, "rows": one.rows, "written": one.written, "removed": one.removed, "blake3": hash })
 }

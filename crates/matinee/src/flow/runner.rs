@@ -6,6 +6,7 @@ mod object;
 
 use matinee_core::access::runner;
 use matinee_core::access::secret::Secret;
+use matinee_core::hash::unhex;
 use matinee_core::id::{JobId, RunnerId};
 use matinee_core::job::{Kind, Lease};
 use matinee_core::limits;
@@ -21,7 +22,7 @@ pub(crate) use self::claim::claim;
 pub(crate) use self::object::{Received, measure, opened, receive, size};
 use super::work;
 use super::{Failure, now};
-use crate::errand::{self, Joining, Registered};
+use crate::errand::{Joining, Registered};
 use crate::node::Node;
 
 /// Why a runner does not get what it asks for.
@@ -85,7 +86,7 @@ pub(crate) async fn invite(node: &Node, name: &str, kinds: Vec<Kind>) -> Result<
 
 /// Registers a runner. `None` when its registration token is unknown, over or used.
 pub(crate) async fn register(node: &Node, asked: &Joining) -> Result<Option<Registered>, Refused> {
-    let (Some(invite), Some(nonce)) = (Secret::read(&asked.registration_token), errand::unhex(&asked.nonce))
+    let (Some(invite), Some(nonce)) = (Secret::read(&asked.registration_token), bytes_of(&asked.nonce))
     else {
         return Ok(None);
     };
@@ -155,8 +156,13 @@ async fn ours(node: &Node) -> Report {
     report
 }
 
+/// The 16 bytes that a runner has written as digits.
+fn bytes_of(digits: &str) -> Option<[u8; 16]> {
+    unhex(digits)?.try_into().ok()
+}
+
 /// The lease that a runner names.
 pub(crate) fn lease(job: &str, attempt: u32, token: &str) -> Option<Lease> {
     let job: JobId = job.parse().ok()?;
-    Some(Lease { job, attempt, token: errand::unhex(token)? })
+    Some(Lease { job, attempt, token: bytes_of(token)? })
 }

@@ -1,6 +1,7 @@
 //! What services outside are told of a video: facts, addresses, files, and what was done for how long.
 
 use matinee_core::calendar::time;
+use matinee_core::hash::hex;
 use matinee_core::time::Millis;
 use matinee_core::video::RenditionState;
 use matinee_io::db::{Moment, Publication, Replica, Video};
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 use super::outside;
 use super::play::Playback;
 use super::whole::Whole;
-use crate::errand::hash_text;
 use crate::node::Node;
 
 /// Paths as they are, and in full when it is known under which address the server is reached.
@@ -119,7 +119,7 @@ pub(super) fn archive(node: &Node, of: &[Replica]) -> Vec<Value> {
         json!({
             "store": copy.store, "kind": copy.kind, "key": copy.key,
             "url": url.map(|url| format!("{}/{}", url.trim_end_matches('/'), copy.key)),
-            "version": copy.version, "bytes": copy.size, "blake3": copy.blake3.as_ref().map(hash_text),
+            "version": copy.version, "bytes": copy.size, "blake3": copy.blake3.as_ref().map(|hash| hex(hash)),
             "sha1": copy.sums.as_ref().map(|sums| &sums.sha1),
             "sha256": copy.sums.as_ref().map(|sums| &sums.sha256), "verified_at": copy.verified.map(time),
         })

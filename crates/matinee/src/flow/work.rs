@@ -6,6 +6,7 @@ pub(crate) mod pictures;
 use std::path::{Path, PathBuf};
 
 use matinee_core::hardware::Usable;
+use matinee_core::hash::hex;
 use matinee_core::job::Task;
 use matinee_core::job::retry::Class;
 use matinee_core::loudness::{Leveled, Measured};
@@ -17,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use self::pictures::Sketch;
 use super::fault::Fault;
 use super::scratch::Scratch;
-use crate::errand::hash_text;
 
 /// What one attempt works with, whoever holds its lease.
 pub(crate) struct Bench<'a> {
@@ -244,7 +244,7 @@ pub(crate) async fn fingerprint(ffmpeg: &Ffmpeg, work_dir: PathBuf) -> Result<St
         bytes.extend(name.as_bytes());
         bytes.extend(tokio::fs::read(scratch.file(name)).await?);
     }
-    Ok(hash_text(&matinee_core::hash::of(&bytes)))
+    Ok(hex(&matinee_core::hash::of(&bytes)))
 }
 
 /// A program that says no in the safe profile, where nothing is sought and every hole is filled, has found nothing.

@@ -1,7 +1,7 @@
 //! Zoom says that recordings are complete: checked, written down with their jobs in one transaction, and answered.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use matinee_core::hash::hex;
+use matinee_core::hash::{hex, unhex};
 use matinee_core::pull::Place;
 use matinee_core::upload::Way;
 use matinee_core::zoom::{self, Completed, Event, File};
@@ -121,12 +121,6 @@ fn mac(secret: &str, text: &[u8]) -> Hmac<Sha256> {
 fn is_signed(secret: &str, signature: &str, text: &[u8]) -> bool {
     let wanted = signature.strip_prefix("v0=").and_then(unhex);
     wanted.is_some_and(|wanted| mac(secret, text).verify_slice(&wanted).is_ok())
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.map(|digits| if digits.len() == 2 { pair(digits) } else { None }).collect()
 }
 
 #[cfg(test)]

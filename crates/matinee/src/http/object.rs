@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use matinee_core::access::Scope;
+use matinee_core::hash::hex;
 use matinee_core::ledger;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,7 +12,6 @@ use super::Shared;
 use super::problem::Problem;
 use super::request::Caller;
 use super::view::{Problems, time};
-use crate::errand::hash_text;
 use crate::flow::kept::{self, Kept};
 
 /// An object in a store.
@@ -87,7 +87,7 @@ fn object(kept: Kept) -> StoredObject {
         key: lying.key,
         key_template: lying.template,
         size_bytes: lying.size,
-        blake3: lying.blake3.as_ref().map(hash_text),
+        blake3: lying.blake3.as_ref().map(|hash| hex(hash)),
         sha1,
         sha256,
         created_at: time(lying.created),

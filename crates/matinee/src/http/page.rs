@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use include_dir::{Dir, include_dir};
+use matinee_core::hash;
 
 use super::problem::{Code, Problem};
 
@@ -56,8 +57,7 @@ fn collect(dir: &'static Dir<'static>, pages: &mut HashMap<&'static str, Page>) 
     for file in dir.files() {
         let Some(path) = file.path().to_str() else { continue };
         let bytes = file.contents();
-        let hash = matinee_core::hash::of(bytes);
-        let tag = hash[..8].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let tag = hash::hex(&hash::of(bytes)[..8]);
         let tag = HeaderValue::from_str(&format!("\"{tag}\"")).expect("because the tag is hexadecimal");
         pages.insert(path, Page { bytes, kind: kind_of(path), tag });
     }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use matinee_core::hash;
 use serde::Serialize;
 
 use super::problem::{Code, Problem};
@@ -23,9 +24,7 @@ pub(super) fn wait_s(asked: Option<u32>) -> Result<u64, Problem> {
 
 /// A tag of this JSON. It is a weak one: what is not told to change often is not in it.
 pub(super) fn tag(text: &str) -> String {
-    let hash = matinee_core::hash::of(text.as_bytes());
-    let hex = hash[..16].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    format!("W/\"{hex}\"")
+    format!("W/\"{}\"", hash::hex(&hash::of(text.as_bytes())[..16]))
 }
 
 /// Does the client have what this tag is of? (RFC 9110, section 13.1.2)

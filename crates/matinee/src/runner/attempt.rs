@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use matinee_core::hash::hex;
 use matinee_core::job::Task;
 use matinee_core::job::load::Progress;
 use matinee_core::job::retry::Class;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::source::Reading;
 use super::{PATIENCE, Pause, Shop};
-use crate::errand::{Blame, Completion, Errand, GivingUp, Made, Renewal, Renewed, hash_text};
+use crate::errand::{Blame, Completion, Errand, GivingUp, Made, Renewal, Renewed};
 use crate::flow::fault::Fault;
 use crate::flow::ran::Runs;
 use crate::flow::scratch::Scratch;
@@ -157,7 +158,7 @@ impl Attempt<'_> {
             let part = reading.part();
             self.until_through(&Request::Bring(&part)).await?;
             if let Some(expected) = &input.blake3
-                && hash_text(&measure(&part).await?.1) != *expected
+                && hex(&measure(&part).await?.1) != *expected
             {
                 std::fs::remove_file(&part)?;
                 return Err(Fault::world("the source arrived damaged; it is fetched again").into());
@@ -174,7 +175,7 @@ impl Attempt<'_> {
         for output in &self.errand.outputs {
             let path = scratch.file(&output.name);
             let (size_bytes, hash) = measure(&path).await?;
-            made.push((path, Made { key: output.key.clone(), size_bytes, blake3: hash_text(&hash) }));
+            made.push((path, Made { key: output.key.clone(), size_bytes, blake3: hex(&hash) }));
         }
         self.send(&made, false).await?;
         match self.complete(&made, learned).await {

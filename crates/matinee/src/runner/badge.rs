@@ -5,11 +5,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use matinee_core::hash::hex;
 use matinee_io::random;
 use serde::{Deserialize, Serialize};
 
 use super::Failed;
-use crate::errand::{Registered, hex};
+use crate::errand::Registered;
 
 const FILE: &str = "runner.json";
 
@@ -60,7 +61,7 @@ impl Badge {
 
     /// The number for registering, durable before it is used.
     pub(super) fn nonce(&mut self) -> io::Result<String> {
-        let nonce = self.kept.nonce.clone().unwrap_or_else(|| hex(random::bytes()));
+        let nonce = self.kept.nonce.clone().unwrap_or_else(|| hex(&random::bytes::<16>()));
         self.kept.nonce = Some(nonce.clone());
         self.save()?;
         Ok(nonce)

@@ -2,7 +2,6 @@
 //! everything that the real one would not have accepted.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +12,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use matinee_core::hash::hex;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
@@ -196,11 +196,7 @@ pub fn hash(text: &str) -> String {
     let mut mac: Hmac<Sha256> =
         Hmac::new_from_slice(SECRET.as_bytes()).expect("because a key may have any length");
     mac.update(text.as_bytes());
-    mac.finalize().into_bytes().iter().fold(String::new(), |mut text, byte| {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&mac.finalize().into_bytes())
 }
 
 /// What answers.

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use http::Method;
+use matinee_core::hash::hex;
 use matinee_core::time::Millis;
 use serde_json::{Value, json};
 
@@ -132,7 +133,7 @@ impl FakeBunny {
     pub fn hook(&self, id: &str) -> (Vec<u8>, String) {
         let body =
             json!({ "VideoLibraryId": LIBRARY, "VideoGuid": id, "Status": 3 }).to_string().into_bytes();
-        let signature = sign::hex(&sign::code(READ_ONLY_KEY, &[&body]));
+        let signature = hex(&sign::code(READ_ONLY_KEY, &[&body]));
         (body, signature)
     }
 }
@@ -262,7 +263,7 @@ impl Library {
     fn signed(&self, asked: &Asked) -> Result<String, Box<Reply>> {
         let id = asked.header("videoid").to_owned();
         let expires = asked.header("authorizationexpire");
-        let expected = sign::hex(&sign::sha256(&[&LIBRARY.to_string(), KEY, expires, &id]));
+        let expected = hex(&sign::sha256(&[&LIBRARY.to_string(), KEY, expires, &id]));
         let is_signed = asked.header("authorizationsignature") == expected
             && asked.header("libraryid") == LIBRARY.to_string()
             && expires.parse::<i64>().is_ok_and(|end_s| asked.now.0 < end_s * 1_000);
@@ -325,7 +326,7 @@ impl Library {
         let why = length.and_then(|length| length.as_ref().err());
         let messages: Vec<Value> =
             why.iter().map(|why| json!({ "level": 3, "message": why.to_string() })).collect();
-        let hash = item.as_ref().filter(|item| item.is_whole()).map(|item| sign::hex(&item.sha256()));
+        let hash = item.as_ref().filter(|item| item.is_whole()).map(|item| hex(&item.sha256()));
         let hash = if video.damaged { Some("0".repeat(64)) } else { hash };
         json!({
             "videoLibraryId": LIBRARY, "guid": id, "title": video.title, "dateUploaded": "2026-11-26T10:00:00",

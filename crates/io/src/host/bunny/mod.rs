@@ -5,6 +5,7 @@ mod model;
 mod token;
 
 use http::HeaderMap;
+use matinee_core::hash::hex;
 use matinee_core::host::Usage;
 use matinee_core::id::PublicationId;
 use matinee_core::publication::besides::{Download, Spoken};
@@ -103,7 +104,7 @@ impl Bunny {
         let library = self.config.library.to_string();
         let parts = [library.as_str(), self.config.api_key.text(), &expires_s.to_string(), id];
         let headers = [
-            ("AuthorizationSignature", sign::hex(&sign::sha256(&parts))),
+            ("AuthorizationSignature", hex(&sign::sha256(&parts))),
             ("AuthorizationExpire", expires_s.to_string()),
             ("LibraryId", library.clone()),
             ("VideoId", id.to_owned()),

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use http::Method;
 use matinee_core::calendar;
+use matinee_core::hash::hex;
 use matinee_core::time::Millis;
 use serde_json::{Map, Value, json};
 
@@ -183,7 +184,7 @@ impl FakeCloudflare {
         let body = self.account.model(id, self.account.videos().get(id)?, now).to_string().into_bytes();
         let time = (now.0 / 1_000).to_string();
         let code = sign::code(WEBHOOK_SECRET, &[time.as_bytes(), b".", &body]);
-        Some((body, format!("time={time},sig1={}", sign::hex(&code))))
+        Some((body, format!("time={time},sig1={}", hex(&code))))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use matinee_core::hash::hex;
 use matinee_core::time::Millis;
 use sha2::{Digest as _, Sha256};
 
@@ -9,7 +10,7 @@ use super::answer::Refusal;
 use super::call::Asked;
 use super::profile::Profile;
 use super::{ACCESS_KEY, SECRET_KEY};
-use crate::store::s3::sign::{ALGORITHM, Keys, PRESIGNED_S_MAX, Request, UNSIGNED, hex};
+use crate::store::s3::sign::{ALGORITHM, Keys, PRESIGNED_S_MAX, Request, UNSIGNED};
 use crate::store::s3::stamp::parse_basic;
 
 /// How far the clocks may differ, in milliseconds.

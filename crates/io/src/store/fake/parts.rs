@@ -1,5 +1,6 @@
 //! Uploads in parts, with the rules that are told at the end only.
 
+use matinee_core::hash::hex;
 use md5::{Digest as _, Md5};
 
 use super::BUCKET;
@@ -9,7 +10,6 @@ use super::objects::{class, joined, quoted};
 use super::profile::PartRule;
 use super::world::{Object, Upload, World};
 use crate::store::facts::{PART_BYTES_MIN, PARTS_MAX};
-use crate::store::s3::sign::hex;
 use crate::store::s3::stamp::extended;
 use crate::store::s3::xml::Element;
 

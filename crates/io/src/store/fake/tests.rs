@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use matinee_core::hash::hex;
 use reqwest::{Client, RequestBuilder};
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -9,7 +10,7 @@ use url::Url;
 use super::*;
 use crate::clock;
 use crate::store::contract::QUICK;
-use crate::store::s3::sign::{ALGORITHM, Keys, Request, Wanted, hex};
+use crate::store::s3::sign::{ALGORITHM, Keys, Request, Wanted};
 use crate::store::s3::stamp::basic;
 use crate::store::{S3, Store as _};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
+use matinee_core::hash::hex;
 use matinee_core::replica::plate_of;
 use matinee_core::time::Millis;
 use md5::{Digest as _, Md5};
@@ -13,7 +14,6 @@ use super::fault::{self, Fault, Trouble};
 use super::profile::Profile;
 use super::{BUCKET, auth};
 use crate::clock;
-use crate::store::s3::sign::hex;
 
 /// Entries of a page, when nothing else is said.
 const PAGE: usize = 1_000;

@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::Method;
+use matinee_core::hash::hex;
 use md5::Md5;
 use object_store::multipart::{MultipartStore as _, PartId};
 use sha2::{Digest as _, Sha256};
 
 use super::ask::{Ask, Reply};
 use super::listing::Standing;
-use super::sign::hex;
 use super::xml::escape;
 use super::{RemoteError, S3};
 use crate::store::facts::{ConditionalPut, Facts, PART_BYTES_MIN, PARTS_MAX, PUT_BYTES_MAX};

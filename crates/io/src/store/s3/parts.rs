@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use matinee_core::hash::hex;
 use md5::{Digest as _, Md5};
 use object_store::multipart::{MultipartStore as _, PartId};
 use object_store::{ObjectStore as _, PutMultipartOptions, PutOptions, PutResult};
 
 use super::listing::{Part, Standing};
-use super::sign::hex;
 use super::{Begun, Put, RemoteError, S3, Told};
 use crate::store::port::Proof;
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use matinee_core::hash::hex;
 use matinee_core::time::Millis;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -139,14 +140,6 @@ pub(in crate::store) fn encode(text: &str, is_path: bool) -> String {
             write!(out, "%{byte:02X}").expect("because a text takes all that is written");
         }
         out
-    })
-}
-
-/// Bytes as small hexadecimal digits.
-pub(in crate::store) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("because a text takes all that is written");
-        text
     })
 }
 

@@ -1,6 +1,7 @@
 //! What a runner says about its work: that it goes on, that it is done, that it gives up. All of it under its lease.
 
 use matinee_core::access::runner::Way;
+use matinee_core::hash::hex;
 use matinee_core::id::ObjectId;
 use matinee_core::job::load::Progress;
 use matinee_core::job::retry::Class;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::claim::url;
 use super::{Refused, Runner, seen};
-use crate::errand::{Blame, Completion, GivingUp, Made, Renewable, Renewal, Renewed, hash_text};
+use crate::errand::{Blame, Completion, GivingUp, Made, Renewable, Renewal, Renewed};
 use crate::flow::coding::planned;
 use crate::flow::engine;
 use crate::flow::fault::Fault;
@@ -152,7 +153,7 @@ async fn same(node: &Node, object: ObjectId, made: &Made) -> Result<Inbox, Refus
     let Some((inbox, written)) = judged.map_err(Failure::from)? else {
         return Err(Failure::Again("the file is still being written".to_owned()).into());
     };
-    let (size, hash) = (written.size, hash_text(&written.blake3));
+    let (size, hash) = (written.size, hex(&written.blake3));
     if size != made.size_bytes || hash != made.blake3.to_ascii_lowercase() {
         let human = format!(
             "{object} has {size} bytes with the hash {hash} here, and {} bytes with the hash {} there.",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use matinee_core::access::runner::{Pass, Way, sign};
+use matinee_core::hash::hex;
 use matinee_core::id::{ObjectId, RunnerId};
 use matinee_core::job::Kind;
 use matinee_core::ledger;
@@ -15,7 +16,7 @@ use matinee_io::db::job::Slots;
 use matinee_io::random;
 
 use super::{Refused, Runner, ours};
-use crate::errand::{Errand, Input, Leased, Output, Wish, hash_text, hex};
+use crate::errand::{Errand, Input, Leased, Output, Wish};
 use crate::flow::fault::Fault;
 use crate::flow::lease::{self, Hold, Room};
 use crate::flow::order::order;
@@ -122,7 +123,7 @@ impl<'a> Wanted<'a> {
             lease: Leased {
                 id: hold.lease.job.to_string(),
                 attempt: hold.lease.attempt,
-                token: hex(hold.lease.token),
+                token: hex(&hold.lease.token),
                 lease_ms: limits::LEASE_MS,
                 renew_ms: limits::LEASE_RENEW_MS,
             },
@@ -132,7 +133,7 @@ impl<'a> Wanted<'a> {
             input: Input {
                 key: planned.input.to_string(),
                 size_bytes: size.ok_or_else(|| Fault::world("the source is not whole"))?,
-                blake3: blake3.as_ref().map(hash_text),
+                blake3: blake3.as_ref().map(|hash| hex(hash)),
                 url: url(self.node, self.runner, planned.input, Way::Read),
             },
             mark: mark.map(|png| BASE64.encode(png)),
