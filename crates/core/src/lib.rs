@@ -30,6 +30,7 @@ pub mod loudness;
 pub mod maker;
 pub mod manifest;
 pub mod media;
+pub mod name;
 pub mod pipeline;
 pub mod placement;
 pub mod plan;

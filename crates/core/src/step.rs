@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::path::Key;
 use crate::id::AppId;
-use crate::pipeline::check_name;
+use crate::name::is_name;
 
 /// Most steps of one pipeline: each is a job of every video.
 pub const STEPS_MAX: usize = 8;
@@ -68,7 +68,7 @@ pub fn check(steps: &[Step]) -> Result<(), Refusal> {
     }
     for (at, step) in steps.iter().enumerate() {
         let twice = steps.iter().take(at).any(|other| other.name == step.name);
-        if twice || check_name(&step.name).is_err() {
+        if twice || !is_name(&step.name) {
             return Err(Refusal::Name(step.name.clone()));
         }
         let web = step.call.starts_with("https://") || step.call.starts_with("http://");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use matinee_core::pipeline::check_name;
+use matinee_core::name::is_name;
 use matinee_core::webhook::pattern::Topics;
 use matinee_io::broker::{self, Kind};
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ pub(super) fn check(config: &mut Config) -> Result<(), BadConfig> {
         let (before, rest) = config.broker.split_at_mut(at);
         let one = &mut rest[0];
         let lacks = |lack: &str| BadConfig(format!("the [[broker]] `{}` {lack}", one.name));
-        if check_name(&one.name).is_err() || before.iter().any(|known| known.name == one.name) {
+        if !is_name(&one.name) || before.iter().any(|known| known.name == one.name) {
             return Err(lacks("needs a `name` of its own: small letters, digits and dashes"));
         }
         let read = |key: &str, file: &Option<PathBuf>| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use http::Uri;
-use matinee_core::pipeline::check_name;
+use matinee_core::name::is_name;
 use matinee_core::publication::{HandOver, Pace};
 use matinee_core::replica::LOCAL;
 use matinee_io::host::{self, Secret, bunny, cloudflare};
@@ -347,7 +347,7 @@ pub(super) fn check(config: &mut Config) -> Result<(), BadConfig> {
     for at in 0..config.host.len() {
         let (before, rest) = config.host.split_at_mut(at);
         let host = &mut rest[0];
-        if check_name(&host.name).is_err() {
+        if !is_name(&host.name) {
             return Err(BadConfig(format!(
                 "the [[host]] number {} needs a `name` of small letters, digits and `-`, at most 63",
                 at + 1

@@ -2,7 +2,7 @@
 
 use matinee_core::assembly::{Refusal, Template, sign};
 use matinee_core::id::{AppId, AssemblyKeyId};
-use matinee_core::pipeline::check_name;
+use matinee_core::name::is_name;
 use matinee_io::db::DbError;
 pub(crate) use matinee_io::db::assembly::{AssemblyKey, AssemblyTemplate};
 use matinee_io::random;
@@ -37,7 +37,9 @@ pub(crate) async fn put(
     (name, body): (&str, Value),
 ) -> Result<AssemblyTemplate, Failure> {
     let wrong = |human: String| Failure::Refused { conflict: false, human };
-    check_name(name).map_err(|_| wrong("The name of a template is as that of a pipeline.".to_owned()))?;
+    if !is_name(name) {
+        return Err(wrong("The name of a template is as that of a pipeline.".to_owned()));
+    }
     let template = Template::read(&body).map_err(|refusal| wrong(refusal.human))?;
     let (pipeline, meant) = match meaning::meant(node, app, &template.steps).await {
         Err(Unmade::Refused(Refusal { code, human })) => {
