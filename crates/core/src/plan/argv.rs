@@ -5,6 +5,7 @@ mod gate;
 mod graph;
 mod hardware;
 mod pictures;
+mod trial;
 
 use super::probe::CONTAINERS;
 use super::{Cascade, Chunk, Container, Plan, Seek, Subtitle, Track, Video};
@@ -12,11 +13,12 @@ use crate::limits;
 
 pub use crate::pipeline::POSTER_SIDE_MAX;
 pub use gate::{judge, judge_name, samples};
-pub use hardware::{device, trial, trial_judge, trial_video};
+pub use hardware::device;
 pub use pictures::{
     Film, MARK, PREVIEW_PICTURES, PREVIEW_US, PREVIEW_WIDTH, WAVE, cover, mark, moment, picture, poster,
     poster_first, preview, shortly_before, storyboard, thumbnail, thumbnail_last, waveform,
 };
+pub use trial::{trial, trial_judge, trial_video};
 
 /// Begins every ffmpeg command; the progress goes to standard output.
 const BEGIN: [&str; 9] =
