@@ -2,31 +2,27 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::Form;
-use super::text::{Column, ago, plain, table};
+use super::ordered::{Listing, Ordered};
+use super::text::{ago, plain};
 use crate::config::Flags;
 use crate::flow::broker::{self, Outbox, Sink};
 use crate::flow::now;
 use crate::node::Node;
 
 /// Which brokers, or what to do with one.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee brokers\n  matinee brokers test queue"
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    order: Option<Order>,
-    #[command(flatten)]
-    form: Form,
-}
+pub(crate) type Arguments = Ordered<Order>;
 
+/// How it is called, for its help.
+pub(crate) const EXAMPLES: &str = "Examples:\n  matinee brokers\n  matinee brokers test queue";
+
+/// What to do.
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+pub(crate) enum Order {
     /// Lists the brokers of the configuration, and how far events were sent
     Ls(Form),
     /// Connects to a broker and sends a message of the type `broker.test`
@@ -40,48 +36,43 @@ enum Order {
 /// Does what was asked.
 pub(crate) async fn run(
     flags: &Flags,
-    arguments: &Arguments,
+    arguments: Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let node = super::open_stored(flags).await?;
-    match &arguments.order {
-        None => list(&node, arguments.form, out).await,
-        Some(Order::Ls(form)) => list(&node, *form, out).await,
-        Some(Order::Test { name }) => test(&node, name, out).await,
+    match arguments.or(Order::Ls) {
+        Order::Ls(form) => list(&node, form, out).await,
+        Order::Test { name } => test(&node, &name, out).await,
     }
 }
 
 async fn list(node: &Node, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let mut rows = Vec::new();
+    let mut all = Vec::new();
     for sink in Sink::all(node) {
         let standing = broker::standing(node, &sink.name).await?.unwrap_or_default();
-        if form.json {
+        all.push((sink, standing));
+    }
+    let listing = Listing::<(Arc<Sink>, Outbox)> {
+        columns: &[
+            ("NAME", false),
+            ("STATE", false),
+            ("WAITING", true),
+            ("SENT", true),
+            ("COMMANDS", false),
+            ("LAST ERROR", false),
+        ],
+        row: &|(sink, standing)| row(sink, standing),
+        name: &|(sink, _)| sink.name.clone(),
+        json: &|(sink, standing)| {
             let told = json!({
                 "name": sink.name, "waiting": standing.waiting, "error": standing.error,
                 "failing_ms": standing.failing.map(|at| at.0), "sent_ms": standing.sent.map(|at| at.0),
             });
-            writeln!(out, "{told}")?;
-        } else if form.quiet {
-            writeln!(out, "{}", sink.name)?;
-        }
-        rows.push(row(&sink, &standing));
-    }
-    if form.json || form.quiet {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if rows.is_empty() {
-        writeln!(out, "The configuration names no [[broker]].")?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let columns = [
-        ("NAME", false),
-        ("STATE", false),
-        ("WAITING", true),
-        ("SENT", true),
-        ("COMMANDS", false),
-        ("LAST ERROR", false),
-    ];
-    table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
+            serde_json::to_string(&told)
+        },
+        none: "The configuration names no [[broker]].",
+    };
+    listing.write(out, form, &all)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ use matinee_core::price::Card;
 use serde_json::Value;
 
 use super::Form;
+use super::ordered::{Listing, Ordered};
 use super::text::{Column, plain, short, table};
 use crate::config::Flags;
 use crate::flow::{Failure, cost, now};
@@ -15,20 +16,16 @@ use crate::http::view::{Bearer, CostReport, WhatIf};
 use crate::node::Node;
 
 /// What to show, or to write.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee costs\n  matinee costs cards\n  matinee costs set own_server month_fee=60 date=2026-11\n  matinee costs what-if lectures backblaze_b2"
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    order: Option<Order>,
-    #[command(flatten)]
-    form: Form,
-}
+pub(crate) type Arguments = Ordered<Order>;
 
+/// How it is called, for its help.
+pub(crate) const EXAMPLES: &str = "Examples:\n  matinee costs\n  matinee costs cards\n  matinee costs set own_server month_fee=60 date=2026-11\n  matinee costs what-if lectures backblaze_b2";
+
+/// What to do.
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+pub(crate) enum Order {
+    /// Says what this month costs, as without a word
+    Show(Form),
     /// Lists the price cards that count, with the date of their figures
     Cards(Form),
     /// Writes a price card: a new one, or what is named of one that is there
@@ -64,21 +61,19 @@ enum Order {
 /// Does what was asked.
 pub(crate) async fn run(
     flags: &Flags,
-    arguments: &Arguments,
+    arguments: Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let node = super::open_stored(flags).await?;
-    match &arguments.order {
-        None => show(&node, arguments.form, out).await,
-        Some(Order::Cards(form)) => cards(&node, *form, out).await,
-        Some(Order::Set { name, fields, form }) => set(&node, (name, fields), *form, out).await,
-        Some(Order::Reset { name }) => match cost::remove_card(&node, name).await {
+    match &arguments.or(Order::Show) {
+        Order::Show(form) => show(&node, *form, out).await,
+        Order::Cards(form) => cards(&node, *form, out).await,
+        Order::Set { name, fields, form } => set(&node, (name, fields), *form, out).await,
+        Order::Reset { name } => match cost::remove_card(&node, name).await {
             Err(Failure::Absent) => Ok(unknown_card(name)),
             done => Ok(done.map(|()| ExitCode::SUCCESS)?),
         },
-        Some(Order::WhatIf { collection, card, form }) => {
-            what_if(&node, (collection, card), *form, out).await
-        }
+        Order::WhatIf { collection, card, form } => what_if(&node, (collection, card), *form, out).await,
     }
 }
 
@@ -151,26 +146,19 @@ fn bearers(out: &mut impl Write, title: &str, all: &[Bearer], currency: &str) ->
 }
 
 async fn cards(node: &Node, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let all = cost::cards(node).await?;
-    if form.json {
-        for (card, _) in &all {
-            writeln!(out, "{}", serde_json::to_string(card)?)?;
-        }
-    } else if form.quiet {
-        for (card, _) in &all {
-            writeln!(out, "{}", card.name)?;
-        }
-    } else {
-        let columns = [("CARD", false), ("OF", false), ("DATE", false), ("SOURCE", false), ("WHAT", false)];
-        let row = |(card, written): &(Card, bool)| {
+    let listing = Listing::<(Card, bool)> {
+        columns: &[("CARD", false), ("OF", false), ("DATE", false), ("SOURCE", false), ("WHAT", false)],
+        row: &|(card, written)| {
             let source =
                 if *written { format!("{} (written here)", card.source) } else { card.source.clone() };
             let date = if card.is_old(now()) { format!("{}, old", card.date) } else { card.date.clone() };
             vec![card.name.clone(), card.of.join(","), plain(&date), plain(&source), plain(&card.title)]
-        };
-        let rows: Vec<_> = all.iter().map(row).collect();
-        table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
-    }
+        },
+        name: &|(card, _)| card.name.clone(),
+        json: &|(card, _)| serde_json::to_string(card),
+        none: "There is no price card.",
+    };
+    listing.write(out, form, &cost::cards(node).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

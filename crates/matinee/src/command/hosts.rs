@@ -9,7 +9,8 @@ use matinee_core::breaker::Breaker;
 
 use self::pretend::Pretend;
 use super::Form;
-use super::text::{Column, ago, plain, table};
+use super::ordered::{Listing, Ordered};
+use super::text::{ago, plain};
 use crate::config::Flags;
 use crate::flow::publication::{self, Shown, Vacate};
 use crate::flow::{Failure, now};
@@ -17,20 +18,14 @@ use crate::http::view;
 use crate::node::Node;
 
 /// Which hosts, or what to do with one.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee hosts\n  matinee hosts test bunny"
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    order: Option<Order>,
-    #[command(flatten)]
-    form: Form,
-}
+pub(crate) type Arguments = Ordered<Order>;
 
+/// How it is called, for its help.
+pub(crate) const EXAMPLES: &str = "Examples:\n  matinee hosts\n  matinee hosts test bunny";
+
+/// What to do.
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+pub(crate) enum Order {
     /// Lists the hosts of the configuration, with what is there and how they are
     Ls(Form),
     /// Makes a video at a host, finds it, and deletes it again
@@ -49,7 +44,7 @@ enum Order {
 
 /// Which host to empty, and how.
 #[derive(Debug, clap::Args)]
-struct Drain {
+pub(crate) struct Drain {
     /// Its name
     #[arg(value_name = "NAME")]
     name: String,
@@ -69,44 +64,35 @@ struct Drain {
 /// Does what was asked.
 pub(crate) async fn run(
     flags: &Flags,
-    arguments: &Arguments,
+    arguments: Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let opened = super::open_stored(flags);
-    match &arguments.order {
-        None => list(&*opened.await?, arguments.form, out).await,
-        Some(Order::Ls(form)) => list(&*opened.await?, *form, out).await,
-        Some(Order::Test { name, form }) => test(&*opened.await?, name, *form, out).await,
-        Some(Order::Drain(drain)) => empty(&*opened.await?, drain, out).await,
+    match arguments.or(Order::Ls) {
+        Order::Ls(form) => list(&*opened.await?, form, out).await,
+        Order::Test { name, form } => test(&*opened.await?, &name, form, out).await,
+        Order::Drain(drain) => empty(&*opened.await?, &drain, out).await,
         // What pretends to be a host has nothing to do with any server.
-        Some(Order::Pretend(wish)) => pretend::run(wish, out).await,
+        Order::Pretend(wish) => pretend::run(&wish, out).await,
     }
 }
 
 async fn list(node: &Node, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let all = publication::hosts(node).await?;
-    if form.json {
-        for host in view::HostList::of(&all, true).items {
-            writeln!(out, "{}", serde_json::to_string(&host)?)?;
-        }
-    } else if form.quiet {
-        for host in &all {
-            writeln!(out, "{}", host.name)?;
-        }
-    } else if all.is_empty() {
-        writeln!(out, "The configuration names no [[host]].")?;
-    } else {
-        let columns = [
+    let listing = Listing::<Shown> {
+        columns: &[
             ("NAME", false),
             ("WHOSE", false),
             ("STATE", false),
             ("VIDEOS", true),
             ("ANSWERED", true),
             ("LAST ERROR", false),
-        ];
-        let rows: Vec<_> = all.iter().map(row).collect();
-        table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
-    }
+        ],
+        row: &row,
+        name: &|host| host.name.clone(),
+        json: &|host| serde_json::to_string(&view::Host::of(host, true)),
+        none: "The configuration names no [[host]].",
+    };
+    listing.write(out, form, &publication::hosts(node).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

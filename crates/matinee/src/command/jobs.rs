@@ -10,6 +10,7 @@ use matinee_core::job::State;
 use matinee_core::limits::PRIORITY_MAX;
 
 use super::Form;
+use super::ordered::{Listing, Ordered};
 use super::text::{Column, ago, short, table, took};
 use crate::config::Flags;
 use crate::flow::job::{self, Job, Shown, Wanted, Wish};
@@ -18,21 +19,15 @@ use crate::http::view;
 use crate::node::Node;
 
 /// Which jobs, or what to do with one.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee jobs\n  matinee jobs ls --group waiting\n  matinee jobs ls --state dead\n  \
-                  matinee jobs retry job_01k...\n  matinee jobs reproducer job_01k... > job.tar"
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    order: Option<Order>,
-    #[command(flatten)]
-    list: ListArguments,
-}
+pub(crate) type Arguments = Ordered<Order, ListArguments>;
 
+/// How it is called, for its help.
+pub(crate) const EXAMPLES: &str = "Examples:\n  matinee jobs\n  matinee jobs ls --group waiting\n  matinee jobs ls --state dead\n  \
+    matinee jobs retry job_01k...\n  matinee jobs reproducer job_01k... > job.tar";
+
+/// What to do.
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+pub(crate) enum Order {
     /// Lists jobs, the newest first
     Ls(ListArguments),
     /// Shows a job with its attempts
@@ -52,7 +47,7 @@ enum Order {
 }
 
 #[derive(Debug, Clone, clap::Args)]
-struct PriorityArguments {
+pub(crate) struct PriorityArguments {
     #[command(flatten)]
     one: OneArguments,
     /// From -100 to 100; a higher one goes first, and 0 is usual
@@ -64,7 +59,7 @@ struct PriorityArguments {
 }
 
 #[derive(Debug, Clone, clap::Args)]
-struct ListArguments {
+pub(crate) struct ListArguments {
     /// Only jobs in this state
     #[arg(long, value_name = "STATE", value_parser = ["blocked", "ready", "leased", "done", "dead", "cancelled"])]
     state: Option<String>,
@@ -82,7 +77,7 @@ struct ListArguments {
 }
 
 #[derive(Debug, Clone, clap::Args)]
-struct OneArguments {
+pub(crate) struct OneArguments {
     /// The job's id
     #[arg(value_name = "ID")]
     id: JobId,
@@ -96,28 +91,27 @@ struct OneArguments {
 /// Does what was asked.
 pub(crate) async fn run(
     flags: &Flags,
-    arguments: &Arguments,
+    arguments: Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let node = super::open_stored(flags).await?;
     let app = node.defaults.app;
-    let (told, one) = match &arguments.order {
-        None => return list(&node, &arguments.list, out).await,
-        Some(Order::Ls(list_arguments)) => return list(&node, list_arguments, out).await,
-        Some(Order::Pause(form)) => return pause(&node, true, *form, out).await,
-        Some(Order::Resume(form)) => return pause(&node, false, *form, out).await,
-        Some(Order::Reproducer(one)) => return one::reproducer(&node, one, out).await,
-        Some(Order::Show(one)) => return one::show(&node, one, out).await,
-        Some(Order::Retry(one) | Order::Cancel(one) | Order::Priority(PriorityArguments { one, .. }))
+    let (told, one) = match &arguments.or(Order::Ls) {
+        Order::Ls(wanted) => return list(&node, wanted, out).await,
+        Order::Pause(form) => return pause(&node, true, *form, out).await,
+        Order::Resume(form) => return pause(&node, false, *form, out).await,
+        Order::Reproducer(one) => return one::reproducer(&node, one, out).await,
+        Order::Show(one) => return one::show(&node, one, out).await,
+        Order::Retry(one) | Order::Cancel(one) | Order::Priority(PriorityArguments { one, .. })
             if one.dry_run =>
         {
             return one::show(&node, one, out).await;
         }
-        Some(Order::Retry(one)) => (job::retry(&node, app, one.id).await, one),
-        Some(Order::Cancel(one)) => (job::cancel(&node, app, one.id).await, one),
-        Some(Order::Priority(order)) => {
+        Order::Retry(one) => (job::retry(&node, app, one.id).await, one.clone()),
+        Order::Cancel(one) => (job::cancel(&node, app, one.id).await, one.clone()),
+        Order::Priority(order) => {
             let put = job::put(&node, (app, order.one.id), order.priority, order.with_video).await;
-            (put, &order.one)
+            (put, order.one.clone())
         }
     };
     match told {
@@ -163,18 +157,8 @@ async fn list(node: &Node, arguments: &ListArguments, out: &mut impl Write) -> a
     let state = view::JOB_STATES.iter().find(|(word, _)| Some(*word) == state).map(|(_, state)| *state);
     let wanted = Wanted { state, video: arguments.video, before: None, limit: arguments.limit };
     let jobs = job::list(node, node.defaults.app, &wanted).await?;
-    if arguments.form.json {
-        for job in &jobs {
-            writeln!(out, "{}", serde_json::to_string(&view::Job::from(job))?)?;
-        }
-    } else if arguments.form.quiet {
-        for job in &jobs {
-            writeln!(out, "{}", job.id)?;
-        }
-    } else if jobs.is_empty() {
-        writeln!(out, "No jobs.")?;
-    } else {
-        let columns = [
+    let listing = Listing::<Job> {
+        columns: &[
             ("ID", false),
             ("KIND", false),
             ("STATE", false),
@@ -182,14 +166,16 @@ async fn list(node: &Node, arguments: &ListArguments, out: &mut impl Write) -> a
             ("MADE", true),
             ("VIDEO", false),
             ("LAST ERROR", false),
-        ];
-        let rows: Vec<_> = jobs.iter().map(row).collect();
-        table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
-    }
+        ],
+        row: &row,
+        name: &|job| job.id.to_string(),
+        json: &|job| serde_json::to_string(&view::Job::from(job)),
+        none: "No jobs.",
+    };
+    listing.write(out, arguments.form, &jobs)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A group, with what one wants to know of its jobs.
 async fn group_list(node: &Node, wish: &Wish, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let board = job::board(node, wish).await?;
     if form.json || form.quiet {

@@ -7,7 +7,8 @@ use matinee_core::id::{EntryId, VideoId};
 use matinee_core::ledger::State;
 
 use super::Form;
-use super::text::{Column, ago, plain, short, size, table};
+use super::ordered::{Listing, Ordered};
+use super::text::{ago, plain, short, size};
 use crate::config::Flags;
 use crate::flow::account::{self, Entry, Wanted};
 use crate::flow::{Failure, now};
@@ -15,20 +16,15 @@ use crate::http::ledger::{self as view, STATES};
 use crate::node::Node;
 
 /// Which entries, or which deletes to hurry.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee ledger\n  matinee ledger ls --state to_delete\n  matinee ledger retry"
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    order: Option<Order>,
-    #[command(flatten)]
-    list: ListArguments,
-}
+pub(crate) type Arguments = Ordered<Order, ListArguments>;
 
+/// How it is called, for its help.
+pub(crate) const EXAMPLES: &str =
+    "Examples:\n  matinee ledger\n  matinee ledger ls --state to_delete\n  matinee ledger retry";
+
+/// What to do.
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+pub(crate) enum Order {
     /// Lists what may exist outside, the newest first
     Ls(ListArguments),
     /// Tries deletes that have failed again now, instead of when their time comes
@@ -42,7 +38,7 @@ enum Order {
 }
 
 #[derive(Debug, clap::Args)]
-struct ListArguments {
+pub(crate) struct ListArguments {
     /// Only in this state
     #[arg(long, value_parser = ["intended", "present", "to_delete", "gone"])]
     state: Option<String>,
@@ -59,14 +55,13 @@ struct ListArguments {
 /// Does what was asked.
 pub(crate) async fn run(
     flags: &Flags,
-    arguments: &Arguments,
+    arguments: Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let node = super::open_stored(flags).await?;
-    match &arguments.order {
-        None => list(&node, &arguments.list, out).await,
-        Some(Order::Ls(wanted)) => list(&node, wanted, out).await,
-        Some(Order::Retry { id, form }) => retry(&node, *id, *form, out).await,
+    match arguments.or(Order::Ls) {
+        Order::Ls(wanted) => list(&node, &wanted, out).await,
+        Order::Retry { id, form } => retry(&node, id, form, out).await,
     }
 }
 
@@ -95,22 +90,8 @@ async fn list(node: &Node, arguments: &ListArguments, out: &mut impl Write) -> a
     let state = STATES.iter().find(|(known, _)| Some(*known) == word).map(|(_, state)| *state);
     let wanted = Wanted { state, video: arguments.video, before: None, limit: arguments.limit };
     let entries = account::list(node, node.defaults.app, wanted).await?;
-    if arguments.form.json {
-        for entry in &entries {
-            writeln!(out, "{}", serde_json::to_string(&view::Entry::from(entry))?)?;
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    if arguments.form.quiet {
-        for entry in &entries {
-            writeln!(out, "{}", entry.id)?;
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    if entries.is_empty() {
-        writeln!(out, "Nothing.")?;
-    } else {
-        let columns = [
+    let listing = Listing::<Entry> {
+        columns: &[
             ("ID", false),
             ("KIND", false),
             ("PLACE", false),
@@ -119,9 +100,15 @@ async fn list(node: &Node, arguments: &ListArguments, out: &mut impl Write) -> a
             ("TRIES", true),
             ("VIDEO", false),
             ("LAST ERROR", false),
-        ];
-        let rows: Vec<_> = entries.iter().map(row).collect();
-        table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
+        ],
+        row: &row,
+        name: &|entry| entry.id.to_string(),
+        json: &|entry| serde_json::to_string(&view::Entry::from(entry)),
+        none: "Nothing.",
+    };
+    listing.write(out, arguments.form, &entries)?;
+    if arguments.form.json || arguments.form.quiet {
+        return Ok(ExitCode::SUCCESS);
     }
     for sum in account::sums(node, node.defaults.app).await? {
         let failing =

@@ -21,6 +21,7 @@ mod lock;
 mod lost;
 mod nodes;
 mod openapi;
+mod ordered;
 mod pipeline;
 mod plan;
 mod progress;
@@ -82,22 +83,29 @@ pub(crate) enum Command {
     /// Deletes videos with all that is stored of them
     Rm(rm::Arguments),
     /// Lists jobs, shows one, runs one again, cancels it, puts it before others; pauses all work
+    #[command(after_help = jobs::EXAMPLES)]
     Jobs(jobs::Arguments),
     /// Works for a matinee on another machine; or makes, lists, drains and revokes the runners of this one
     Runner(runner::Arguments),
     /// Lists the servers that work; lets no new work begin on one
+    #[command(after_help = nodes::EXAMPLES)]
     Nodes(nodes::Arguments),
     /// Proves that nothing is orphaned; puts aside what no row knows
     Gc(gc::Arguments),
     /// Lists what may exist in stores and what is to be deleted; tries failed deletes again now
+    #[command(after_help = ledger::EXAMPLES)]
     Ledger(ledger::Arguments),
     /// Lists the stores that keep copies, and tries them
+    #[command(after_help = stores::EXAMPLES)]
     Stores(stores::Arguments),
     /// Lists the services that videos are published to, and tries one
+    #[command(after_help = hosts::EXAMPLES)]
     Hosts(hosts::Arguments),
     /// Lists the brokers that events are sent to, and tries one
+    #[command(after_help = brokers::EXAMPLES)]
     Brokers(brokers::Arguments),
     /// Says what this month costs, by place, app and video, and what if; shows and writes price cards
+    #[command(after_help = costs::EXAMPLES)]
     Costs(costs::Arguments),
     /// Lists, shows, writes and archives pipelines: templates of what is made
     Pipeline(pipeline::Arguments),
@@ -155,15 +163,15 @@ pub(crate) fn run(command: Command, flags: &Flags) -> ExitCode {
         Command::Videos(arguments) => with_runtime(restore::run(flags, &arguments, out)),
         Command::Encode(arguments) => with_runtime(encode::run(flags, &arguments, out)),
         Command::Rm(arguments) => with_runtime(rm::run(flags, &arguments, out)),
-        Command::Jobs(arguments) => with_runtime(jobs::run(flags, &arguments, out)),
+        Command::Jobs(arguments) => with_runtime(jobs::run(flags, arguments, out)),
         Command::Runner(arguments) => with_runtime(runner::run(flags, &arguments, out)),
-        Command::Nodes(arguments) => with_runtime(nodes::run(flags, &arguments, out)),
+        Command::Nodes(arguments) => with_runtime(nodes::run(flags, arguments, out)),
         Command::Gc(arguments) => with_runtime(gc::run(flags, &arguments, out)),
-        Command::Ledger(arguments) => with_runtime(ledger::run(flags, &arguments, out)),
-        Command::Stores(arguments) => with_runtime(stores::run(flags, &arguments, out)),
-        Command::Hosts(arguments) => with_runtime(hosts::run(flags, &arguments, out)),
-        Command::Brokers(arguments) => with_runtime(brokers::run(flags, &arguments, out)),
-        Command::Costs(arguments) => with_runtime(costs::run(flags, &arguments, out)),
+        Command::Ledger(arguments) => with_runtime(ledger::run(flags, arguments, out)),
+        Command::Stores(arguments) => with_runtime(stores::run(flags, arguments, out)),
+        Command::Hosts(arguments) => with_runtime(hosts::run(flags, arguments, out)),
+        Command::Brokers(arguments) => with_runtime(brokers::run(flags, arguments, out)),
+        Command::Costs(arguments) => with_runtime(costs::run(flags, arguments, out)),
         Command::Pipeline(arguments) => with_runtime(pipeline::run(flags, &arguments, out)),
         Command::Webhooks(arguments) => with_runtime(webhooks::run(flags, &arguments, out)),
         Command::Assemblies(arguments) => with_runtime(assemblies::run(flags, &arguments, out)),

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::Form;
-use super::text::{Column, ago, plain, size, table};
+use super::ordered::{Listing, Ordered};
+use super::text::{ago, plain, size};
 use crate::config::Flags;
 use crate::flow::roster::{self, NodeRow, is_alive};
 use crate::flow::{Failure, now};
@@ -16,20 +17,14 @@ use crate::node::Node;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Which servers, or what to do with one.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee nodes\n  matinee nodes drain big-machine --wait\n  matinee nodes resume big-machine"
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    order: Option<Order>,
-    #[command(flatten)]
-    form: Form,
-}
+pub(crate) type Arguments = Ordered<Order>;
 
+/// How it is called, for its help.
+pub(crate) const EXAMPLES: &str = "Examples:\n  matinee nodes\n  matinee nodes drain big-machine --wait\n  matinee nodes resume big-machine";
+
+/// What to do.
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+pub(crate) enum Order {
     /// Lists the servers that work, or did in the last days
     Ls(Form),
     /// Lets no new work begin on a server; what runs goes on
@@ -56,16 +51,15 @@ enum Order {
 /// Does what was asked.
 pub(crate) async fn run(
     flags: &Flags,
-    arguments: &Arguments,
+    arguments: Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let node = super::open_stored(flags).await?;
-    let (told, form) = match &arguments.order {
-        None => return list(&node, arguments.form, out).await,
-        Some(Order::Ls(form)) => return list(&node, *form, out).await,
-        Some(Order::Drain { name, wait: false, form }) => (roster::drain(&node, name, true).await, *form),
-        Some(Order::Drain { name, wait: true, form }) => (emptied(&node, name).await, *form),
-        Some(Order::Resume { name, form }) => (roster::drain(&node, name, false).await, *form),
+    let (told, form) = match arguments.or(Order::Ls) {
+        Order::Ls(form) => return list(&node, form, out).await,
+        Order::Drain { name, wait: false, form } => (roster::drain(&node, &name, true).await, form),
+        Order::Drain { name, wait: true, form } => (emptied(&node, &name).await, form),
+        Order::Resume { name, form } => (roster::drain(&node, &name, false).await, form),
     };
     match told {
         Err(Failure::Absent) => {
@@ -105,19 +99,8 @@ fn state(row: &NodeRow) -> &'static str {
 }
 
 async fn list(node: &Node, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let roster = roster::roster(node).await?;
-    if form.json {
-        for row in &roster.nodes {
-            writeln!(out, "{}", serde_json::to_string(&view::Node::from(row))?)?;
-        }
-    } else if form.quiet {
-        for row in &roster.nodes {
-            writeln!(out, "{}", row.name)?;
-        }
-    } else if roster.nodes.is_empty() {
-        writeln!(out, "No node has worked here yet.")?;
-    } else {
-        let columns = [
+    let listing = Listing::<NodeRow> {
+        columns: &[
             ("NAME", false),
             ("STATE", false),
             ("JOBS", true),
@@ -125,10 +108,13 @@ async fn list(node: &Node, form: Form, out: &mut impl Write) -> anyhow::Result<E
             ("MEMORY", true),
             ("DISK", true),
             ("SEEN", true),
-        ];
-        let rows: Vec<_> = roster.nodes.iter().map(row).collect();
-        table(out, &columns.map(|(title, right)| Column(title, right)), &rows)?;
-    }
+        ],
+        row: &row,
+        name: &|row| row.name.clone(),
+        json: &|row| serde_json::to_string(&view::Node::from(row)),
+        none: "No node has worked here yet.",
+    };
+    listing.write(out, form, &roster::roster(node).await?.nodes)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,37 +3,33 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use matinee_core::placement::Class;
+use matinee_core::time::Millis;
 use matinee_io::db::{Db, StoreState};
 use matinee_io::store::trial::{self, Step};
 use matinee_io::store::{Facts, Opened};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::text::{Column, plain, table};
+use super::ordered::{Listing, Ordered};
+use super::text::plain;
 use super::{Form, copies, lost};
 use crate::config::store::Kind;
 use crate::config::{self, Config, Flags};
 use crate::flow::plate;
 use crate::node::Node;
-use matinee_core::placement::Class;
 
 /// The beginning of the keys of what is tried; always the same, so that the next trial removes what a broken one left.
 const TRIAL: &str = "matinee-test/object";
 
 /// Which stores, or what to do with one.
-#[derive(Debug, clap::Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  matinee stores\n  matinee stores test cellar"
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    order: Option<Order>,
-    #[command(flatten)]
-    form: Form,
-}
+pub(crate) type Arguments = Ordered<Order>;
 
+/// How it is called, for its help.
+pub(crate) const EXAMPLES: &str = "Examples:\n  matinee stores\n  matinee stores test cellar";
+
+/// What to do.
 #[derive(Debug, clap::Subcommand)]
-enum Order {
+pub(crate) enum Order {
     /// Lists the stores of the configuration, and whether they answer
     Ls(Form),
     /// Puts objects of some MiB into a store, reads them back, deletes them, and says what it found
@@ -67,22 +63,70 @@ enum Order {
 /// Does what was asked.
 pub(crate) async fn run(
     flags: &Flags,
-    arguments: &Arguments,
+    arguments: Arguments,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     let config = config::load(flags)?;
-    match &arguments.order {
-        Some(Order::Scrub(order)) => copies::scrub(&*super::open_stored(flags).await?, order, out).await,
-        Some(Order::Repair(form)) => copies::repair(&*super::open_stored(flags).await?, *form, out).await,
-        Some(Order::Move(order)) => copies::relocate(&*super::open_stored(flags).await?, order, out).await,
-        Some(Order::Drain(order)) => copies::drain(&*super::open_stored(flags).await?, order, out).await,
-        Some(Order::Lost(order)) => lost::run(&*super::open_stored(flags).await?, order, out).await,
-        Some(Order::Adopt { name, form }) => {
-            adopt(&*super::open_stored(flags).await?, name, *form, out).await
-        }
-        None => list(&config, arguments.form, out).await,
-        Some(Order::Ls(form)) => list(&config, *form, out).await,
-        Some(Order::Test { name, form }) => test(&config, name, *form, out).await,
+    match &arguments.or(Order::Ls) {
+        Order::Scrub(order) => copies::scrub(&*super::open_stored(flags).await?, order, out).await,
+        Order::Repair(form) => copies::repair(&*super::open_stored(flags).await?, *form, out).await,
+        Order::Move(order) => copies::relocate(&*super::open_stored(flags).await?, order, out).await,
+        Order::Drain(order) => copies::drain(&*super::open_stored(flags).await?, order, out).await,
+        Order::Lost(order) => lost::run(&*super::open_stored(flags).await?, order, out).await,
+        Order::Adopt { name, form } => adopt(&*super::open_stored(flags).await?, name, *form, out).await,
+        Order::Ls(form) => list(&config, *form, out).await,
+        Order::Test { name, form } => test(&config, name, *form, out).await,
+    }
+}
+
+/// A store as it is listed.
+struct Told {
+    name: String,
+    kind: &'static str,
+    class: &'static str,
+    place: String,
+    error: Option<String>,
+    known: Option<StoreState>,
+}
+
+impl Told {
+    fn is_lost(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.lost.is_some())
+    }
+
+    /// Is another place found under its name?
+    fn is_elsewhere(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.elsewhere.is_some())
+    }
+
+    fn facts(&self) -> Option<&(Value, Millis)> {
+        self.known.as_ref().and_then(|known| known.facts.as_ref())
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&json!({
+            "name": self.name, "kind": self.kind, "class": self.class, "place": self.place,
+            "answers": self.error.is_none(), "error": self.error, "lost": self.is_lost(),
+            "elsewhere": self.is_elsewhere(),
+            "facts": self.facts().map(|(facts, _)| facts), "tried_ms": self.facts().map(|(_, tried)| tried.0),
+        }))
+    }
+
+    /// What a person is told besides.
+    fn notes(&self) -> Vec<String> {
+        let why = self.known.as_ref().filter(|_| self.is_elsewhere()).and_then(|known| known.error.as_ref());
+        let mut notes: Vec<_> = why.map(|why| format!("{}: {}", self.name, plain(why))).into_iter().collect();
+        notes.extend(sentences(&self.name, self.facts().map(|(facts, _)| facts)));
+        notes
+    }
+
+    fn row(&self) -> Vec<String> {
+        let state = match (self.is_lost(), self.is_elsewhere()) {
+            (true, _) => "lost".to_owned(),
+            (false, true) => "elsewhere".to_owned(),
+            (false, false) => self.error.as_deref().map_or_else(|| "answers".to_owned(), plain),
+        };
+        vec![self.name.clone(), self.kind.to_owned(), self.class.to_owned(), plain(&self.place), state]
     }
 }
 
@@ -102,7 +146,7 @@ async fn adopt(node: &Node, name: &str, form: Form, out: &mut impl Write) -> any
 async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let stores = config.stores()?;
     let known = known(config).await?;
-    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    let mut all = Vec::new();
     for (store, opened) in config.store.iter().zip(stores.iter()) {
         let kind = match store.kind {
             Some(Kind::S3) | None => "s3",
@@ -113,51 +157,23 @@ async fn list(config: &Config, form: Form, out: &mut impl Write) -> anyhow::Resu
             Class::Archive => "archive",
         };
         let error = opened.store.list(None, 1).await.err().map(|error| error.to_string());
-        let state = known.iter().find(|state| state.name == store.name);
-        let lost = state.is_some_and(|state| state.lost.is_some());
-        let elsewhere = state.is_some_and(|state| state.elsewhere.is_some());
-        let (facts, tried) = state.and_then(|state| state.facts.clone()).unzip();
-        if form.json {
-            let told = json!({
-                "name": store.name, "kind": kind, "class": class, "place": opened.place,
-                "answers": error.is_none(), "error": error, "lost": lost, "elsewhere": elsewhere,
-                "facts": facts, "tried_ms": tried.map(|at| at.0),
-            });
-            writeln!(out, "{told}")?;
-        } else if form.quiet {
-            writeln!(out, "{}", store.name)?;
-        } else {
-            let state = error.map_or_else(|| "answers".to_owned(), |error| plain(&error));
-            let state = match (lost, elsewhere) {
-                (true, _) => "lost".to_owned(),
-                (false, true) => "elsewhere".to_owned(),
-                (false, false) => state,
-            };
-            let why = known.iter().find(|known| known.name == store.name && elsewhere);
-            notes.extend(
-                why.and_then(|known| known.error.as_ref()).map(|why| format!("{}: {why}", store.name)),
-            );
-            notes.extend(sentences(&store.name, facts.as_ref()));
-            rows.push(vec![
-                store.name.clone(),
-                kind.to_owned(),
-                class.to_owned(),
-                plain(&opened.place),
-                state,
-            ]);
+        let known = known.iter().find(|state| state.name == store.name).cloned();
+        all.push(Told { name: store.name.clone(), kind, class, place: opened.place.clone(), error, known });
+    }
+    let listing = Listing::<Told> {
+        columns: &[("NAME", false), ("KIND", false), ("CLASS", false), ("PLACE", false), ("STATE", false)],
+        row: &Told::row,
+        name: &|told| told.name.clone(),
+        json: &Told::json,
+        none: "There is no [[store]] in the configuration: all lies in the data directory only.",
+    };
+    listing.write(out, form, &all)?;
+    if !form.json && !form.quiet {
+        for told in &all {
+            for note in told.notes() {
+                writeln!(out, "{note}")?;
+            }
         }
-    }
-    if form.json || form.quiet {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if rows.is_empty() {
-        writeln!(out, "There is no [[store]] in the configuration: all lies in the data directory only.")?;
-    } else {
-        let columns = ["NAME", "KIND", "CLASS", "PLACE", "STATE"].map(|title| Column(title, false));
-        table(out, &columns, &rows)?;
-    }
-    for note in notes {
-        writeln!(out, "{note}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -175,7 +191,7 @@ async fn known(config: &Config) -> anyhow::Result<Vec<StoreState>> {
     }))
 }
 
-fn sentences(name: &str, facts: Option<&serde_json::Value>) -> Vec<String> {
+fn sentences(name: &str, facts: Option<&Value>) -> Vec<String> {
     let facts = facts.and_then(|facts| serde_json::from_value::<Facts>(facts.clone()).ok());
     let told = facts.map(|facts| facts.sentences()).unwrap_or_default();
     told.into_iter().map(|sentence| format!("{name}: {sentence}")).collect()

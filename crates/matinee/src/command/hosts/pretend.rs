@@ -12,7 +12,7 @@ use matinee_io::host::fake::{Clock, Wish};
 /// Which host to be, and how.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  matinee hosts pretend cloudflare --folder ./stand-in >> matinee.toml &")]
-pub(super) struct Pretend {
+pub(crate) struct Pretend {
     /// The service
     #[arg(value_parser = ["cloudflare", "bunny"])]
     kind: String,
