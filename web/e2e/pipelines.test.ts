@@ -44,6 +44,15 @@ test('a pipeline is written, tried, and made use of, on a phone, too', async () 
   expect(await unreachable(page)).toEqual([]);
   const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
   expect(await wide()).toBe(360);
+  const asIs = () =>
+    page.evaluate(() => {
+      const labels = [...document.querySelectorAll('label')];
+      labels.find((label) => label.textContent?.includes('Leave as it is'))?.click();
+    });
+  await asIs();
+  await press(page, 'Show the plan');
+  await says(page, 'It stays as it is: browsers can play it');
+  await asIs();
   const mark = join(folder, 'mark.png');
   execFileSync('ffmpeg', [
     '-v',

@@ -161,6 +161,7 @@ export interface PipelineStep {
 
 export interface Template {
   quality: string;
+  as_is?: boolean;
   sizes: number[];
   codecs?: string[];
   hdr?: string;
@@ -221,6 +222,7 @@ export interface PlannedTrack {
 /** What would be made of a video. */
 export interface Planned {
   duration: number;
+  as_is: boolean;
   renditions: PlannedTrack[];
   notes: string[];
   cpu_s: number;

@@ -9,6 +9,7 @@ import {
   draftOf,
   faultOfMark,
   fieldsOf,
+  madeName,
   money,
   nameTaken,
   sizesName,
@@ -145,6 +146,7 @@ test('a form keeps the fields of a pipeline that it does not show', () => {
   const draft = { ...draftOf(pipeline), sizes: toggled([720], 1080) };
   expect(fieldsOf(pipeline, draft)).toEqual({
     quality: 'high',
+    as_is: false,
     sizes: [1080, 720],
     codecs: ['h264'],
     hdr: 'map',
@@ -157,6 +159,7 @@ test('a form keeps the fields of a pipeline that it does not show', () => {
   });
   expect(fieldsOf(null, draftOf(null))).toEqual({
     quality: 'default',
+    as_is: false,
     sizes: [],
     codecs: ['h264'],
     hdr: 'map',
@@ -166,6 +169,13 @@ test('a form keeps the fields of a pipeline that it does not show', () => {
     hardware: false,
     priority: 0,
   });
+});
+test('a pipeline that leaves sources as they are can be told to encode them, and back', () => {
+  const kept = { name: 'archive', sizes: [], as_is: true } as unknown as Pipeline;
+  expect(fieldsOf(kept, draftOf(kept)).as_is).toBe(true);
+  expect(fieldsOf(kept, { ...draftOf(kept), asIs: false }).as_is).toBe(false);
+  expect(madeName(kept)).toBe('left as it is, else every size up to the original');
+  expect(madeName({ ...kept, as_is: false, sizes: [720] })).toBe('720p');
 });
 test('what a form takes away is gone, and the picture that a list leaves out is kept', () => {
   const mark = { width_percent: 10, opacity_percent: 50, corner: 'center', x: 1, y: 2 };

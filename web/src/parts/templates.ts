@@ -28,6 +28,7 @@ const PICTURE_BYTES_MAX = 256 << 10;
 export interface Draft {
   name: string;
   quality: string;
+  asIs: boolean;
   sizes: readonly number[];
   codecs: readonly string[];
   keepHdr: boolean;
@@ -55,6 +56,7 @@ export function draftOf(pipeline: Pipeline | null): Draft {
   return {
     name: pipeline?.name ?? '',
     quality: pipeline?.quality ?? 'default',
+    asIs: pipeline?.as_is ?? false,
     sizes: pipeline?.sizes ?? [],
     codecs: pipeline?.codecs?.filter((codec) => codec !== 'h264') ?? [],
     keepHdr: pipeline?.hdr === 'keep',
@@ -84,6 +86,7 @@ export function fieldsOf(pipeline: Pipeline | null, draft: Draft): Template {
   return {
     ...Object.fromEntries(besides),
     ...{ quality, poster, surround, strict, hardware, priority },
+    as_is: draft.asIs,
     sizes: [...draft.sizes],
     codecs: ['h264', ...draft.codecs],
     hdr: draft.keepHdr ? 'keep' : 'map',
@@ -120,6 +123,12 @@ export function toggled(sizes: readonly number[], size: number): number[] {
 /** The sizes in words. */
 export function sizesName(sizes: readonly number[]): string {
   return sizes.length === 0 ? 'every size up to the original' : sizes.map((size) => `${size}p`).join(', ');
+}
+
+/** What a pipeline makes of the picture, in words. */
+export function madeName(pipeline: Pipeline): string {
+  const sizes = sizesName(pipeline.sizes);
+  return pipeline.as_is ? `left as it is, else ${sizes}` : sizes;
 }
 
 /** Where a pipeline comes from, in words. */

@@ -1,6 +1,7 @@
 //! The plan: what is made from a source, decided once, before anything is encoded.
 
 pub mod argv;
+mod as_is;
 pub mod chunks;
 mod color;
 pub mod damage;

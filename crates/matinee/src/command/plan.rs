@@ -74,7 +74,7 @@ pub(crate) async fn run(
     };
     if arguments.json {
         let told = json!({
-            "pipeline": pipeline, "version": template.version, "probe": foreseen.probe, "plan": foreseen.plan, "unfit": foreseen.unfit,
+            "pipeline": pipeline, "version": template.version, "probe": foreseen.probe, "plan": foreseen.plan, "unfit": foreseen.unfit, "as_is": foreseen.as_is,
             "cost": Cost::of(&foreseen, &config.prices),
         });
         writeln!(out, "{told}")?;
@@ -135,7 +135,12 @@ fn write(out: &mut impl Write, foreseen: &Foreseen, by: &Template, slots: u32) -
         writeln!(out, "note       {}", note_words(*note))?;
     }
     let version = by.version.map(|version| format!(", version {version}")).unwrap_or_default();
-    writeln!(out, "pipeline   {}{version}\n", by.pipeline.name)?;
+    writeln!(out, "pipeline   {}{version}", by.pipeline.name)?;
+    if foreseen.as_is {
+        writeln!(out, "encoding   none: the pipeline leaves as it is what browsers can play")?;
+        return Ok(());
+    }
+    writeln!(out)?;
     let usual = plan.video.iter().flat_map(|video| &video.renditions);
     let behind = plan.video.iter().flat_map(|video| &video.background).flat_map(|family| &family.renditions);
     let sounds = |background: bool| {

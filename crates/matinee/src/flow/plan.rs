@@ -21,6 +21,8 @@ pub(crate) struct Foreseen {
     pub(crate) plan: Plan,
     /// Why browsers cannot play it as it is; `None` when they can.
     pub(crate) unfit: Option<String>,
+    /// The pipeline leaves it as it is, because they can.
+    pub(crate) as_is: bool,
 }
 
 /// Finds ffmpeg as the server would.
@@ -41,7 +43,9 @@ pub(crate) async fn foresee_video(
             let name = name.unwrap_or(&video.pipeline);
             let template = intake::usable(node, app, name).await?;
             let human = format!("There is no pipeline `{name}`.");
-            template.ok_or(Failure::Refused { conflict: false, human })?.pipeline
+            let pipeline = template.ok_or(Failure::Refused { conflict: false, human })?.pipeline;
+            // That is what encoding it again would be, which leaves nothing as it is.
+            Pipeline { as_is: false, ..pipeline }
         }
     };
     let gone = || {
@@ -90,5 +94,7 @@ pub(crate) async fn foresee(
         Some(Err(unfit)) => Some(unfit.to_string()),
         None => Some("it is no MP4 with an index".to_owned()),
     };
-    Ok(Foreseen { probe, plan, unfit })
+    let as_is = pipeline.as_is && !pipeline.changes_pictures() && unfit.is_none();
+    let plan = if as_is { plan.without_encoding() } else { plan };
+    Ok(Foreseen { probe, plan, unfit, as_is })
 }

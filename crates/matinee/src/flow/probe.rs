@@ -66,6 +66,12 @@ pub(crate) async fn perform(node: &Node, hold: &Hold) -> Result<(), Fault> {
         Some(Err(_)) | None => None,
     };
     let as_is = pipeline.as_is && virtual_set.is_some();
+    let plan = if as_is && plan.remux.is_some() {
+        // It is not rewritten to be encoded; the still is looked for from its beginning.
+        plan::plan_whole(&probe, &timeline, pipeline, &anywhere)?
+    } else {
+        plan
+    };
     let ladder = if as_is { Vec::new() } else { ladder(&plan) };
     let jobs = match jobs((&video, pipeline), &plan, &ladder, hold) {
         jobs if as_is => as_is::left(jobs),

@@ -169,11 +169,30 @@ fn a_plan_says_what_would_be_made_and_makes_nothing() {
     assert_eq!(told[0]["plan"]["images"]["poster"]["at_us"], 1_500_000);
     assert_eq!(told[0]["unfit"], Value::Null);
 
+    a_source_that_stays_as_it_is_costs_nothing(dir.path());
+
     let refused = matinee(dir.path(), &["plan", "text"]);
     assert!(code(&refused) == 1 && text(&refused).contains("[not_media]"), "{}", text(&refused));
     let unknown = matinee(dir.path(), &["plan", "film.mp4", "--pipeline", "cinema"]);
     assert!(complaint(&unknown).contains("Known here: default, small."), "{}", complaint(&unknown));
     assert!(!dir.path().join("data").exists(), "nothing is stored");
+}
+
+fn a_source_that_stays_as_it_is_costs_nothing(dir: &Path) {
+    let mut configured = std::fs::read_to_string(dir.join("matinee.toml")).unwrap();
+    configured += "[[pipeline]]\nname = \"archive\"\nas_is = true\n";
+    std::fs::write(dir.join("matinee.toml"), configured).unwrap();
+    let asked = ["plan", "film.mp4", "--pipeline", "archive"];
+    let told = matinee(dir, &asked);
+    assert!(text(&told).contains("encoding   none"), "{}", text(&told));
+    assert!(text(&told).contains("0.0000 CHF to encode") && !text(&told).contains("h264"), "{}", text(&told));
+    let told = json_lines(&matinee(dir, &[&asked[..], &["--json"]].concat())).remove(0);
+    assert_eq!((&told["as_is"], &told["plan"]["estimate"]["cpu_ms"]), (&true.into(), &0.into()));
+    // What browsers cannot play is encoded all the same.
+    std::fs::write(dir.join("film.avi"), clips::avi(2)).unwrap();
+    let told = json_lines(&matinee(dir, &["plan", "film.avi", "--pipeline", "archive", "--json"])).remove(0);
+    assert_eq!(told["as_is"], false);
+    assert!(told["plan"]["estimate"]["cpu_ms"].as_u64().unwrap() > 0, "{told}");
 }
 
 #[test]

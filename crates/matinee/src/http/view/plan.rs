@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     chunks: usize,
     /// Why browsers cannot play the source as it is; null when they can.
     unfit: Option<String>,
+    /// It stays as it is: browsers can play it, and the pipeline wants no more. Encoding it again leaves nothing as it is.
+    as_is: bool,
     /// What was noticed in the source, in sentences.
     notes: Vec<String>,
     /// Seconds of one core.
@@ -96,6 +98,7 @@ impl Plan {
             renditions: pictures.chain(sounds).collect(),
             chunks: plan.video.as_ref().map_or(0, |video| video.chunks.len()),
             unfit: foreseen.unfit.clone(),
+            as_is: foreseen.as_is,
             notes: plan.notes.iter().map(|note| note_words(*note)).collect(),
             cpu_s: seconds(plan.estimate.cpu_ms + plan.estimate.background_cpu_ms),
             memory_bytes: plan.estimate.memory_bytes,
