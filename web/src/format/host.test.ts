@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Host } from '../api/host.ts';
 import type { Publication } from '../api/types.ts';
-import { asked, emptied, notes, published, service, share, standing, used, waiting } from './host.ts';
+import { asked, emptied, held, notes, published, service, share, standing, used, waiting } from './host.ts';
 
 const NOW = Date.parse('2026-11-26T12:00:00Z');
 const HEALTH = {
@@ -37,9 +37,19 @@ test('a host that is away says since when, and when it is asked again', () => {
   expect(waiting(host({}), NOW)).toBe('');
   const away = { away_since: '2026-11-26T11:00:00Z', asked_again_at: '2026-11-26T12:00:40Z' };
   expect(waiting(host(away), NOW)).toBe(
-    'It has not answered since 1 hour ago. Its work waits and fails nothing; it is asked again in 40 s.',
+    'It stopped answering 1 hour ago. Its work waits and fails nothing; it is asked again in 40 s.',
   );
   expect(waiting(host({ ...away, asked_again_at: null }), NOW)).toMatch(/asked again now\.$/);
+});
+
+test('a host says when it answered last, or when it stopped, and never both', () => {
+  const told = (changed: Parameters<typeof host>[0]) => {
+    const { health } = host(changed);
+    return health && held(health, NOW);
+  };
+  expect(told({})).toBe('3 videos of ours there; it answered 1 min ago.');
+  expect(told({ held: 1, away_since: '2026-11-26T11:59:30Z' })).toBe('1 video of ours there.');
+  expect(told({ answered_at: null })).toBe('3 videos of ours there.');
 });
 
 test('a host that is being emptied says what goes and what stays', () => {
@@ -101,5 +111,7 @@ test('a video at a host says how it stands there', () => {
   expect(notes({ ...one, download: failed })).toEqual(['The host makes no MP4 of it.']);
   expect(published({ ...one, state: 'processing', percent: 40 }, NOW)).toBe('The host is at work, 40 %');
   expect(published({ ...one, state: 'ready', percent: 100 }, NOW)).toBe('Ready');
-  expect(published({ ...one, stalled_since: '2026-11-26T11:00:00Z' }, NOW)).toMatch(/since 1 hour ago/);
+  expect(published({ ...one, stalled_since: '2026-11-26T11:00:00Z' }, NOW)).toMatch(
+    /^The host stopped answering 1 hour ago;/,
+  );
 });

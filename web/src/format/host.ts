@@ -21,11 +21,18 @@ export function standing(host: Host): { word: string; tone: 'good' | 'bad' | 'ne
     : { word: 'not asked yet', tone: 'neither' };
 }
 
+/** What of ours is there, and when it answered last; of one that is away only {@link waiting} says when that was. */
+export function held(health: NonNullable<Host['health']>, now_ms: number): string {
+  const things = `${health.held} ${health.held === 1 ? 'video' : 'videos'} of ours there`;
+  if (health.away_since || !health.answered_at) return `${things}.`;
+  return `${things}; it answered ${ago(Date.parse(health.answered_at), now_ms)}.`;
+}
+
 /** The circuit breaker in words; nothing while it is closed. */
 export function waiting(host: Host, now_ms: number): string {
   const health = host.health;
   if (!health?.away_since) return '';
-  const since = `It has not answered since ${ago(Date.parse(health.away_since), now_ms)}. Its work waits and fails nothing`;
+  const since = `It stopped answering ${ago(Date.parse(health.away_since), now_ms)}. Its work waits and fails nothing`;
   const left_s = health.asked_again_at ? (Date.parse(health.asked_again_at) - now_ms) / 1000 : 0;
   return left_s > 1 ? `${since}; it is asked again in ${about(left_s)}.` : `${since}; it is asked again now.`;
 }
@@ -74,7 +81,7 @@ const STATES = {
 /** How a video stands at a host. */
 export function published(one: Publication, now_ms: number): string {
   if (one.stalled_since)
-    return `The host has not answered since ${ago(Date.parse(one.stalled_since), now_ms)}; it goes on by itself`;
+    return `The host stopped answering ${ago(Date.parse(one.stalled_since), now_ms)}; it goes on by itself`;
   if (one.state === 'uploading' && one.hand_over === 'pull') return 'The host fetches it';
   if (one.state === 'uploading' && one.size_bytes) {
     return `${STATES.uploading}, ${percent(one.sent_bytes / one.size_bytes)} %`;
