@@ -144,14 +144,40 @@ export const arrived = (page: Page, name: string): Promise<string> =>
     () => page.evaluate(() => document.querySelector('[aria-labelledby="uploads"]')?.textContent),
   );
 
+/** Shows a page as on a phone at night, or as on a desk by day. */
+export async function show(page: Page, where: 'phone' | 'desk'): Promise<void> {
+  const isPhone = where === 'phone';
+  await page.setViewport(isPhone ? { width: 360, height: 740 } : { width: 1280, height: 900 });
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: isPhone ? 'dark' : 'light' }]);
+  await settle(page);
+}
+
+/** Ends what changes its colour: on its way from light to dark it has neither, and a window that nobody looks at may stay there. */
+const settle = (page: Page): Promise<void> =>
+  page.evaluate(() => {
+    for (const change of document.getAnimations()) if (change instanceof CSSTransition) change.finish();
+  });
+
+/** Keeps pictures of a page in both ways, for whoever looks at them, in the folder that SHOTS names; leaves it as on a phone. */
+export async function shots(page: Page, name: string): Promise<void> {
+  const folder = process.env.SHOTS;
+  if (!folder) return;
+  for (const [where, suffix] of [
+    ['desk', '1280-light'],
+    ['phone', '360-dark'],
+  ] as const) {
+    await show(page, where);
+    await page.screenshot({ path: join(folder, `${name}-${suffix}.png`), fullPage: true });
+  }
+}
+
 /** Rules of WCAG 2.2 AA that the page breaks now. */
 export async function unreachable(page: Page): Promise<string[]> {
   // The library comes in by the debugger, so the page's own policy stays as strict as it is.
   await page.evaluate(AXE);
+  await settle(page);
   return page.evaluate(async (rules) => {
     const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
-    // A colour on its way from light to dark is neither, and a window that nobody looks at may stay there: it ends now.
-    for (const change of document.getAnimations()) if (change instanceof CSSTransition) change.finish();
     const { violations } = await axe.run({ runOnly: rules });
     return violations.map(
       ({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(' | ')}`,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openBrowser, type Window } from './browser.ts';
-import { type Pretending, pretend } from './pretend.ts';
+import { pretend, type StandIn } from './pretend.ts';
 import { playbackOf, ready, type Server, startServer, upload } from './server.ts';
 import { until } from './wait.ts';
 
@@ -23,7 +23,7 @@ let server: Server;
 let browser: Window;
 let page: Page;
 let home = '';
-const pretending = new Map<string, Pretending>();
+const pretending = new Map<string, StandIn>();
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'matinee-e2e-hosts-play-'));
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([server?.stop(), browser?.close()]);
-  for (const one of pretending.values()) one.end();
+  for (const one of pretending.values()) one.kill();
   rmSync(home, { recursive: true, force: true });
 });
 afterEach(() => {

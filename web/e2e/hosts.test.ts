@@ -5,28 +5,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { openBrowser, press, says, unreachable, type Window } from './browser.ts';
-import { type Pretending, pretend } from './pretend.ts';
+import { openBrowser, press, says, shots, show, unreachable, type Window } from './browser.ts';
+import { pretend, type StandIn } from './pretend.ts';
 import { ready, type Server, startServer, upload } from './server.ts';
 
 let server: Server;
 let browser: Window;
 let page: Page;
 let home = '';
-const pretending: Pretending[] = [];
+let services: StandIn[] = [];
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'matinee-e2e-hosts-'));
-  pretending.push(...(await Promise.all([pretend('cloudflare', home), pretend('bunny', home)])));
-  const config = pretending.map((one) => one.config).join('');
+  services = await Promise.all([pretend('cloudflare', home), pretend('bunny', home)]);
+  const config = services.map((one) => one.config).join('');
   [server, browser] = await Promise.all([startServer([], config), openBrowser()]);
   page = await browser.page();
-  await page.setViewport({ width: 360, height: 740 });
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+  await show(page, 'phone');
 });
 afterAll(async () => {
   await Promise.all([server?.stop(), browser?.close()]);
-  for (const one of pretending) one.end();
+  for (const service of services) service.kill();
   rmSync(home, { recursive: true, force: true });
 });
 afterEach(() => {
@@ -36,17 +35,14 @@ afterEach(() => {
 /** Whether nothing is wider than the window. */
 const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
 
-/** Keeps a picture of the page, narrow and dark as it is, and wide and light. */
-async function shots(name: string): Promise<void> {
-  const folder = process.env.SHOTS;
-  if (!folder) return;
-  await page.screenshot({ path: join(folder, `${name}-360-dark.png`), fullPage: true });
-  await page.setViewport({ width: 1280, height: 900 });
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
-  await page.screenshot({ path: join(folder, `${name}-1280-light.png`), fullPage: true });
-  await page.setViewport({ width: 360, height: 740 });
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
-}
+/** Whether the chosen tab lies whole in the row of tabs, as wide as that is. */
+const tabLies = () =>
+  page.evaluate(() => {
+    const [row, tab] = ['[role=tablist]', '[role=tab][aria-selected=true]'].map((one) =>
+      document.querySelector(one)?.getBoundingClientRect(),
+    );
+    return row && tab && tab.left >= row.left && tab.right <= row.right;
+  });
 
 function film(): string {
   const path = join(home, 'film.mp4');
@@ -63,6 +59,7 @@ test('a video is published to a host and taken back on its page', async () => {
   await page.goto(`${server.url}/v/${id}`);
   await press(page, 'Hosts');
   await says(page, 'Not published there');
+  expect(await tabLies(), 'the chosen tab is in its row').toBe(true);
   await press(page, 'Publish to bunny');
   await says(page, 'Take back from bunny');
   await press(page, 'Publish to cloudflare');
@@ -70,7 +67,7 @@ test('a video is published to a host and taken back on its page', async () => {
   await says(page, '/playlist.m3u8');
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);
-  await shots('video-hosts');
+  await shots(page, 'video-hosts');
   await press(page, 'Take back from bunny …');
   await press(page, 'Delete it there');
   await says(page, 'Publish to bunny');
@@ -85,12 +82,13 @@ test('the page of hosts tries one, and says when one does not answer', async () 
   await says(page, 'It does what it says.');
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);
-  await shots('hosts');
-  pretending[1]?.end();
+  await shots(page, 'hosts');
+  services[1]?.kill();
   await press(page, 'Try bunny');
   await says(page, 'It does not do all that it says.');
   await says(page, 'does not answer');
-  await says(page, 'Its work waits and fails nothing');
+  await says(page, 'It stopped answering just now. Its work waits and fails nothing');
+  expect(await page.evaluate(() => document.body.textContent.match(/answered just now/g)?.length)).toBe(1);
   expect(await fits()).toBe(true);
-  await shots('hosts-away');
+  await shots(page, 'hosts-away');
 });
