@@ -1,11 +1,20 @@
 // The page of stores with a real one, on a phone and in the dark; and one that does not answer.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { openBrowser, press, says, unreachable, type Window } from './browser.ts';
+import { openBrowser, press, says, shots, show, unreachable, type Window } from './browser.ts';
 import { ready, type Server, startServer, upload } from './server.ts';
 
 let server: Server;
@@ -18,8 +27,7 @@ beforeAll(async () => {
   const config = `[[store]]\nname = "cellar"\nkind = "disk"\npath = "${far}"\n`;
   [server, browser] = await Promise.all([startServer([], config), openBrowser()]);
   page = await browser.page();
-  await page.setViewport({ width: 360, height: 740 });
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+  await show(page, 'phone');
 });
 afterAll(async () => {
   await Promise.all([server?.stop(), browser?.close()]);
@@ -52,15 +60,30 @@ test('a store shows what lies in it, on a phone in the dark', async () => {
   );
   expect(await unreachable(page)).toEqual([]);
   expect(await fits()).toBe(true);
-  const shot = process.env.SHOTS;
-  if (shot) await page.screenshot({ path: join(shot, 'storage-360-dark.png'), fullPage: true });
-  await page.setViewport({ width: 1280, height: 900 });
-  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
-  if (shot) await page.screenshot({ path: join(shot, 'storage-1280.png'), fullPage: true });
-  await page.setViewport({ width: 360, height: 740 });
+  await page.click('main summary');
+  await shots(page, 'storage');
+});
+
+test('what is missing in a store, and what is not of this server, is found when somebody asks', async () => {
+  const files = readdirSync(far, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  const lost = files.find((one) => one.parentPath.includes('/source'));
+  rmSync(join(lost?.parentPath ?? '', lost?.name ?? ''));
+  writeFileSync(join(far, 'notes.txt'), 'of somebody else');
+  await page.goto(`${server.url}/deletions`);
+  await says(page, 'as the rows say');
+  await press(page, 'Compare now');
+  await says(page, '1 of them is not of this server and left alone');
+  await says(page, '1 thing is not there as the rows say');
+  await press(page, 'Compare now');
+  await page.click('[data-place="cellar"] summary');
+  expect(await unreachable(page)).toEqual([]);
+  expect(await fits()).toBe(true);
+  await shots(page, 'proof');
 });
 
 test('a store that does not answer says so, and is emptied and filled again by a press', async () => {
+  await page.goto(`${server.url}/storage`);
+  await says(page, 'cellar');
   await press(page, 'Empty cellar');
   await says(page, 'being emptied');
   await press(page, 'Fill cellar again');

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use matinee_core::access::path::Key;
 use matinee_core::disk::{Level, Marks, Room};
 use matinee_core::hardware::Usable;
+use matinee_core::hash;
 use matinee_core::id::{AppId, CollectionId, ObjectId};
 use matinee_core::inventory::outside::Sort;
 use matinee_core::job::Kind;
@@ -25,7 +26,7 @@ use matinee_io::ffmpeg::{Ffmpeg, FfmpegError};
 use matinee_io::spool::Spool;
 use matinee_io::store::{Local, Quarantine, Stores};
 use matinee_io::{ffmpeg, random};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::hosts::{Hosts, StartRefusal};
@@ -78,6 +79,8 @@ pub(crate) struct Node {
     /// What goes out.
     pub(crate) meter: Meter,
     pub(crate) arrivals: Arrivals,
+    /// Told when somebody wants places outside to be compared with their rows now.
+    pub(crate) comparing: watch::Sender<()>,
     /// `name/run`: who holds a lease; the run is new at each start.
     pub(crate) holder: String,
     /// An administrator exists; asked of the database until it does.
@@ -195,6 +198,7 @@ impl Node {
             lookout: Lookout::default(),
             meter: Meter::new(),
             arrivals: Arrivals::new(),
+            comparing: watch::Sender::new(()),
             holder: format!("{}/{run:016x}", node_name(&config)),
             claimed: AtomicBool::new(false),
             stop: CancellationToken::new(),
@@ -386,9 +390,8 @@ fn node_name(config: &Config) -> String {
         return name.clone();
     }
     let absolute = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
-    let hash = matinee_core::hash::of(absolute.as_os_str().as_encoded_bytes());
-    let host = host_name();
-    format!("{host}-{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+    let hash = hash::of(absolute.as_os_str().as_encoded_bytes());
+    format!("{}-{}", host_name(), hash::hex(&hash[..4]))
 }
 
 fn host_name() -> String {

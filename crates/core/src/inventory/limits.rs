@@ -26,3 +26,6 @@ pub const HIDDEN_MAX: usize = 10_000;
 /// An upload in parts that no row knows is ended when it is older than this, in milliseconds: nobody can go on with it, and between
 /// its beginning and its row there is one answer of the store. A day is for clocks that disagree and for whoever tries by hand.
 pub const UPLOAD_FORGOTTEN_MS: i64 = 86_400_000;
+
+/// So many things of each sort are named where somebody looks at a comparison: who wants all asks `matinee gc prove`.
+pub const INVENTORY_NAMES: usize = 20;

@@ -65,6 +65,8 @@ pub struct Compared {
     pub place: String,
     /// When the last comparison began.
     pub at: Option<Millis>,
+    /// When the next one begins, or who does it now is given up.
+    pub next: Millis,
     /// What it found.
     pub found: Option<Value>,
 }
@@ -180,6 +182,17 @@ impl Db {
         .await
     }
 
+    /// All places are due now; returns how many were not.
+    pub async fn inventory_hurry(&self, now: Millis) -> Result<u64, DbError> {
+        self.write(now, |tx, now| {
+            Box::pin(async move {
+                let sql = "UPDATE inventory SET next_ms = $1 WHERE next_ms > $1";
+                tx.execute(sql, args![*now]).await
+            })
+        })
+        .await
+    }
+
     /// What the last comparison of each place has found.
     pub async fn inventories(&self) -> Result<Vec<Compared>, DbError> {
         self.read((), |tx, ()| {
@@ -255,6 +268,7 @@ fn compared_of(row: &Row) -> Result<Compared, DbError> {
         sort: row.get("sort")?,
         place: row.get("place")?,
         at: row.get("at_ms")?,
+        next: row.get("next_ms")?,
         found: row.get("found")?,
     })
 }

@@ -2,6 +2,7 @@
 //! not lie there. Once a day, and when somebody asks.
 
 mod host;
+mod last;
 mod store;
 
 use std::sync::Arc;
@@ -12,8 +13,8 @@ pub(crate) use matinee_core::inventory::outside::Sort;
 use matinee_core::inventory::outside::{Next, next};
 use matinee_core::time::Millis;
 pub(crate) use matinee_io::db::inventory::Unknown;
-use serde_json::{Value, json};
 
+pub(crate) use self::last::{Facts, Last, hurry, last};
 use super::{Failure, now};
 use crate::node::Node;
 
@@ -243,10 +244,13 @@ pub(crate) fn may_delete(node: &Node, (sort, place): (Sort, &str)) -> bool {
 pub(crate) async fn run(node: Arc<Node>, sort: Sort, place: String) {
     let mut beat = tokio::time::interval(Duration::from_millis(INVENTORY_LOOK_MS.unsigned_abs()));
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut wanted = node.comparing.subscribe();
     loop {
         tokio::select! {
             () = node.stop.cancelled() => return,
             _ = beat.tick() => {}
+            // The node that has the other end is here.
+            _ = wanted.changed() => {}
         }
         tokio::select! {
             // What was not compared to its end is compared again in an hour.
@@ -280,7 +284,9 @@ async fn day(node: &Node, place: (Sort, &str)) -> Result<(), Failure> {
             again
         }
     };
-    Ok(node.db.inventory_done(place, (account.at, facts(&account, done)), next).await?)
+    let facts = serde_json::to_value(Facts::of(&account, done))
+        .expect("because the numbers of a comparison are plain values");
+    Ok(node.db.inventory_done(place, (account.at, facts), next).await?)
 }
 
 fn report(account: &Account, found: &Found, done: Done) {
@@ -300,18 +306,5 @@ fn report(account: &Account, found: &Found, done: Done) {
             waiting = done.waiting,
             "a place was compared with its rows, and not all is as they say"
         );
-    }
-}
-
-/// The same in numbers, as it is kept.
-fn facts(account: &Account, done: Done) -> Value {
-    match &account.told {
-        Told::Nothing(why) => json!({ "holds": false, "why": why, "unproven": account.held.0 }),
-        Told::All(found) => json!({
-            "holds": found.holds(), "things": found.things, "bytes": found.bytes, "foreign": found.foreign,
-            "unknown": found.unknown.len(), "again": found.again.len(), "spare": found.spare.len(),
-            "missing": found.missing.len(), "length": found.length.len(), "orphan_bytes": found.orphan_bytes(),
-            "forgotten": found.forgotten.len(), "ended": done.ended, "foreign_uploads": found.foreign_uploads,
-        }),
     }
 }

@@ -20,6 +20,7 @@ mod hook;
 mod host;
 mod ingest_path;
 mod ingest_url;
+mod inventory;
 mod job;
 pub(crate) mod ledger;
 mod linger;
@@ -126,6 +127,8 @@ fn with_work(router: OpenApiRouter<Shared>) -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::list))
         .routes(routes!(ledger::retry))
         .routes(routes!(ledger::retry_one))
+        .routes(routes!(inventory::show))
+        .routes(routes!(inventory::compare))
         .routes(routes!(node::list))
         .routes(routes!(node::drain, node::resume))
         .routes(routes!(host::list))

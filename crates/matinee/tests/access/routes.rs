@@ -99,6 +99,8 @@ const DESCRIBED: &[(&str, Who, Option<&str>)] = &[
     ("GET /v1/ledger", Has(&["admin"]), None),
     ("POST /v1/ledger/retry", Has(&["admin"]), None),
     ("POST /v1/ledger/{id}/retry", Has(&["admin"]), None),
+    ("GET /v1/inventory", Server, None),
+    ("POST /v1/inventory/compare", Server, None),
     ("GET /v1/nodes", Has(&["job:read"]), None),
     ("PUT /v1/nodes/{id}/drain", Has(&["admin"]), None),
     ("DELETE /v1/nodes/{id}/drain", Has(&["admin"]), None),

@@ -140,6 +140,91 @@ fn a_disk_that_is_away_proves_nothing(server: &Server, stores: &Stores) {
     std::fs::rename(&away, &here).unwrap();
 }
 
+/// What the server tells of its last comparison of a store.
+async fn compared(server: &Server, place: &str) -> Value {
+    let (code, told) = server.get("/v1/inventory").await;
+    assert_eq!((code, &told["currency"]), (200, &json!("USD")), "{told}");
+    told["items"].as_array().unwrap().iter().find(|one| one["place"] == place).unwrap().clone()
+}
+
+/// Has all places compared, and waits for what was found at this one after it was first seen with `before`.
+async fn compared_now(server: &Server, place: &str, before: &Value) -> Value {
+    let asked = server.request(Method::POST, "/v1/inventory/compare").send().await.unwrap();
+    assert_eq!(asked.json::<Value>().await.unwrap(), json!({ "places": 2 }));
+    until("it is compared", 60, async || {
+        let told = compared(server, place).await;
+        (told["checked_at"] != before["checked_at"]).then_some(told)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_a_comparison_has_found_is_told_and_it_is_made_when_somebody_asks() {
+    let stores = Stores::new();
+    let prices = "[prices]\ncurrency = \"USD\"\n[[card]]\nname = \"shelf\"\nof = [\"disk\"]\ndate = \"2026-11\"\nsource = \"mine\"\ncurrency = \"USD\"\nper_gb_stored = 1000000000.0\n";
+    let both = stores.config("far", "delete_unknown = true\n") + &stores.config("near", "");
+    let server = Server::with(&format!("{both}{prices}")).await;
+    let first = until("both are compared", 60, async || {
+        let told = compared(&server, "far").await;
+        (told["checked_at"].is_string() && compared(&server, "near").await["checked_at"].is_string())
+            .then_some(told)
+    })
+    .await;
+    assert_eq!(
+        (&first["found"]["holds"], &first["kept"], &first["sort"]),
+        (&json!(true), &json!([]), &json!("store"))
+    );
+
+    let orphan = key(&maker(&server));
+    for (place, name) in [("far", orphan.as_str()), ("far", "notes.txt"), ("near", orphan.as_str())] {
+        let path = stores.root(place).join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "ten bytes.").unwrap();
+    }
+    let far = compared_now(&server, "far", &first).await;
+    let found = &far["found"];
+    assert_eq!(
+        (
+            &found["holds"],
+            &found["foreign"],
+            &found["orphans"],
+            &found["orphan_bytes"],
+            &found["orphan_cost_month"]
+        ),
+        (&json!(false), &json!(1), &json!(1), &json!(10), &json!(10.0)),
+        "{far}"
+    );
+    let kept = &far["kept"][0];
+    assert_eq!((&kept["name"], &kept["thing"]), (&json!(orphan), &json!("object")));
+    let two_days = |from: &Value| {
+        matinee_core::calendar::read_time(from.as_str().unwrap()).unwrap().plus(2 * 86_400_000)
+    };
+    assert_eq!(kept["goes_at"], json!(matinee_core::calendar::time(two_days(&kept["first_seen_at"]))));
+    let near = until("the other is compared, too", 60, async || {
+        let near = compared(&server, "near").await;
+        (near["kept"] != json!([])).then_some(near)
+    })
+    .await;
+    assert_eq!(near["kept"][0]["goes_at"], Value::Null, "nobody has allowed it: {near}");
+
+    // What is not there any more is told no more; what has waited for two days goes.
+    std::fs::remove_file(stores.root("near").join(&orphan)).unwrap();
+    Tables::open(&server.data()).await.two_days_pass().await;
+    let far = compared_now(&server, "far", &far).await;
+    assert_eq!((&far["found"]["owed"], &far["kept"]), (&json!(1), &json!([])), "{far}");
+    until("the other forgets it", 60, async || {
+        (compared(&server, "near").await["kept"] == json!([])).then_some(())
+    })
+    .await;
+    std::fs::rename(stores.root("far"), stores.root("elsewhere")).unwrap();
+    let away = compared_now(&server, "far", &far).await;
+    assert_eq!(
+        (&away["found"]["holds"], away["found"]["unproven"].is_string()),
+        (&json!(false), true),
+        "{away}"
+    );
+}
+
 #[tokio::test]
 async fn a_bucket_that_is_away_proves_nothing_gone() {
     // It does not know versions, so that every answer about a key is that of a bucket that is not there.

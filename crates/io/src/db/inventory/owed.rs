@@ -63,6 +63,21 @@ impl Db {
         .await
     }
 
+    /// Those of them that are seen for the longest time, at most so many.
+    pub async fn unknown_longest(
+        &self,
+        (sort, place): (Sort, &str),
+        limit: u32,
+    ) -> Result<Vec<Unknown>, DbError> {
+        self.read((sort, place.to_owned(), limit), |tx, (sort, place, limit)| {
+            Box::pin(async move {
+                let sql = "SELECT * FROM unknown_thing WHERE sort = $1 AND place = $2 ORDER BY first_ms, name LIMIT $3";
+                tx.rows(sql, args![*sort, place.as_str(), *limit]).await?.iter().map(unknown_of).collect()
+            })
+        })
+        .await
+    }
+
     /// Something at a place that no row explained is to be deleted, and so is something that had been proven gone and is there.
     /// The app that everybody has pays for it. `false` when a row knows it by now, and when it was only believed to be lost: then it
     /// is a copy again, and read before anybody decides about it.

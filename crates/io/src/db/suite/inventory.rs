@@ -114,8 +114,15 @@ async fn what_no_row_knows_keeps_the_moment_when_it_was_seen_first(bench: Bench)
     bench.db.unknown_seen(STORE, std::slice::from_ref(&first), T0.plus(5)).await.unwrap();
     let seen = |one: &Unknown| Unknown { first: Some(T0), ..one.clone() };
     assert_eq!(bench.db.unknown_at(STORE).await.unwrap(), [seen(&first), seen(&second)]);
+    let later = Unknown { first: Some(T0.plus(1)), ..unknown("k/0", Thing::Object, id()) };
+    bench.db.unknown_seen(STORE, std::slice::from_ref(&later), T0.plus(1)).await.unwrap();
+    for (limit, longest) in
+        [(2, vec![seen(&first), seen(&second)]), (3, vec![seen(&first), seen(&second), later])]
+    {
+        assert_eq!(bench.db.unknown_longest(STORE, limit).await.unwrap(), longest, "the oldest first");
+    }
     assert_eq!(bench.db.unknown_at((Sort::Host, "a")).await.unwrap(), [], "a host of the same name");
-    assert_eq!(bench.db.unknown_gone(STORE, T0.plus(5)).await.unwrap(), 1, "it is not there any more");
+    assert_eq!(bench.db.unknown_gone(STORE, T0.plus(5)).await.unwrap(), 2, "they are not there any more");
     assert_eq!(bench.db.unknown_at(STORE).await.unwrap(), [seen(&first)]);
 }
 
@@ -227,9 +234,12 @@ async fn a_place_is_compared_by_one_node_at_a_time(bench: Bench) {
     assert!(bench.db.inventory_due((Sort::Host, "a"), hour, T0).await.unwrap(), "a host of the same name");
     bench.db.inventory_done(STORE, (T0, json!({ "holds": true })), T0.plus(9)).await.unwrap();
     assert!(!bench.db.inventory_due(STORE, hour, T0.plus(8)).await.unwrap());
-    assert!(bench.db.inventory_due(STORE, hour, T0.plus(9)).await.unwrap());
+    assert_eq!(bench.db.inventory_hurry(T0.plus(7)).await.unwrap(), 2, "both were to come later");
+    assert_eq!(bench.db.inventory_hurry(T0.plus(7)).await.unwrap(), 0, "they are due already");
+    assert!(bench.db.inventory_due(STORE, hour, T0.plus(7)).await.unwrap());
     let known = bench.db.inventories().await.unwrap();
     let store = known.iter().find(|one| one.sort == Sort::Store).unwrap();
-    assert_eq!((store.at, store.found.clone()), (Some(T0), Some(json!({ "holds": true }))));
+    let found = Some(json!({ "holds": true }));
+    assert_eq!((store.at, store.next, store.found.clone()), (Some(T0), hour, found));
     assert_eq!(known.iter().find(|one| one.sort == Sort::Host).unwrap().at, None, "not yet");
 }
