@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Stores, filmed, settled, told};
+use crate::access::people::House;
 use crate::hosts::unknown::maker;
 use crate::support::server::Server;
 use crate::support::tables::Tables;
@@ -141,18 +142,18 @@ fn a_disk_that_is_away_proves_nothing(server: &Server, stores: &Stores) {
 }
 
 /// What the server tells of its last comparison of a store.
-async fn compared(server: &Server, place: &str) -> Value {
-    let (code, told) = server.get("/v1/inventory").await;
+async fn compared(house: &House, place: &str) -> Value {
+    let (code, told) = house.ask(&house.admin, Method::GET, "/v1/inventory", None).await;
     assert_eq!((code, &told["currency"]), (200, &json!("USD")), "{told}");
     told["items"].as_array().unwrap().iter().find(|one| one["place"] == place).unwrap().clone()
 }
 
 /// Has all places compared, and waits for what was found at this one after it was first seen with `before`.
-async fn compared_now(server: &Server, place: &str, before: &Value) -> Value {
-    let asked = server.request(Method::POST, "/v1/inventory/compare").send().await.unwrap();
-    assert_eq!(asked.json::<Value>().await.unwrap(), json!({ "places": 2 }));
+async fn compared_now(house: &House, place: &str, before: &Value) -> Value {
+    let asked = house.ask(&house.admin, Method::POST, "/v1/inventory/compare", None).await;
+    assert_eq!(asked, (200, json!({ "places": 2 })));
     until("it is compared", 60, async || {
-        let told = compared(server, place).await;
+        let told = compared(house, place).await;
         (told["checked_at"] != before["checked_at"]).then_some(told)
     })
     .await
@@ -163,10 +164,10 @@ async fn what_a_comparison_has_found_is_told_and_it_is_made_when_somebody_asks()
     let stores = Stores::new();
     let prices = "[prices]\ncurrency = \"USD\"\n[[card]]\nname = \"shelf\"\nof = [\"disk\"]\ndate = \"2026-11\"\nsource = \"mine\"\ncurrency = \"USD\"\nper_gb_stored = 1000000000.0\n";
     let both = stores.config("far", "delete_unknown = true\n") + &stores.config("near", "");
-    let server = Server::with(&format!("{both}{prices}")).await;
+    let house = House::of(Server::with(&format!("{both}{prices}")).await).await;
     let first = until("both are compared", 60, async || {
-        let told = compared(&server, "far").await;
-        (told["checked_at"].is_string() && compared(&server, "near").await["checked_at"].is_string())
+        let told = compared(&house, "far").await;
+        (told["checked_at"].is_string() && compared(&house, "near").await["checked_at"].is_string())
             .then_some(told)
     })
     .await;
@@ -175,13 +176,13 @@ async fn what_a_comparison_has_found_is_told_and_it_is_made_when_somebody_asks()
         (&json!(true), &json!([]), &json!("store"))
     );
 
-    let orphan = key(&maker(&server));
+    let orphan = key(&maker(&house.server));
     for (place, name) in [("far", orphan.as_str()), ("far", "notes.txt"), ("near", orphan.as_str())] {
         let path = stores.root(place).join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "ten bytes.").unwrap();
     }
-    let far = compared_now(&server, "far", &first).await;
+    let far = compared_now(&house, "far", &first).await;
     let found = &far["found"];
     assert_eq!(
         (
@@ -201,7 +202,7 @@ async fn what_a_comparison_has_found_is_told_and_it_is_made_when_somebody_asks()
     };
     assert_eq!(kept["goes_at"], json!(matinee_core::calendar::time(two_days(&kept["first_seen_at"]))));
     let near = until("the other is compared, too", 60, async || {
-        let near = compared(&server, "near").await;
+        let near = compared(&house, "near").await;
         (near["kept"] != json!([])).then_some(near)
     })
     .await;
@@ -209,15 +210,15 @@ async fn what_a_comparison_has_found_is_told_and_it_is_made_when_somebody_asks()
 
     // What is not there any more is told no more; what has waited for two days goes.
     std::fs::remove_file(stores.root("near").join(&orphan)).unwrap();
-    Tables::open(&server.data()).await.two_days_pass().await;
-    let far = compared_now(&server, "far", &far).await;
+    Tables::open(&house.server.data()).await.two_days_pass().await;
+    let far = compared_now(&house, "far", &far).await;
     assert_eq!((&far["found"]["owed"], &far["kept"]), (&json!(1), &json!([])), "{far}");
     until("the other forgets it", 60, async || {
-        (compared(&server, "near").await["kept"] == json!([])).then_some(())
+        (compared(&house, "near").await["kept"] == json!([])).then_some(())
     })
     .await;
     std::fs::rename(stores.root("far"), stores.root("elsewhere")).unwrap();
-    let away = compared_now(&server, "far", &far).await;
+    let away = compared_now(&house, "far", &far).await;
     assert_eq!(
         (&away["found"]["holds"], away["found"]["unproven"].is_string()),
         (&json!(false), true),
