@@ -178,7 +178,7 @@ async fn key(node: &Node, app: AppId, (order, form): (&KeyOrder, Form), out: &mu
             let rows: Vec<_> = all.iter().map(row).collect();
             let columns = [("ID", false), ("MADE", true), ("NAME", false)];
             let shown: Vec<_> = all.into_iter().map(AssemblyKey::from).collect();
-            listed(out, form, (&shown, &rows, &columns))
+            listed(out, form, (&shown, &rows), &columns)
         }
         KeyOrder::Rm { id, .. } => {
             flow::delete(node, app, *id).await?;
@@ -208,7 +208,7 @@ async fn template(
             let rows: Vec<_> = all.iter().map(row).collect();
             let columns = [("NAME", false), ("WRITTEN", true), ("PIPELINE", false)];
             let shown: Vec<_> = all.into_iter().map(AssemblyTemplate::from).collect();
-            listed(out, form, (&shown, &rows, &columns))
+            listed(out, form, (&shown, &rows), &columns)
         }
         TemplateOrder::Show(Named { name, .. }) => {
             let found = flow::template(node, app, name).await?;
@@ -241,7 +241,8 @@ fn said(
 fn listed(
     out: &mut impl Write,
     form: Form,
-    (shown, rows, columns): (&[impl Serialize], &[Vec<String>], &[(&'static str, bool); 3]),
+    (shown, rows): (&[impl Serialize], &[Vec<String>]),
+    columns: &[(&'static str, bool); 3],
 ) -> std::io::Result<()> {
     if form.json {
         return shown.iter().try_for_each(|one| writeln!(out, "{}", json!(one)));
