@@ -149,7 +149,7 @@ impl Sim {
     fn strangers_come(&mut self) {
         let theirs = Maker::of(&[9; 32]);
         let old = Millis(self.now().0 - 90 * 86_400_000);
-        let copy: matinee_core::id::EntryId = theirs.sign(Id::new(old, [1; 10]));
+        let copy: EntryId = theirs.sign(Id::new(old, [1; 10]));
         let key: PublicationId = theirs.sign(Id::new(old, [2; 10]));
         for name in [format!("video/source/{copy}"), "notes.txt".to_owned()] {
             for store in self.stores {

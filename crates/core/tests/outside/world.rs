@@ -287,17 +287,17 @@ impl World {
         let lies = if self.dice.chance(trouble) { self.dice.below(6) } else { 9 };
         let is_bad = self.dice.chance(80);
         let service = self.service(host);
-        let make = |service: &mut Service| {
+        let another = |service: &mut Service| {
             service.made += 1;
             let film = Film { key, made, whole: None, is_bad, hidden: None };
             let id = format!("{host}-{}", service.made);
             service.films.insert(id.clone(), film);
             id
         };
-        let id = make(service);
+        let id = another(service);
         match lies {
             // Made twice, and one is named.
-            0 => drop(make(service)),
+            0 => drop(another(service)),
             // Said to be made, and not.
             1 => drop(service.films.remove(&id)),
             _ => {}
@@ -407,8 +407,7 @@ impl World {
             let at = if late { now.plus(-LATE_MS) } else { now };
             let service = world.service(host);
             let lately = service.deleted.iter().filter(|(gone, ..)| late && *gone > at);
-            let there = service.films.iter().map(|(id, film)| (id, film));
-            let all = there.chain(lately.map(|(_, id, film)| (id, film)));
+            let all = service.films.iter().chain(lately.map(|(_, id, film)| (id, film)));
             let shown = all.filter(|(_, film)| shows(film.hidden, now) && film.made <= at);
             let mut found: Vec<_> = shown.map(|(id, film)| (film.made, id.clone(), film.clone())).collect();
             found.sort_by_key(|(made, id, _)| (*made, id.clone()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee_core::breaker::Breaker;
-use matinee_core::host::ask_again_ms;
+use matinee_core::host::{Standing, ask_again_ms};
 use matinee_core::id::PublicationId;
 use matinee_core::limits::{HOST_ASK_FIRST_MS, HOST_TURN_MS, HOST_USAGE_MS};
 use matinee_core::throttle::Urgency;
@@ -95,6 +95,13 @@ async fn status(node: &Node, to: &Known, publication: &Publication) -> Result<()
     let Some(remote) = &publication.remote else { return Ok(()) };
     let told = outside::ask(node, to, ("status", Urgency::Work), to.host.status(remote)).await?;
     let next = now().plus(ask_again_ms(publication.unchanged));
+    if told.standing == Standing::Gone {
+        // It may be the only one that there is: one word does not lose what the list shows, nor all of a library that is away.
+        let mut listed = outside::listed(node, to, publication.id).await?.into_iter();
+        if let Some(shown) = listed.find(|one| one.id == *remote) {
+            return tell(node, publication, (shown, false), next).await;
+        }
+    }
     tell(node, publication, (told, true), next).await
 }
 

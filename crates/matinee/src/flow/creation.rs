@@ -93,6 +93,8 @@ impl Intent<'_> {
             Ok(None) | Err(Stop::Said(HostError::Ambiguous(_))) => {
                 Ok(Made::Later(now().plus(to.pace.look_ms)))
             }
+            // What the host has answered is not known when our own side fails: it may be there.
+            Err(stop @ Stop::Ours(_)) => Err(stop),
             Err(stop) => {
                 // It was told that it did not happen.
                 node.db.outside_unasked(self.id).await?;

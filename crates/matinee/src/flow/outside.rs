@@ -145,6 +145,15 @@ pub(super) async fn probe(node: &Node, to: &Known) -> Result<(), Stop> {
 /// The videos at a host that were made for this intent and have no row, the oldest first: what came of a question that was not
 /// answered. What has one is not that; a list that is late shows it still when it is deleted.
 pub(super) async fn twins(node: &Node, to: &Known, key: PublicationId) -> Result<Vec<Remote>, Stop> {
+    let mut found = listed(node, to, key).await?;
+    let named = node.db.outside_named(&to.name, found.iter().map(|one| one.id.as_str())).await?;
+    found.retain(|one| !named.contains(&one.id));
+    found.reverse();
+    Ok(found)
+}
+
+/// The videos at a host that its list shows for this intent, the newest first.
+pub(super) async fn listed(node: &Node, to: &Known, key: PublicationId) -> Result<Vec<Remote>, Stop> {
     let (query, mut found, mut after) = (Query::Key(key), Vec::<Remote>::new(), None);
     for _ in 0..TWINS_PAGES_MAX {
         let page = ask(node, to, ("look", Urgency::Work), to.host.list(&query, after)).await?;
@@ -158,9 +167,6 @@ pub(super) async fn twins(node: &Node, to: &Known, key: PublicationId) -> Result
             break;
         }
     }
-    let named = node.db.outside_named(&to.name, found.iter().map(|one| one.id.as_str())).await?;
-    found.retain(|one| !named.contains(&one.id));
-    found.reverse();
     Ok(found)
 }
 
