@@ -15,7 +15,7 @@ use matinee_core::webhook;
 use super::history::{HOSTS, Sim};
 use super::hosts::RATE;
 use super::rows::{Copy, entry_of};
-use super::world::{Asked, Film, Heard, standing};
+use super::world::{Asked, Film, Heard, TARDY_MS, standing};
 
 impl Sim {
     /// I1: somewhere every byte is as it was.
@@ -54,8 +54,9 @@ impl Sim {
     /// What was made for an intent, is there for everybody to see, and has no row.
     fn forgotten(&self, host: &str, key: PublicationId) -> Option<(&String, &Film)> {
         let named = |id: &String| self.rows.ledger.values().any(|entry| entry.remote.as_ref() == Some(id));
-        // When the clock was set forward nobody has waited as long as he thinks, and lists are late.
-        let shown = |film: &Film| film.key == key && film.hidden.is_none() && film.made > self.leapt;
+        // What was asked for before the clock was set forward was not waited for as long as it seems.
+        let known = self.leapt.plus(TARDY_MS);
+        let shown = |film: &Film| film.key == key && film.hidden.is_none() && film.made > known;
         self.world.hosts[host].films.iter().find(|(id, film)| shown(film) && !named(id))
     }
 

@@ -148,7 +148,7 @@ pub(crate) enum Act {
 /// So long a list may be behind.
 pub(crate) const LATE_MS: i64 = 60_000;
 /// What a request does is done so long after it at the latest, when its answer does not come.
-const TARDY_MS: i64 = 60_000;
+pub(crate) const TARDY_MS: i64 = 60_000;
 /// So long a place may hide what it says that it has deleted, in hours: longer than until it is controlled.
 const HIDE_HOURS: i64 = 40;
 /// A film is made of whole bytes in so long.
