@@ -13,8 +13,9 @@ const NOT_IN_CORE: &[&str] =
     &["axum", "hyper", "object_store", "reqwest", "rusqlite", "rustix", "sqlx", "tokio"];
 /// Direct dependencies that `core` may have; see decision 31.
 const CORE_MAX: usize = 10;
-/// Direct dependencies that all packages together may have: fifty, and three clients of brokers; see decision 64.
-const ALL_MAX: usize = 53;
+/// Direct dependencies that all packages together may have: fifty, the allocator, and three clients of brokers; see decisions 31
+/// and 64.
+const ALL_MAX: usize = 54;
 
 /// The packages depend on each other as the golden list says, and on few others.
 pub(crate) fn edges(house: &House) -> Vec<Complaint> {
