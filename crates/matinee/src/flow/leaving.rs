@@ -88,6 +88,7 @@ mod tests {
             template: None,
             state,
             version: None,
+            tag: None,
             sums: None,
             begun: None,
             replaces: None,
