@@ -94,15 +94,15 @@ export function published(one: Publication, now_ms: number): string {
 /** What else is to be said of a video at a host, in sentences. */
 export function notes(one: Publication): string[] {
   const all: string[] = [];
-  if (one.pull_refused)
-    all.push(`It is sent, because the host did not fetch it: ${one.pull_refused.human}`);
+  if (one.pull_refused) all.push(`It is sent, because the host did not fetch it: ${one.pull_refused.human}`);
   if (one.original === 'differs')
     all.push('The host has other bytes than the archive: take it back, and publish it again.');
   const there = one.captions.filter(({ refused }) => !refused).map(({ language }) => language);
   if (there.length > 0) all.push(`Captions there: ${there.join(', ')}.`);
   for (const { language, refused } of one.captions)
     if (refused) all.push(`It does not take the captions in ${language}: ${refused}`);
-  if (one.download?.state === 'making') all.push(`An MP4 is being made there, ${one.download.percent ?? 0} %.`);
+  if (one.download?.state === 'making')
+    all.push(`An MP4 is being made there, ${one.download.percent ?? 0} %.`);
   if (one.download?.state === 'failed') all.push('The host makes no MP4 of it.');
   return all;
 }
