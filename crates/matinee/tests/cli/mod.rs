@@ -174,7 +174,7 @@ fn a_plan_says_what_would_be_made_and_makes_nothing() {
     let refused = matinee(dir.path(), &["plan", "text"]);
     assert!(code(&refused) == 1 && text(&refused).contains("[not_media]"), "{}", text(&refused));
     let unknown = matinee(dir.path(), &["plan", "film.mp4", "--pipeline", "cinema"]);
-    assert!(complaint(&unknown).contains("Known here: default, small."), "{}", complaint(&unknown));
+    assert!(complaint(&unknown).contains("Known here: default, small, archive."), "{}", complaint(&unknown));
     assert!(!dir.path().join("data").exists(), "nothing is stored");
 }
 

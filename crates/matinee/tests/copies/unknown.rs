@@ -162,7 +162,7 @@ async fn compared_now(house: &House, place: &str, before: &Value) -> Value {
 #[tokio::test]
 async fn what_a_comparison_has_found_is_told_and_it_is_made_when_somebody_asks() {
     let stores = Stores::new();
-    let prices = "[prices]\ncurrency = \"USD\"\n[[card]]\nname = \"shelf\"\nof = [\"disk\"]\ndate = \"2026-11\"\nsource = \"mine\"\ncurrency = \"USD\"\nper_gb_stored = 1000000000.0\n";
+    let prices = "[prices]\ncurrency = \"USD\"\n[prices.cards]\nfar = \"shelf\"\n[[card]]\nname = \"shelf\"\ndate = \"2026-11\"\nsource = \"mine\"\ncurrency = \"USD\"\nper_gb_stored = 1000000000.0\n";
     let both = stores.config("far", "delete_unknown = true\n") + &stores.config("near", "");
     let house = House::of(Server::with(&format!("{both}{prices}")).await).await;
     let first = until("both are compared", 60, async || {
