@@ -60,19 +60,22 @@ pub(crate) struct Sim {
     pub(crate) strangers: BTreeSet<String>,
 }
 
+fn store(name: &str, domain: &str) -> Store {
+    Store {
+        name: name.to_owned(),
+        domain: domain.to_owned(),
+        weight: 1,
+        class: Class::Replica,
+        takes: Kind::LASTING.to_vec(),
+        open: true,
+    }
+}
+
 impl Sim {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
         let trouble = [0, 10, 60, 200][usize::try_from(dice.below(4)).unwrap()];
         let now = Millis(1_700_000_000_000);
-        let store = |name: &str, domain: &str| Store {
-            name: name.to_owned(),
-            domain: domain.to_owned(),
-            weight: 1,
-            class: Class::Replica,
-            takes: Kind::LASTING.to_vec(),
-            open: true,
-        };
         let source = u32::try_from(1 + dice.below(2)).unwrap();
         let rules = Rules {
             stores: STORES.iter().map(|(name, domain)| store(name, domain)).collect(),

@@ -45,6 +45,7 @@ const SHARED_BY_FLOWS: &[&str] = &[
     "indexed",  // the index of a file, read for `core::media`
     "intake",   // how an upload begins
     "lease",    // the right to do one attempt
+    "leaving",  // the moment before the bytes of a copy go
     "look",     // what ffprobe and our index say of a file
     "mark",     // the picture of a watermark, in the size in which it is laid on
     "message",  // an event as a signed message to an endpoint

@@ -3,7 +3,7 @@
 use matinee_core::host::{Fault, Standing};
 use matinee_core::id::PublicationId;
 use matinee_core::ledger::State as Owed;
-use matinee_core::publication::{HandOver, Phase};
+use matinee_core::publication::HandOver;
 use matinee_core::time::Millis;
 use matinee_core::upload::{Phase as Stage, Way};
 use matinee_core::video::{Problem, State};
