@@ -8,7 +8,8 @@ use matinee_core::replica::limits::DEAD_COPY_MS;
 use matinee_core::replica::{Finding, LOCAL, State, Sums};
 use serde_json::json;
 
-use super::support::{Bench, T0, id, on_both};
+use super::support::{Bench, T0, id, on_both, queues, wish};
+use crate::db::job::Claim;
 use crate::db::{BegunUpload, DbError, NewReplica, Placing, Proven, Replica, Unplaced, first_entry};
 
 on_both! {
@@ -191,7 +192,8 @@ async fn a_copy_that_is_not_what_was_written_makes_room_for_another(bench: Bench
     let waits_ms = |times: u32| ledger::backoff_ms(times);
     for times in 1..4 {
         let soon = T0.plus(waits_ms(times) - 1);
-        assert!(bench.claim("n/1", soon).await.is_none_or(|job| job.task.kind() != Kind::Copy), "{times}");
+        let wish = Claim { kinds: queues(Kind::Copy, u32::MAX), ..wish("n/1", soon, 0) };
+        assert!(bench.db.claim(&wish).await.unwrap().is_none(), "{times}");
         let lease = bench.hold(Kind::Copy, T0.plus(waits_ms(times))).await;
         let made = bench.db.replicas(source).await.unwrap().pop().unwrap().id;
         bench.db.begin_copy(&lease, made, T0).await.unwrap().unwrap();
