@@ -232,13 +232,13 @@ pub(crate) async fn lose(node: &Node, name: &str, reason: &str) -> Result<Lost, 
     node.db.mark_lost(name, Some(now())).await?;
     let (mut lost, mut after) = (Lost::default(), None);
     loop {
-        let (some, last) = node.db.lose((name, reason), after, PLACE_BATCH, now()).await?;
+        let (some, reached) = node.db.lose((name, reason), after, PLACE_BATCH, now()).await?;
         (lost.entries, lost.last) = (lost.entries + some.entries, lost.last + some.last);
         // Once more from the beginning: what was to go may have been kept meanwhile, because it had become the last.
-        if after.is_none() && last.is_none() {
+        if after.is_none() && reached.is_none() {
             return Ok(lost);
         }
-        after = last;
+        after = reached;
     }
 }
 

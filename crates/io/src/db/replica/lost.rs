@@ -72,16 +72,16 @@ impl Db {
                 let sql = "SELECT id FROM ledger WHERE place = $1 AND state <> 'gone' AND object_id IS NOT NULL AND id > $3
                              ORDER BY id LIMIT $2";
                 let rows = tx.rows(sql, args![store.as_str(), *limit, *after]).await?;
-                let (mut lost, mut last) = (Lost::default(), None);
+                let (mut lost, mut reached) = (Lost::default(), None);
                 for row in &rows {
                     let entry = row.get("id")?;
-                    last = Some(entry);
+                    reached = Some(entry);
                     if let Some(is_last) = lose(tx, entry, (store, reason), *now).await? {
                         lost.entries += 1;
                         lost.last += u64::from(is_last);
                     }
                 }
-                Ok((lost, last))
+                Ok((lost, reached))
             })
         })
         .await

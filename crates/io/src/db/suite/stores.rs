@@ -222,12 +222,12 @@ async fn a_lost_store_is_waited_for_no_more(bench: Bench) {
     assert_eq!(bench.db.store_states().await.unwrap()[0].lost, Some(T0));
     let (mut entries, mut rounds, mut after) = (0, 0, None);
     loop {
-        let (lost, last) = bench.db.lose(("a", "it has burnt"), after, 2, T0).await.unwrap();
+        let (lost, reached) = bench.db.lose(("a", "it has burnt"), after, 2, T0).await.unwrap();
         entries += lost.entries;
-        if last.is_none() {
+        if reached.is_none() {
             break;
         }
-        (rounds, after) = (rounds + 1, last);
+        (rounds, after) = (rounds + 1, reached);
     }
     assert_eq!((entries, rounds), (3, 2));
     assert_eq!(bench.db.lose(("a", "again"), None, 2, T0).await.unwrap(), (Lost::default(), None));
