@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Events that are sent at once, and in which of these batches the broker is killed.
 const BATCH: usize = 40;
 const KILLED: usize = 5;
+/// So often it is looked whether a broker is there, ten times a second: RabbitMQ starts a whole machine, which takes a minute beside
+/// other tests.
+const LOOKS: usize = 1_200;
 
 fn config(server: &Server) -> Config {
     Config {
@@ -29,13 +32,15 @@ fn config(server: &Server) -> Config {
 }
 
 async fn opened(server: &Server) -> Broker {
-    for _ in 0..200 {
-        if let Ok(broker) = Broker::open(&config(server)).await {
-            return broker;
+    let mut last = None;
+    for _ in 0..LOOKS {
+        match Broker::open(&config(server)).await {
+            Ok(broker) => return broker,
+            Err(error) => last = Some(error),
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("the broker does not come back")
+    panic!("the broker does not come back: {last:?}")
 }
 
 async fn holds(kind: Kind) {
@@ -135,7 +140,7 @@ async fn proves_who_it_is(server: &Server) {
         match (opened, refusal) {
             (Ok(mut broker), None) => broker.publish(std::slice::from_ref(&one)).await.unwrap(),
             (Err(BrokerError::Untrusted(words)), Some(refusal)) => {
-                assert!(words.contains(refusal), "{words}")
+                assert!(words.contains(refusal), "{words}");
             }
             (opened, _) => panic!("{host} {refusal:?}: {:?}", opened.map(drop)),
         }
@@ -144,17 +149,17 @@ async fn proves_who_it_is(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_loses_nothing_and_repeats_little() {
-    holds(Kind::Redis).await;
+    Box::pin(holds(Kind::Redis)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_loses_nothing_and_repeats_little() {
-    holds(Kind::Nats).await;
+    Box::pin(holds(Kind::Nats)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rabbitmq_loses_nothing_and_repeats_little() {
-    holds(Kind::Rabbitmq).await;
+    Box::pin(holds(Kind::Rabbitmq)).await;
 }
 
 #[test]

@@ -19,9 +19,9 @@ use super::{BrokerError, CONFIRM, Command, Config, DEAD, Message, is_secure, tru
 /// The consumer that takes commands, the same for all processes.
 const DURABLE: &str = "matinee";
 /// A command that its taker has not answered for within this time is taken by another.
-const CLAIM: Duration = Duration::from_secs(60);
+const CLAIM: Duration = Duration::from_mins(1);
 /// So long the stream knows the ids of what it has: longer than we are away after a crash.
-const DUPLICATES: Duration = Duration::from_secs(600);
+const DUPLICATES: Duration = Duration::from_mins(10);
 /// Commands that all processes together have taken and not answered for.
 const TAKEN_MAX: i64 = 100;
 /// The answer that a command is done.
@@ -179,9 +179,12 @@ async fn stream(context: &Context, name: &str, subjects: Vec<String>) -> Result<
         duplicate_window: DUPLICATES,
         ..StreamConfig::default()
     };
-    context.get_or_create_stream(wanted).await.map_err(|error| match error.kind() {
-        CreateStreamErrorKind::JetStream(said) => BrokerError::Refused(said.to_string()),
-        _ => failed(&error),
+    context.get_or_create_stream(wanted).await.map_err(|error| {
+        if let CreateStreamErrorKind::JetStream(said) = error.kind() {
+            BrokerError::Refused(said.to_string())
+        } else {
+            failed(&error)
+        }
     })
 }
 

@@ -78,7 +78,7 @@ impl Rabbitmq {
                 open.push(self.send((&self.events, &one.topic), one.body.as_bytes(), properties).await?);
             }
             for confirm in open {
-                taken(confirm.await?)?;
+                taken(&confirm.await?)?;
             }
             Ok(())
         })
@@ -133,7 +133,7 @@ impl Rabbitmq {
         let mut headers = FieldTable::default();
         headers.insert("reason".into(), AMQPValue::LongString(LongString::from(reason)));
         let properties = properties(&command.id).with_headers(headers);
-        taken(self.send(("", dead), command.text().as_bytes(), properties).await?.await?)
+        taken(&self.send(("", dead), command.text().as_bytes(), properties).await?.await?)
     }
 }
 
@@ -144,7 +144,7 @@ fn properties(id: &str) -> BasicProperties {
         .with_message_id(id.into())
 }
 
-fn taken(confirmation: Confirmation) -> Result<(), BrokerError> {
+fn taken(confirmation: &Confirmation) -> Result<(), BrokerError> {
     match confirmation {
         Confirmation::Ack(_) => Ok(()),
         Confirmation::Nack(_) => Err(BrokerError::Refused("a message was not taken".to_owned())),

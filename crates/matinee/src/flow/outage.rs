@@ -54,9 +54,10 @@ pub(crate) async fn failed(node: &Node, name: &str, error: &RemoteError) -> Resu
 
 /// Is a failure about the store? One that refuses a single thing and lists what it has is there: that thing is locked.
 pub(crate) async fn is_of_the_store(store: &dyn Store, error: &RemoteError) -> bool {
-    match error {
-        RemoteError::Refused(_) => store.list(None, 1).await.is_err(),
-        _ => error.is_of_the_store(),
+    if matches!(error, RemoteError::Refused(_)) {
+        store.list(None, 1).await.is_err()
+    } else {
+        error.is_of_the_store()
     }
 }
 

@@ -228,7 +228,10 @@ mod tests {
     fn a_film_is_its_sample_and_a_box_that_players_skip() {
         let film = film(b"sample");
         assert_eq!((film.len(), &film[..6], &film[10..14]), (FILM_BYTES, &b"sample"[..], &b"free"[..]));
-        assert_eq!(u32::from_be_bytes(*film[6..].first_chunk().unwrap()), (FILM_BYTES - 6) as u32);
+        assert_eq!(
+            u32::from_be_bytes(*film[6..].first_chunk().unwrap()),
+            u32::try_from(FILM_BYTES - 6).unwrap()
+        );
         assert_ne!(film[100..108], film[108..116]);
     }
 
